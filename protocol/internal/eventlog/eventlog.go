@@ -1,0 +1,129 @@
+// Package eventlog keeps what a peer says unasked (QMP events, qtest's IRQ
+// lines) in one ordered, bounded log.
+//
+// Every entry gets its place when it arrives. A reader says from which place
+// it looks, so an entry that came before anyone waited is found, two readers
+// never steal from each other, and a slow reader never holds up the writer.
+package eventlog
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// DefaultBound is how many entries a log keeps where the bound given is 0.
+const DefaultBound = 4096
+
+// A Mark is a place in a log: the number of entries that came before it. The
+// zero Mark is the very beginning.
+type Mark uint64
+
+// LostError says that a reader asked for a place whose entries have been
+// dropped, because the log keeps only so many.
+type LostError struct {
+	Lost uint64 // how many entries are gone between the place asked for and Next
+	Next Mark   // the oldest place still there: go on from here
+}
+
+func (e *LostError) Error() string {
+	return fmt.Sprintf("%d events were dropped before they were read; go on from place %d, or keep a longer log", e.Lost, e.Next)
+}
+
+// A Log is safe for concurrent use by one or more writers and any number of
+// readers. Append never blocks.
+type Log[T any] struct {
+	mu    sync.Mutex
+	ring  []T // grows up to bound, then is written round and round
+	bound int
+	count uint64 // entries ever appended
+	more  chan struct{}
+	end   error
+}
+
+// New returns an empty log that keeps the last bound entries, DefaultBound
+// where bound is not above 0.
+func New[T any](bound int) *Log[T] {
+	if bound <= 0 {
+		bound = DefaultBound
+	}
+	return &Log[T]{bound: bound}
+}
+
+// Append makes the entry for the place at which it will stand, and wakes who waits.
+func (l *Log[T]) Append(entry func(Mark) T) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.end != nil {
+		return
+	}
+	v := entry(Mark(l.count))
+	if len(l.ring) < l.bound {
+		l.ring = append(l.ring, v)
+	} else {
+		l.ring[l.count%uint64(l.bound)] = v
+	}
+	l.count++
+	l.wake()
+}
+
+// End closes the log: readers get what is left in it and then err.
+func (l *Log[T]) End(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.end == nil {
+		l.end = err
+		l.wake()
+	}
+}
+
+func (l *Log[T]) wake() {
+	if l.more != nil {
+		close(l.more)
+		l.more = nil
+	}
+}
+
+// Mark returns the place behind the last entry: what arrives from now on
+// stands at it or after it.
+func (l *Log[T]) Mark() Mark {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Mark(l.count)
+}
+
+// At returns the entry at the place given, and waits for it where it has not
+// arrived. The error is a *LostError where it has been dropped, the error
+// given to End where it will never arrive, or that of the context.
+func (l *Log[T]) At(ctx context.Context, place Mark) (T, error) {
+	for {
+		v, more, err := l.try(place)
+		if err != nil || more == nil {
+			return v, err
+		}
+		select {
+		case <-more:
+		case <-ctx.Done():
+			return v, context.Cause(ctx)
+		}
+	}
+}
+
+// try is At without the wait; more is closed when it is worth another try.
+func (l *Log[T]) try(place Mark) (v T, more <-chan struct{}, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	oldest := Mark(l.count - uint64(len(l.ring)))
+	switch {
+	case place < oldest:
+		return v, nil, &LostError{Lost: uint64(oldest - place), Next: oldest}
+	case place < Mark(l.count):
+		return l.ring[uint64(place)%uint64(l.bound)], nil, nil
+	case l.end != nil:
+		return v, nil, l.end
+	}
+	if l.more == nil {
+		l.more = make(chan struct{})
+	}
+	return v, l.more, nil
+}
