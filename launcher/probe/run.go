@@ -1,0 +1,93 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// identifyTimeout bounds the first question, -version: what doesn't
+	// answer within it isn't taken for a QEMU.
+	identifyTimeout = 4 * time.Second
+
+	// maxOutput is more than any QEMU prints to any help option (10.0's
+	// -device help: 60 KB), and bounds what is kept of a program that isn't
+	// a QEMU.
+	maxOutput = 4 << 20
+)
+
+// errTooMuch ends a program that prints more than any QEMU would.
+var errTooMuch = errors.New("printed more than any QEMU does")
+
+// A limitedBuffer keeps what is written to it up to maxOutput bytes and then
+// fails, so that the program that writes is ended.
+type limitedBuffer struct {
+	text     strings.Builder
+	overflow func()
+}
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	if b.text.Len()+len(p) > maxOutput {
+		b.overflow()
+		return 0, errTooMuch
+	}
+	return b.text.Write(p)
+}
+
+// run runs a binary with arguments until it ends or the context does, and
+// returns what it printed.
+func run(ctx context.Context, path string, args ...string) (stdout, stderr string, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	cmd := exec.CommandContext(ctx, path, args...)
+	tie(cmd)
+	out := &limitedBuffer{overflow: func() { cancel(errTooMuch) }}
+	errs := &limitedBuffer{overflow: func() { cancel(errTooMuch) }}
+	cmd.Stdout, cmd.Stderr = out, errs
+
+	err = runTied(cmd)
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	return out.text.String(), errs.text.String(), err
+}
+
+// tie makes a command die with its context, and with this process, together
+// with whatever it started in its process group.
+func tie(cmd *exec.Cmd) {
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	// A descendant that left the group may hold our pipes: don't wait for it.
+	cmd.WaitDelay = 200 * time.Millisecond
+}
+
+// runTied runs a tied command to its end. The kernel sends Pdeathsig when the
+// forking thread ends, not when the process does: so this goroutine keeps its
+// thread until the child is gone.
+func runTied(cmd *exec.Cmd) error {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	return cmd.Run()
+}
+
+// lastLine returns the last line of a program's output that says something,
+// shortened to what fits into a sentence.
+func lastLine(output string) string {
+	lines := strings.Split(strings.TrimSpace(output), "\n")
+	line := strings.TrimSpace(lines[len(lines)-1])
+	if len(line) > 200 {
+		line = line[:200] + "…"
+	}
+	return strings.ToValidUTF8(line, "?")
+}
+
+// errorf makes a NotQEMUError.
+func errorf(path, format string, args ...any) error {
+	return &NotQEMUError{Path: path, Reason: fmt.Sprintf(format, args...)}
+}
