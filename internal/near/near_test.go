@@ -1,0 +1,31 @@
+package near
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestNearNamesAreOfferedNearestFirst(t *testing.T) {
+	names := []string{"precopy/unix/plain", "postcopy/plain", "bad_dest", "deprecated"}
+	for _, c := range []struct {
+		word string
+		want []string
+	}{
+		{"postcopy/plian", []string{"postcopy/plain"}},
+		{"bad-dest", []string{"bad_dest"}},
+		{"plain", []string{"precopy/unix/plain", "postcopy/plain"}},
+		{"BAD_DEST", []string{"bad_dest"}},
+		{"nothing like it", []string{}},
+		{"", []string{}},
+	} {
+		require.Equal(t, c.want, Names(c.word, names), "word %q", c.word)
+	}
+}
+
+func TestDistanceCountsSingleLetterChanges(t *testing.T) {
+	require.Equal(t, 0, distance("same", "same"))
+	require.Equal(t, 1, distance("same", "some"))
+	require.Equal(t, 4, distance("", "four"))
+	require.Equal(t, 3, distance("kitten", "sitting"))
+}

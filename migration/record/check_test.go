@@ -1,0 +1,219 @@
+package record
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/drover-vm/drover/fixtures"
+)
+
+// good returns a record of a migration in which nothing went wrong.
+func good() *Record {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	return &Record{
+		Format: Format, Scenario: "precopy/unix/plain", Arch: "x86_64", Started: at, Seconds: 2,
+		Steps:       []StepFacts{{Name: "start", Seconds: 0.1}, {Name: "quit", Seconds: 0.1}},
+		Source:      &SideFacts{Events: []EventFacts{{Time: at, Name: "STOP"}}},
+		Destination: &SideFacts{Events: []EventFacts{{Time: at.Add(time.Millisecond), Name: "RESUME"}, {Time: at.Add(time.Second), Name: "STOP"}}},
+		Life: &LifeFacts{
+			Side: "destination", Running: true, Status: "running",
+			Before: Reading{1 << 20, 7}, After: Reading{1 << 20, 8}, Heartbeats: 1,
+		},
+		Stand: &StandFacts{
+			Status: "postmigrate", StatusAtEnd: "postmigrate",
+			Before: Reading{1 << 20, 5}, After: Reading{1 << 20, 5},
+		},
+		Stillness: &StillnessFacts{Status: "paused", Pages: 25344, Seconds: 0.3},
+		Workload: &WorkloadFacts{
+			Range: fixtures.Range{Start: 1 << 20, End: 100 << 20}, Stride: 4096, Pages: 25344,
+			Runs: []Run{{1 << 20, 344, 8}, {(1 << 20) + 344*4096, 25000, 7}},
+		},
+		Memory: &MemoryFacts{Size: 150 << 20, Compared: 51 << 20},
+		Teardown: &TeardownFacts{Exits: []ExitFacts{
+			{Side: "source", State: "exit status 0", Clean: true},
+			{Side: "destination", State: "exit status 0", Clean: true},
+		}},
+	}
+}
+
+// doctored is a good record with one thing made wrong, for each check at least
+// one. The witness has to name what is wrong.
+var doctored = []struct {
+	check   string
+	what    string
+	doctor  func(r *Record)
+	outcome Outcome
+	witness []string
+}{
+	{"story", "a step failed", func(r *Record) { r.Error = "await switchover: the source's migration status is failed" }, Fail, []string{"await switchover", "failed"}},
+	{"story", "no step was taken", func(r *Record) { r.Steps = nil }, Unknown, nil},
+
+	{"guest lives", "the counter stands", func(r *Record) { r.Life.After = r.Life.Before }, Fail, []string{"0x100000", "stayed 7"}},
+	{"guest lives", "it is paused", func(r *Record) { r.Life.Running, r.Life.Status = false, "paused" }, Fail, []string{"destination", "paused"}},
+	{"guest lives", "the console is silent", func(r *Record) { r.Life.Heartbeats = 0 }, Fail, []string{"says nothing"}},
+	{"guest lives", "the guest was reset", func(r *Record) { r.Life.Unexpected = "A" }, Fail, []string{`"A"`}},
+	{"guest lives", "nobody looked", func(r *Record) { r.Life = nil }, Unknown, nil},
+
+	{"one life", "the source never stopped", func(r *Record) { r.Source.Events = nil }, Fail, []string{"stopped 0 times"}},
+	{"one life", "the source stopped twice", func(r *Record) { r.Source.Events = append(r.Source.Events, r.Source.Events[0]) }, Fail, []string{"stopped 2 times"}},
+	{"one life", "the destination never ran", func(r *Record) { r.Destination.Events = nil }, Fail, []string{"resumed 0 times"}},
+	{"one life", "both ran at once", func(r *Record) { r.Source.Events[0].Time = r.Source.Events[0].Time.Add(time.Second) }, Fail, []string{"03:04:05.001", "03:04:06.000"}},
+	{"one life", "the source ran again", func(r *Record) {
+		r.Source.Events = append(r.Source.Events, EventFacts{Time: r.Started.Add(2 * time.Second), Name: "RESUME"})
+	}, Fail, []string{"ran again at 03:04:07"}},
+	{"one life", "the source is not in postmigrate", func(r *Record) { r.Stand.Status = "paused" }, Fail, []string{"paused", "expected postmigrate"}},
+	{"one life", "the source runs at the end", func(r *Record) { r.Stand.StatusAtEnd, r.Stand.RunningEnd = "running", true }, Fail, []string{"at the end", "running"}},
+	{"one life", "the source's counter moved", func(r *Record) { r.Stand.After.Value = 9 }, Fail, []string{"0x100000", "from 5 to 9"}},
+	{"one life", "events were lost", func(r *Record) { r.Source.EventsLost = 3 }, Unknown, []string{"3 events"}},
+
+	{"stopped is still", "pages change", func(r *Record) {
+		r.Stillness.Changed, r.Stillness.First, r.Stillness.Before, r.Stillness.After = 2, 0x1234000, 5, 6
+	}, Fail, []string{"2 of 25344", "0x1234000", "from 5 to 6"}},
+	{"stopped is still", "it runs", func(r *Record) { r.Stillness.Running, r.Stillness.Status = true, "running" }, Fail, []string{"running"}},
+	{"stopped is still", "nothing was read", func(r *Record) { r.Stillness.Pages = 0 }, Unknown, nil},
+
+	{"workload", "one page is wrong", func(r *Record) { r.Workload.Runs = split(r.Workload.Runs, 1, 1000, 1, 99) }, Fail, []string{"0x640000", "expected 7", "found 99", "1 of 25344"}},
+	{"workload", "the first page is wrong", func(r *Record) { r.Workload.Runs = split(r.Workload.Runs, 0, 0, 1, 7) }, Fail, []string{"0x100000", "expected 8", "found 7"}},
+	{"workload", "a second step down", func(r *Record) { r.Workload.Runs = split(r.Workload.Runs, 1, 24700, 300, 6) }, Fail, []string{"expected 7", "found 6", "300 of 25344"}},
+	{"workload", "a step up", func(r *Record) { r.Workload.Runs[1].Value = 9 }, Fail, []string{"expected", "found"}},
+	{"workload", "a byte beside is not zero", func(r *Record) {
+		r.Workload.StrayTotal, r.Workload.Stray = 1, []Reading{{0x1234567, 3}}
+	}, Fail, []string{"0x1234567", "expected 0", "found 3"}},
+	{"workload", "more runs than are listed", func(r *Record) { r.Workload.More = 100 }, Fail, []string{"102 stretches"}},
+	{"workload", "not every page was read", func(r *Record) { r.Workload.Pages = 5 }, Unknown, []string{"5 pages", "25344"}},
+	{"workload", "nothing was read", func(r *Record) { r.Workload = nil }, Unknown, nil},
+
+	{"memory", "a byte differs", func(r *Record) {
+		r.Memory.DifferentTotal, r.Memory.Different = 1, []Difference{{0x95fffff, 0, 0x5a}}
+	}, Fail, []string{"0x95fffff", "0x00", "0x5a"}},
+	{"memory", "nothing was compared", func(r *Record) { r.Memory.Compared = 0 }, Unknown, nil},
+
+	{"clean end", "the destination was killed", func(r *Record) {
+		r.Teardown.Exits[1] = ExitFacts{Side: "destination", State: "signal: killed", Reason: "it had ended"}
+	}, Fail, []string{"destination", "signal: killed", "exit status 0"}},
+	{"clean end", "a socket is left", func(r *Record) { r.Teardown.Left = []string{"/tmp/x/migration.sock"} }, Fail, []string{"/tmp/x/migration.sock"}},
+	{"clean end", "nobody looked", func(r *Record) { r.Teardown = nil }, Unknown, nil},
+}
+
+// split gives pages of a run, from the offset on, another value.
+func split(runs []Run, index, offset, pages int, value byte) []Run {
+	r := runs[index]
+	var out []Run
+	out = append(out, runs[:index]...)
+	for _, part := range []Run{
+		{r.Address, offset, r.Value},
+		{r.Address + uint64(offset)*4096, pages, value},
+		{r.Address + uint64(offset+pages)*4096, r.Pages - offset - pages, r.Value},
+	} {
+		if part.Pages > 0 {
+			out = append(out, part)
+		}
+	}
+	return append(out, runs[index+1:]...)
+}
+
+func TestGoodRecordPassesEveryCheck(t *testing.T) {
+	verdicts := Judge(good())
+	require.Len(t, verdicts, len(Checks()))
+	for _, v := range verdicts {
+		require.Equal(t, Pass, v.Outcome, "%s: %s", v.Check, v.Witness)
+		require.NotEmpty(t, v.Witness)
+	}
+	require.Equal(t, Pass, Worst(verdicts))
+	require.NoError(t, Judged(good()).Err())
+}
+
+func TestDoctoredRecordFailsItsCheckOnly(t *testing.T) {
+	for _, d := range doctored {
+		t.Run(d.check+"/"+d.what, func(t *testing.T) {
+			r := good()
+			d.doctor(r)
+			for _, v := range Judge(r) {
+				if v.Check != d.check {
+					require.Equal(t, Pass, v.Outcome, "%s: %s", v.Check, v.Witness)
+					continue
+				}
+				require.Equal(t, d.outcome, v.Outcome, v.Witness)
+				for _, word := range d.witness {
+					require.Contains(t, v.Witness, word)
+				}
+			}
+			require.ErrorContains(t, Judged(r).Err(), d.check)
+		})
+	}
+}
+
+func TestEveryCheckHasARecordThatFailsIt(t *testing.T) {
+	for _, c := range Checks() {
+		found := false
+		for _, d := range doctored {
+			found = found || d.check == c.Name && d.outcome == Fail
+		}
+		require.True(t, found, "no doctored record fails the check %q", c.Name)
+	}
+}
+
+func TestEmptyRecordPassesNothing(t *testing.T) {
+	for _, ends := range []Ending{OnDestination, OnSource, NoGuest} {
+		for _, v := range Judge(&Record{Ends: ends}) {
+			require.NotEqual(t, Pass, v.Outcome, "%q: %s", ends, v.Check)
+		}
+	}
+	require.Equal(t, Unknown, Worst(nil))
+}
+
+func TestCheckThatBreaksIsUnknown(t *testing.T) {
+	c := Check{Name: "broken", Judge: func(*Record) (Outcome, string) { panic("ouch") }}
+	v := c.apply(good())
+	require.Equal(t, Unknown, v.Outcome)
+	require.Contains(t, v.Witness, "ouch")
+	require.Equal(t, Unknown, Worst([]Verdict{{Outcome: Pass}, v}))
+	require.Equal(t, Fail, Worst([]Verdict{v, {Outcome: Fail}}))
+}
+
+func TestWorkloadCountsModulo256(t *testing.T) {
+	r := good()
+	r.Workload.Runs[0].Value, r.Workload.Runs[1].Value = 0, 255
+	outcome, witness := judgeWorkload(r)
+	require.Equal(t, Pass, outcome, witness)
+}
+
+func TestWorkloadStoppedBetweenRounds(t *testing.T) {
+	r := good()
+	r.Workload.Runs = []Run{{1 << 20, 25344, 7}}
+	outcome, witness := judgeWorkload(r)
+	require.Equal(t, Pass, outcome, witness)
+	require.Contains(t, witness, "all 25344 pages hold 7")
+}
+
+func TestSavedRecordComesBackAndIsJudgedTheSame(t *testing.T) {
+	dir := t.TempDir()
+	r := good()
+	r.Source.Events[0].Data = json.RawMessage(`{"a":18446744073709551615}`)
+	require.NoError(t, r.Save(dir))
+	for _, path := range []string{dir, filepath.Join(dir, File)} {
+		back, err := Load(path)
+		require.NoError(t, err)
+		require.Equal(t, Judge(r), Judge(back))
+		require.Contains(t, strings.Join(strings.Fields(string(back.Source.Events[0].Data)), ""), "18446744073709551615")
+	}
+}
+
+func TestWhatIsNoRecordIsSaid(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Load(dir)
+	require.ErrorIs(t, err, os.ErrNotExist)
+	file := filepath.Join(dir, File)
+	require.NoError(t, os.WriteFile(file, []byte("{"), 0o600))
+	_, err = Load(dir)
+	require.ErrorContains(t, err, file)
+	require.NoError(t, os.WriteFile(file, []byte(`{"Format": 99}`), 0o600))
+	_, err = Load(dir)
+	require.ErrorContains(t, err, "format 99")
+}

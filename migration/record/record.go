@@ -1,0 +1,215 @@
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/drover-vm/drover/fixtures"
+)
+
+// An Ending says where a story leaves its guest, and so what has to be proven.
+type Ending string
+
+const (
+	OnDestination Ending = ""        // the guest has moved: every standard check
+	OnSource      Ending = "source"  // the migration failed: the guest runs on where it was
+	NoGuest       Ending = "nowhere" // one QEMU without a guest: only how it ends
+)
+
+// File is the name under which a run's record lies among its artifacts.
+const File = "record.json"
+
+// Format grows when a record changes so that older ones can't be judged.
+const Format = 1
+
+// A Record is what a run saw, and nothing about what to think of it: the
+// checks are functions of the record alone. A nil part was not gathered.
+type Record struct {
+	Format   int
+	Scenario string
+	Arch     string
+	Ends     Ending
+	Started  time.Time
+	Seconds  float64
+	Steps    []StepFacts
+	Error    string `json:",omitempty"` // what ended the story early
+
+	Source      *SideFacts
+	Destination *SideFacts      `json:",omitempty"`
+	Migration   *MigrationFacts `json:",omitempty"`
+	Life        *LifeFacts      `json:",omitempty"`
+	Stand       *StandFacts     `json:",omitempty"`
+	Stillness   *StillnessFacts `json:",omitempty"`
+	Workload    *WorkloadFacts  `json:",omitempty"`
+	Memory      *MemoryFacts    `json:",omitempty"`
+	Teardown    *TeardownFacts  `json:",omitempty"`
+	Diagnosis   []string        `json:",omitempty"` // of a story that ended early
+}
+
+// StepFacts say how long a step took.
+type StepFacts struct {
+	Name    string
+	Seconds float64
+	Error   string `json:",omitempty"`
+}
+
+// SideFacts describe one QEMU.
+type SideFacts struct {
+	Binary      string
+	Version     string
+	Package     string `json:",omitempty"`
+	CommandLine string
+	Events      []EventFacts `json:",omitempty"`
+	EventsLost  uint64       `json:",omitempty"`
+	Console     string       `json:",omitempty"` // its end
+	Stderr      string       `json:",omitempty"` // its end
+}
+
+// EventFacts are one QMP event.
+type EventFacts struct {
+	Time time.Time
+	Name string
+	Data json.RawMessage `json:",omitempty"`
+}
+
+// MigrationFacts are what the source says of the migration when it has ended.
+type MigrationFacts struct {
+	TotalMS    int64
+	DowntimeMS int64
+	SetupMS    int64
+	Passes     int64 // dirty bitmap syncs
+	Bytes      uint64
+	Source     json.RawMessage // the source's whole answer to query-migrate
+	// The destination's answer; a QEMU without one leaves it empty.
+	Destination json.RawMessage `json:",omitempty"`
+}
+
+// A Reading is one byte of guest memory.
+type Reading struct {
+	Address uint64
+	Value   byte
+}
+
+// LifeFacts say whether the guest runs: two readings of the first byte that
+// the workload counts up, and what the console said in the meantime.
+type LifeFacts struct {
+	Side        string
+	Running     bool   // what query-status says
+	Status      string // its run state
+	Before      Reading
+	After       Reading
+	Seconds     float64 // between the readings
+	Heartbeats  int     // on the console since it began to run there
+	Unexpected  string  `json:",omitempty"` // what else the console said
+	PassSeconds float64 `json:",omitempty"` // how long one pass of the workload takes
+}
+
+// StandFacts say what the source did after it had given its guest away.
+type StandFacts struct {
+	Status      string // run state at completion
+	Running     bool
+	StatusAtEnd string // run state when everything else was done
+	RunningEnd  bool
+	Before      Reading // the workload's first byte at completion
+	After       Reading // and at the end
+}
+
+// StillnessFacts say whether a stopped destination stands still: the byte of
+// every page of the workload, read twice.
+type StillnessFacts struct {
+	Status  string // run state
+	Running bool
+	Pages   int
+	Seconds float64 // between the two readings
+	Changed int
+	First   uint64 `json:",omitempty"` // address of the first change
+	Before  byte   `json:",omitempty"`
+	After   byte   `json:",omitempty"`
+}
+
+// A Run is a stretch of pages whose byte has the same value.
+type Run struct {
+	Address uint64
+	Pages   int
+	Value   byte
+}
+
+// WorkloadFacts are the memory that the workload works on, as found on the
+// stopped destination.
+type WorkloadFacts struct {
+	Range  fixtures.Range
+	Stride uint64
+	Runs   []Run // the first MaxListed
+	Pages  int   // in all runs
+	More   int   `json:",omitempty"` // runs beyond those listed
+	// Bytes of those pages that nobody counts up and that are not zero.
+	Stray      []Reading `json:",omitempty"` // the first MaxListed
+	StrayTotal int       `json:",omitempty"`
+}
+
+// A Difference is a byte of guest memory that is not the same on both sides.
+type Difference struct {
+	Address             uint64
+	Source, Destination byte
+}
+
+// MemoryFacts compare the RAM outside the workload's range, source against
+// destination, both stopped.
+type MemoryFacts struct {
+	Size           uint64           // of guest memory compared, from address 0
+	Compared       uint64           // bytes
+	Left           []fixtures.Range `json:",omitempty"` // what was left out, beside the workload
+	Different      []Difference     `json:",omitempty"` // the first MaxListed
+	DifferentTotal int              `json:",omitempty"`
+	CopySeconds    float64          // to copy both sides' memory
+	CompareSeconds float64
+}
+
+// TeardownFacts say how the QEMUs ended and what they left.
+type TeardownFacts struct {
+	Exits []ExitFacts
+	Left  []string `json:",omitempty"` // paths and processes
+}
+
+// ExitFacts say how one QEMU ended when it was told to quit.
+type ExitFacts struct {
+	Side   string
+	State  string // "exit status 0"
+	Clean  bool   // exit status 0
+	Reason string `json:",omitempty"` // why it isn't
+}
+
+// MaxListed bounds what a record lists of a kind; totals are always counted.
+const MaxListed = 64
+
+// Save writes the record among the artifacts in dir.
+func (r *Record) Save(dir string) error {
+	text, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	return os.WriteFile(filepath.Join(dir, File), append(text, '\n'), 0o600)
+}
+
+// Load reads the record of a saved run. Path is the run's folder, or the
+// record itself.
+func Load(path string) (*Record, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		path = filepath.Join(path, File)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("record: no record: %w", err)
+	}
+	var r Record
+	if err := json.Unmarshal(text, &r); err != nil {
+		return nil, fmt.Errorf("record: %s: %w", path, err)
+	}
+	if r.Format != Format {
+		return nil, fmt.Errorf("record: %s has format %d, and this drover judges format %d", path, r.Format, Format)
+	}
+	return &r, nil
+}

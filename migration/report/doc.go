@@ -1,0 +1,3 @@
+// Package report turns what runs found into what a person or a program reads.
+// It knows recorded facts only, never a live VM.
+package report

@@ -1,0 +1,130 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// A Sum counts results. Its zero value is an empty one.
+type Sum struct {
+	Total, Passed, Failed, Unknown, Skipped int
+	Seconds                                 float64
+}
+
+// Add counts one result.
+func (s *Sum) Add(r *record.Result) {
+	s.Total++
+	switch r.Outcome {
+	case record.Pass:
+		s.Passed++
+	case record.Fail:
+		s.Failed++
+	case record.Skip:
+		s.Skipped++
+	default:
+		s.Unknown++
+	}
+}
+
+// OK says that nothing failed, and nothing is unknown.
+func (s Sum) OK() bool { return s.Failed == 0 && s.Unknown == 0 }
+
+// String is the line that closes a run: "4 scenarios: 3 passed, 1 skipped in 8.1 s".
+func (s Sum) String() string {
+	noun := "scenarios"
+	if s.Total == 1 {
+		noun = "scenario"
+	}
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{s.Passed, "passed"}, {s.Failed, "failed"}, {s.Unknown, "unknown"}, {s.Skipped, "skipped"}} {
+		if p.n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.what))
+		}
+	}
+	if len(parts) == 0 {
+		parts = []string{"none ran"}
+	}
+	return fmt.Sprintf("%d %s: %s in %.1f s", s.Total, noun, strings.Join(parts, ", "), s.Seconds)
+}
+
+// colours of the outcomes on a terminal (ECMA-48 SGR).
+var colours = map[record.Outcome]string{
+	record.Pass: "32", record.Fail: "1;31", record.Unknown: "1;35", record.Skip: "33",
+}
+
+// Word is the outcome in seven columns, in colour where that is wanted.
+func Word(o record.Outcome, colour bool) string {
+	word := fmt.Sprintf("%-7s", o)
+	if colour {
+		return "\x1b[" + colours[o] + "m" + word + "\x1b[0m"
+	}
+	return word
+}
+
+// nameWidth is the column that scenarios' names are padded to.
+const nameWidth = 28
+
+// Line is one result in one line: outcome, name, seconds, and what the
+// migration took, or why the outcome isn't a pass.
+func Line(r *record.Result, colour bool) string {
+	return fmt.Sprintf("%s  %-*s %6.2f s  %s", Word(r.Outcome, colour), nameWidth, r.Name(), r.Seconds, gist(r))
+}
+
+func gist(r *record.Result) string {
+	if r.Outcome != record.Pass {
+		return r.Reason
+	}
+	if r.Record == nil || r.Record.Migration == nil || r.Record.Ends != record.OnDestination {
+		return ""
+	}
+	m := r.Record.Migration
+	passes := "passes"
+	if m.Passes == 1 {
+		passes = "pass"
+	}
+	return fmt.Sprintf("total %d ms  downtime %d ms  %d %s", m.TotalMS, m.DowntimeMS, m.Passes, passes)
+}
+
+// Verdicts writes each check's verdict with its witness.
+func Verdicts(w io.Writer, verdicts []record.Verdict) {
+	for _, v := range verdicts {
+		fmt.Fprintf(w, "    %s  %s: %s\n", Word(v.Outcome, false), v.Check, v.Witness)
+	}
+}
+
+// Steps writes each step with the time it took.
+func Steps(w io.Writer, steps []record.StepFacts) {
+	for _, s := range steps {
+		fmt.Fprintf(w, "    %7.3f s  %s\n", s.Seconds, s.Name)
+	}
+}
+
+// Details writes what a person wants to see at once of a run that did not
+// pass: the other checks, what was seen of the VMs, and where the rest lies.
+func Details(w io.Writer, r *record.Result) {
+	for _, v := range r.Verdicts {
+		if v.Outcome == record.Fail && v.Check+": "+v.Witness != r.Reason {
+			fmt.Fprintf(w, "         also: %s: %s\n", v.Check, v.Witness)
+		}
+	}
+	if r.Record != nil {
+		for _, said := range r.Record.Diagnosis {
+			fmt.Fprintf(w, "         %s\n", said)
+		}
+	}
+	if r.Dir != "" {
+		fmt.Fprintf(w, "         artifacts: %s\n", r.Dir)
+	}
+}
+
+// JSONLine writes a value as JSON, on one line.
+func JSONLine(w io.Writer, value any) {
+	_ = json.NewEncoder(w).Encode(value)
+}
