@@ -1,0 +1,74 @@
+# What can be done here. "make help" says it in a few lines.
+#
+# Nothing here needs root or touches the system: the QEMUs that the tests run are
+# those named by DROVER_QEMU or found in PATH, or else private copies in the
+# user's cache folder.
+
+GO ?= go
+FUZZTIME ?= 60s
+BENCH ?= .
+
+# The linters live in a module of their own: see tools/lint/go.mod.
+LINT = $(GO) tool -modfile=tools/lint/go.mod
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: setup-run ## move a real guest from one QEMU to another and prove that nothing was lost
+	$(GO) run ./cmd/drover run
+
+.PHONY: test
+test: setup-test ## set up the QEMUs that the tests need, then run all tests with the race detector
+	DROVER_CI=1 $(GO) test -race ./...
+
+.PHONY: lint
+lint: ## formatting, go vet and staticcheck, all pinned
+	@echo 'gofumpt -l .'; unformatted=$$($(LINT) gofumpt -l .) || exit 1; \
+	if [ -n "$$unformatted" ]; then \
+		echo "not formatted; run: $(LINT) gofumpt -w ." >&2; echo "$$unformatted" >&2; exit 1; \
+	fi
+	$(GO) vet ./...
+	$(LINT) staticcheck ./...
+
+.PHONY: generate
+generate: ## make again what is generated: the boot programs' bytes
+	$(GO) generate ./...
+
+.PHONY: check-generate
+check-generate: ## delete what is generated, make it again, find no difference
+	@set -eu; kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; \
+	files=$$(find . -name '*_gen.go'); tar -cf "$$kept/before.tar" $$files; \
+	mkdir "$$kept/before"; tar -xf "$$kept/before.tar" -C "$$kept/before"; \
+	rm -f $$files; \
+	if ! $(GO) generate ./...; then tar -xf "$$kept/before.tar"; echo 'generating failed; put back what was there' >&2; exit 1; fi; \
+	for f in $$files; do diff -u "$$kept/before/$$f" "$$f"; done; \
+	echo "generated again, no difference:" $$files
+
+.PHONY: bench
+bench: ## run the benchmarks; BENCH=REGEXP chooses some
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME (60s), one after the other
+	@set -eu; found=0; for package in $$($(GO) list ./...); do \
+		targets=$$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); \
+		for target in $$targets; do \
+			found=$$((found + 1)); echo "$$package $$target"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' "$$package"; \
+		done; \
+	done; echo "$$found fuzz targets ran"
+
+.PHONY: fleet
+fleet: ## fetch the QEMUs that the tests use into the user's cache, and list them
+	$(GO) run ./cmd/drover fleet ensure x86_64 i386 ppc64
+	$(GO) run ./cmd/drover fleet list
+
+.PHONY: setup-run setup-test
+setup-run:
+	$(GO) run ./cmd/drover fleet ensure x86_64
+setup-test:
+	$(GO) run ./cmd/drover fleet ensure x86_64 i386 ppc64
