@@ -53,11 +53,17 @@ func (s *Session) readInteger(ctx context.Context, command string, addr, size ui
 	if err := checkRange(command, addr, size); err != nil {
 		return 0, err
 	}
+	if err := s.checkCPU(ctx, command); err != nil {
+		return 0, err
+	}
 	return s.one(ctx, wantNumber, numbers(command, addr))
 }
 
 func (s *Session) writeInteger(ctx context.Context, command string, addr, size, v uint64) error {
 	if err := checkRange(command, addr, size); err != nil {
+		return err
+	}
+	if err := s.checkCPU(ctx, command); err != nil {
 		return err
 	}
 	_, err := s.one(ctx, wantNothing, numbers(command, addr, v))

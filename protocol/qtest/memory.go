@@ -14,11 +14,11 @@ import (
 // sizes are multiples of three, so that only a last piece has padding.
 const (
 	readPiece  = 48 << 10
-	writePiece = 3 << 10
+	writePiece = 12 << 10
 	fillPiece  = 16 << 20 // the server takes this much from its heap
 
-	readWindow  = 8
-	writeWindow = 64
+	readWindow  = 16
+	writeWindow = 16
 	fillWindow  = 4
 	byteWindow  = 4096
 )
@@ -57,6 +57,9 @@ func (s *Session) pieces(ctx context.Context, command string, addr, size, piece 
 	encode func(b []byte, addr, size uint64, offset int) []byte,
 ) error {
 	if err := checkRange(command, addr, size); err != nil {
+		return err
+	}
+	if err := s.checkCPU(ctx, command); err != nil {
 		return err
 	}
 	n := size / piece
@@ -109,6 +112,9 @@ func (t *transfer) reply(index int, r reply) error {
 // ReadEach reads one byte at each address. The requests don't wait for each
 // other's replies, so this costs a fraction of as many calls of [Session.Readb].
 func (s *Session) ReadEach(ctx context.Context, addrs []uint64) ([]byte, error) {
+	if err := s.checkCPU(ctx, "readb"); err != nil {
+		return nil, err
+	}
 	e := &each{values: make([]byte, len(addrs))}
 	c := s.take()
 	c.sink = e

@@ -4,11 +4,11 @@ import (
 	"strconv"
 )
 
-// A request is a command with up to four words behind it. Its values have
+// A request is a command with up to five words behind it. Its values have
 // been checked: whatever a request holds, the server can parse.
 type request struct {
 	command string
-	args    [4]arg
+	args    [5]arg
 	n       int
 }
 
@@ -61,14 +61,14 @@ func appendHex(b []byte, v uint64) []byte {
 func checkRange(command string, addr, size uint64) error {
 	if size > 0 && addr+(size-1) < addr {
 		return &ArgumentError{
-			command, "address", hex(addr),
+			command, "address", hexNumber(addr),
 			"with a size of " + strconv.FormatUint(size, 10) + " bytes it runs over the end of the 64-bit address space",
 		}
 	}
 	return nil
 }
 
-func hex(v uint64) string { return "0x" + strconv.FormatUint(v, 16) }
+func hexNumber(v uint64) string { return "0x" + strconv.FormatUint(v, 16) }
 
 // checkWord refuses what would not reach the server as one word.
 func checkWord(command, argument, word string) error {

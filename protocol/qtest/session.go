@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/drover-vm/drover/protocol/internal/eventlog"
@@ -27,13 +28,9 @@ type Options struct {
 	// adds there how QEMU exited and what it said last.
 	Explain func(error) error
 
-	// Properties returns the names of the properties of the object at a QOM
-	// path, as QMP's qom-list does. With it, the requests that name a device are
-	// checked before they are sent, because QEMU aborts where the object isn't a
-	// device or doesn't have the line. Without it, [Session.InterceptIn] and
-	// [Session.InterceptOut] accept only paths where nothing but a device can be,
-	// and [Session.SetIRQIn] accepts none.
-	Properties func(ctx context.Context, path string) ([]string, error)
+	// Machine answers what only QMP knows. The zero Machine is right for
+	// ports and memory of a machine that has a CPU.
+	Machine Machine
 }
 
 // A Session is a conversation with one qtest server. All methods may be called
@@ -45,6 +42,7 @@ type Session struct {
 	irqs  *eventlog.Log[IRQ]
 	done  chan struct{} // closed when both goroutines have ended and err is set
 	order byteOrder
+	cpu   atomic.Bool // the machine is known to have a CPU
 
 	trace sync.Mutex // held around Options.Trace
 
