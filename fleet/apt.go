@@ -152,18 +152,17 @@ func (a apt) do(ctx context.Context, step string, c command) error {
 	return &FetchError{Release: a.suite, Step: step, Reason: reason, Remedy: remedy, Err: err}
 }
 
-// update fetches the package lists. A source that can't be read is an error
-// only if it is needed: with one that we wrote ourselves, always.
+// update fetches the package lists. It is an error if one of the sources
+// can't be read, also if others can.
 func (a apt) update(ctx context.Context, tell func(percent float64)) error {
-	args := []string{"update", "-o", "APT::Status-Fd=3"}
-	if !a.release.system() {
-		args = append(args, "-o", "APT::Update::Error-Mode=any")
-	}
-	return a.do(ctx, "lists", command{args: args, status: func(line string) {
-		if percent, ok := parseStatus(line); ok {
-			tell(percent)
-		}
-	}})
+	return a.do(ctx, "lists", command{
+		args: []string{"update", "-o", "APT::Status-Fd=3", "-o", "APT::Update::Error-Mode=any"},
+		status: func(line string) {
+			if percent, ok := parseStatus(line); ok {
+				tell(percent)
+			}
+		},
+	})
 }
 
 // closure returns the packages that a package needs on an empty system, as
@@ -198,6 +197,18 @@ func (a apt) download(ctx context.Context, name string, tell func(percent float6
 			}
 		},
 	})
+}
+
+// downloaded returns how many bytes of some packages are there already.
+func (a apt) downloaded(debs []deb) (bytes int64) {
+	for _, d := range debs {
+		for _, name := range []string{d.file, "partial/" + d.file} {
+			if stat, err := os.Stat(filepath.Join(a.archives(), name)); err == nil {
+				bytes += stat.Size()
+			}
+		}
+	}
+	return bytes
 }
 
 // parseStatus reads a line of apt's status descriptor,

@@ -39,19 +39,24 @@ func explainApt(said string) (reason, remedy string) {
 		}
 		return false
 	}
+	const (
+		unsigned = "its signature can't be checked with the keys of this system: "
+		renew    = "bring them up to date with: sudo apt install debian-archive-keyring"
+	)
 	switch {
 	case has("No space left on device"):
 		return "the disk is full", "make room, or set DROVER_CACHE to a folder that has 500 MB"
-	case has("NO_PUBKEY", "is not signed", "couldn't be verified", "could not be verified", "Missing key", "sqv"):
-		return "its signature can't be checked with the keys of this system: " + aptLine(said),
-			"bring them up to date with: sudo apt install debian-archive-keyring"
+	case has("NO_PUBKEY", "Missing key", "EXPKEYSIG", "KEYEXPIRED", "BADSIG", "Sub-process /usr/bin/sqv returned"):
+		return unsigned + aptLine(said), renew
 	case has("Temporary failure resolving", "Could not resolve", "Something wicked happened resolving"):
 		return "the mirror's name can't be resolved: " + aptLine(said), "is this machine connected? A proxy is named by http_proxy or in apt's configuration"
 	case has("Could not connect", "Unable to connect", "Connection failed", "Network is unreachable", "connection timed out", "Connection timed out", "Connection refused"):
 		return "the mirror can't be reached: " + aptLine(said), "is this machine connected? A proxy is named by http_proxy or in apt's configuration"
-	case has("404  Not Found", "404 Not Found", "does not have a Release file", "no longer has a Release file"):
+	case has("Failed to fetch", "404  Not Found", "404 Not Found", "does not have a Release file", "no longer has a Release file"):
 		return "the mirror doesn't carry it: " + aptLine(said),
 			"old releases move to http://archive.debian.org/debian: name that, or another mirror, with DROVER_DEBIAN_MIRROR"
+	case has("is not signed", "couldn't be verified", "could not be verified"):
+		return unsigned + aptLine(said), renew
 	case has("Unable to locate package", "has no installation candidate", "Couldn't find any package"):
 		return "its package lists don't have the package: " + aptLine(said), "look at the host's apt sources (on Ubuntu some are in universe)"
 	}

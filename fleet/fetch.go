@@ -123,6 +123,7 @@ func (g *fetching) all(ctx context.Context, arches []string) error {
 	if updateErr != nil && (!g.release.system() || ctx.Err() != nil) {
 		return updateErr
 	}
+	// One of the system's own sources may be broken, and not be needed.
 	for _, arch := range missing {
 		if _, ok := g.fleet.fetched(g.release.Suite, arch); ok {
 			continue // came with the one before
@@ -165,7 +166,7 @@ func (g *fetching) one(ctx context.Context, a apt, arch string) error {
 	for _, d := range debs {
 		progress.Bytes += d.size
 	}
-	if err := g.room(progress.Bytes); err != nil {
+	if err := g.room(progress.Bytes, a.downloaded(debs)); err != nil {
 		return err
 	}
 	step := func(step string) func(float64) {
@@ -183,14 +184,15 @@ func (g *fetching) one(ctx context.Context, a apt, arch string) error {
 }
 
 // room asks the file system for the room that a download of so many bytes
-// will take: itself, and two and a half times that when unpacked.
-func (g *fetching) room(bytes int64) error {
+// will take: itself, as far as it isn't there, and two and a half times that
+// when unpacked.
+func (g *fetching) room(bytes, downloaded int64) error {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(g.folder, &stat); err != nil {
 		return nil // then the disk itself will say it
 	}
 	free := int64(stat.Bavail) * int64(stat.Bsize)
-	if needed := bytes*7/2 + 10<<20; free < needed {
+	if needed := bytes*7/2 - downloaded + 10<<20; free < needed {
 		return &TooLittleRoomError{Folder: g.folder, Needed: needed, Free: free}
 	}
 	return nil

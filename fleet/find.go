@@ -66,9 +66,12 @@ type NotFoundError struct {
 }
 
 func (e *NotFoundError) Error() string {
-	text := fmt.Sprintf("no %s in %s", binaryName(e.Arch), strings.Join(e.Searched, ", "))
+	text := "no " + binaryName(e.Arch)
+	if len(e.Searched) > 0 {
+		text += " (looked in " + strings.Join(e.Searched, ", ") + ")"
+	}
 	if e.Cause != nil {
-		text += fmt.Sprintf(" (a private copy can't be fetched: %v)", e.Cause)
+		text += fmt.Sprintf(", and a private copy can't be fetched: %v", e.Cause)
 	}
 	return text + "; " + e.Remedy
 }
