@@ -1,20 +1,62 @@
 package qtest_test
 
 import (
+	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/drover-vm/drover/protocol/fakeqemu"
 	"github.com/drover-vm/drover/protocol/qtest"
 )
+
+// A peer is a server on which the tests in this package run: the fake, and
+// each real QEMU there is.
+type peer struct {
+	conn    net.Conn
+	machine qtest.Machine
+	real    bool
+	crashed func() string // "" while it lives
+}
+
+// session starts a session with the peer that asks it all it must know.
+func (p *peer) session(t testing.TB, o qtest.Options) *qtest.Session {
+	if o.Machine.Properties == nil {
+		o.Machine = p.machine
+	}
+	s := qtest.New(p.conn, o)
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// onEveryPeer runs the same body against the fake and each real QEMU.
+func onEveryPeer(t *testing.T, body func(t *testing.T, p *peer), args ...string) {
+	t.Run("fake", func(t *testing.T) { body(t, startFake(t, fakeqemu.Config{})) })
+	list := binaries()
+	if len(list) == 0 {
+		t.Run("real", func(t *testing.T) { skipWithoutQEMU(t) })
+	}
+	for _, b := range list {
+		t.Run(version(t, b), func(t *testing.T) { body(t, startQEMU(t, b, args...)) })
+	}
+}
+
+func skipWithoutQEMU(t testing.TB) {
+	t.Helper()
+	t.Skip("no QEMU is named; set DROVER_QEMU to a qemu-system-x86_64, or DROVER_FLEET to several, separated by colons")
+}
 
 // binaries returns the QEMUs that the environment names.
 func binaries() []string {
@@ -27,90 +69,147 @@ func binaries() []string {
 	return nil
 }
 
-// A qemu is one QEMU process under test.
-type qemu struct {
-	conn   net.Conn
-	ended  chan struct{} // closed when the process has ended
-	stderr *strings.Builder
+// version returns what a binary says about itself, such as "7.2".
+func version(t testing.TB, binary string) string {
+	out, err := exec.Command(binary, "-version").Output()
+	require.NoError(t, err, "asking %s for its version", binary)
+	var major, minor int
+	_, err = fmt.Sscanf(string(out), "QEMU emulator version %d.%d", &major, &minor)
+	require.NoError(t, err, "%s", out)
+	return fmt.Sprintf("%d.%d", major, minor)
+}
+
+func startFake(t testing.TB, c fakeqemu.Config) *peer {
+	q := fakeqemu.New(c)
+	t.Cleanup(func() { q.Close() })
+	monitor := newMonitor(t, q.QMP())
+	return &peer{conn: q.QTest(), machine: monitor.machine(), crashed: q.Aborted}
 }
 
 // startQEMU starts a QEMU whose guest never runs. It is killed with the test.
-func startQEMU(t testing.TB, binary string, args ...string) *qemu {
+func startQEMU(t testing.TB, binary string, args ...string) *peer {
 	t.Helper()
 	help, err := exec.Command(binary, "-object", "help").CombinedOutput()
 	require.NoError(t, err, "%s", help)
-	args = append([]string{"-nodefaults", "-display", "none", "-S"}, args...)
-	q := &qemu{ended: make(chan struct{}), stderr: new(strings.Builder)}
-	cmd := exec.Command(binary)
-	cmd.Stderr = q.stderr
+	ended := make(chan struct{})
+	var stderr strings.Builder
+	var conn net.Conn
+	cmd := exec.Command(binary, append([]string{"-nodefaults", "-display", "none", "-S", "-m", "150"}, args...)...)
+	cmd.Stderr = &stderr
 	cmd.SysProcAttr = deathSignal()
+	control := inherit(t, cmd)
+	cmd.Args = append(cmd.Args, "-chardev", "socket,id=mon,fd=3", "-mon", "chardev=mon,mode=control")
+	var listener net.Listener
 	if strings.Contains(string(help), "  qtest\n") {
-		fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		require.NoError(t, err)
-		theirs := os.NewFile(uintptr(fds[1]), "qtest")
-		ours := os.NewFile(uintptr(fds[0]), "qtest")
-		q.conn, err = net.FileConn(ours)
-		require.NoError(t, err)
-		ours.Close()
-		cmd.ExtraFiles = []*os.File{theirs}
-		cmd.Args = append(append(cmd.Args, args...), "-chardev", "socket,id=qtest,fd=3", "-object", "qtest,id=qtest0,chardev=qtest,log=none")
-		require.NoError(t, cmd.Start())
-		theirs.Close()
+		conn = inherit(t, cmd)
+		cmd.Args = append(cmd.Args, "-chardev", "socket,id=qtest,fd=4", "-object", "qtest,id=qtest0,chardev=qtest,log=none")
 	} else {
 		path := filepath.Join(t.TempDir(), "qtest")
-		l, err := net.Listen("unix", path)
+		listener, err = net.Listen("unix", path)
 		require.NoError(t, err)
-		cmd.Args = append(append(cmd.Args, args...), "-qtest", "unix:"+path, "-qtest-log", "none")
-		require.NoError(t, cmd.Start())
-		require.NoError(t, l.(*net.UnixListener).SetDeadline(time.Now().Add(20*time.Second)))
-		q.conn, err = l.Accept()
-		require.NoError(t, err)
-		l.Close()
+		defer listener.Close()
+		require.NoError(t, listener.(*net.UnixListener).SetDeadline(time.Now().Add(20*time.Second)))
+		cmd.Args = append(cmd.Args, "-qtest", "unix:"+path, "-qtest-log", "none")
 	}
-	go func() { defer close(q.ended); cmd.Wait() }()
+	require.NoError(t, cmd.Start())
+	for _, f := range cmd.ExtraFiles {
+		f.Close()
+	}
+	go func() { defer close(ended); cmd.Wait() }()
 	t.Cleanup(func() {
 		cmd.Process.Kill()
-		q.conn.Close()
-		<-q.ended
+		<-ended
 	})
-	return q
+	if listener != nil {
+		conn, err = listener.Accept()
+		require.NoError(t, err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return &peer{
+		conn: conn, machine: newMonitor(t, control).machine(), real: true,
+		crashed: func() string {
+			select {
+			case <-ended:
+				return cmd.ProcessState.String() + ": " + stderr.String()
+			default:
+				return ""
+			}
+		},
+	}
 }
 
-func TestRealQEMU(t *testing.T) {
-	for _, b := range binaries() {
-		t.Run(b, func(t *testing.T) {
-			q := startQEMU(t, b, "-m", "150")
-			s := qtest.New(q.conn, qtest.Options{})
-			defer s.Close()
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			defer cancel()
-			require.NoError(t, s.Memset(ctx, 0x100000, 99<<20, 7))
-			all := make([]byte, 99<<20)
-			require.NoError(t, s.WriteMemory(ctx, 0x100000, make([]byte, 100000)))
-			require.NoError(t, s.ReadMemory(ctx, 0x100000, all))
-			for i, b := range all {
-				want := byte(7)
-				if i < 100000 {
-					want = 0
-				}
-				if b != want {
-					t.Fatal(i, b)
-				}
-			}
-			addrs := make([]uint64, 25344)
-			for i := range addrs {
-				addrs[i] = 0x100000 + 4096*uint64(i)
-			}
-			v, err := s.ReadEach(ctx, addrs)
-			require.NoError(t, err)
-			require.Len(t, v, 25344)
-			require.NoError(t, s.Writeq(ctx, 0x100000, 0x1234567890))
-			w, err := s.Readl(ctx, 0x100001)
-			require.NoError(t, err)
-			require.EqualValues(t, 0x12345678, w)
-			o, err := s.ByteOrder(ctx)
-			require.NoError(t, err)
-			require.Equal(t, "LittleEndian", o.String())
-		})
+// inherit gives cmd one end of a new connection and returns the other.
+func inherit(t testing.TB, cmd *exec.Cmd) net.Conn {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	require.NoError(t, err)
+	ours := os.NewFile(uintptr(fds[0]), "ours")
+	defer ours.Close()
+	conn, err := net.FileConn(ours)
+	require.NoError(t, err)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, os.NewFile(uintptr(fds[1]), "theirs"))
+	return conn
+}
+
+// A monitor is as little of a QMP client as these tests need, so that this package
+// is tested without the one beside it.
+type monitor struct {
+	mu   sync.Mutex
+	conn net.Conn
+	in   *bufio.Reader
+}
+
+func newMonitor(t testing.TB, conn net.Conn) *monitor {
+	m := &monitor{conn: conn, in: bufio.NewReader(conn)}
+	t.Cleanup(func() { conn.Close() })
+	_, err := m.in.ReadBytes('\n')
+	require.NoError(t, err)
+	require.NoError(t, m.ask("qmp_capabilities", nil, nil))
+	return m
+}
+
+func (m *monitor) ask(command string, arguments, reply any) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	request := map[string]any{"execute": command}
+	if arguments != nil {
+		request["arguments"] = arguments
+	}
+	if err := json.NewEncoder(m.conn).Encode(request); err != nil {
+		return err
+	}
+	for {
+		line, err := m.in.ReadBytes('\n')
+		if err != nil {
+			return err
+		}
+		var r struct {
+			Return json.RawMessage
+			Error  *struct{ Desc string }
+		}
+		if err := json.Unmarshal(line, &r); err != nil {
+			return err
+		}
+		switch {
+		case r.Error != nil:
+			return errors.New(r.Error.Desc)
+		case r.Return != nil && reply != nil:
+			return json.Unmarshal(r.Return, reply)
+		case r.Return != nil:
+			return nil
+		}
+	}
+}
+
+func (m *monitor) machine() qtest.Machine {
+	return qtest.Machine{
+		Properties: func(_ context.Context, path string) (list []qtest.Property, err error) {
+			err = m.ask("qom-list", map[string]string{"path": path}, &list)
+			return list, err
+		},
+		HasCPU: func(context.Context) (bool, error) {
+			var cpus []json.RawMessage
+			err := m.ask("query-cpus-fast", nil, &cpus)
+			return len(cpus) > 0, err
+		},
 	}
 }
