@@ -149,13 +149,12 @@ func (a *assembler) instruction(l *line, mnemonic string) error {
 	if j, ok := a.set.jumps[mnemonic]; ok {
 		return a.jump(l, mnemonic, j)
 	}
-	var prefix []byte
-	if mnemonic == "rep" {
+	repeated := mnemonic == "rep"
+	if repeated {
 		t := l.next()
 		if mnemonic = t.text; t.kind != tokenName || !repeatable(mnemonic) {
 			return faultf("rep goes before movs, stos or lods, with b, w or l behind it: found %v", t)
 		}
-		prefix = []byte{0xf3}
 	}
 	operands, err := l.operands()
 	if err != nil {
@@ -165,10 +164,10 @@ func (a *assembler) instruction(l *line, mnemonic string) error {
 	if err != nil {
 		return err
 	}
-	for i := range c.fixups {
-		c.fixups[i].at += len(prefix)
+	if repeated { // between the prefix for the operand's size and the opcode, its last byte
+		c.bytes = slices.Insert(c.bytes, len(c.bytes)-1, 0xf3)
 	}
-	a.add(&item{mode: a.mode, bytes: append(prefix, c.bytes...), fixups: c.fixups})
+	a.add(&item{mode: a.mode, bytes: c.bytes, fixups: c.fixups})
 	return nil
 }
 

@@ -120,6 +120,9 @@ func (a *assembler) padding(l *line, name string) error {
 		}
 		p.value = n
 	}
+	if name == ".balign" && byte(p.value) == 0x90 {
+		return faultf("GNU as pads with longer instructions than 0x90 when it is told to pad with 0x90: pad with something else")
+	}
 	a.add(&item{padding: p})
 	return nil
 }

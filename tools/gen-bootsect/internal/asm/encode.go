@@ -71,9 +71,6 @@ type match struct {
 	operands []operand
 	size     byte // b, w or l; 0 while nothing has said
 	mode     int
-
-	// A reason why GNU as might have preferred a form that came before.
-	short func(int64) bool
 }
 
 // fits says whether the form takes the operands and works out the size.
@@ -235,8 +232,8 @@ func (m *match) shorter(o *operand) func(int64) bool {
 
 // arithmetic says that the instruction also has a form with wantByteSigned.
 func (m *match) arithmetic() bool {
-	last := m.form.opcode[0]
-	return last == 0x80 || last < 0x40 && last&7 == 4
+	opcode := m.form.opcode[0]
+	return opcode == 0x80 || opcode < 0x40 && opcode&7 == 4
 }
 
 // addressed finds the operand that a ModRM byte addresses and the number that

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/arch/x86/x86asm"
+
+	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/tools/gen-bootsect/internal/asm"
+)
+
+const incrementer = "../../fixtures/asm/x86-incrementer.s"
+
+func assembled(t *testing.T) *asm.Image {
+	t.Helper()
+	source, err := os.ReadFile(incrementer)
+	require.NoError(t, err)
+	image, err := asm.Assemble(incrementer, source)
+	require.NoError(t, err)
+	return image
+}
+
+func TestEmbeddedBytesAreTheSourceAssembled(t *testing.T) {
+	for _, arch := range []string{"x86_64", "i386"} {
+		p, err := fixtures.For(arch)
+		require.NoError(t, err)
+		require.Equal(t, assembled(t).Bytes, p.BootBlock, "run: make generate")
+	}
+}
+
+// TestBootBlockDisassemblesToTheProgram reads the embedded bytes with somebody
+// else's disassembler, in one go from the top, and finds the program: these lines
+// were written from what it is meant to do, not from what came out.
+func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
+	p, err := fixtures.For("x86_64")
+	require.NoError(t, err)
+	const gdt, pointer = 0x7c98, 0x7cb0
+	realMode, protected := disassemble(t, p.BootBlock, 0x7c00, gdt)
+	require.Equal(t, []string{
+		"cli",
+		"in $0x92,%al",
+		"or $0x2,%al",
+		"and $0xfe,%al",
+		"out %al,$0x92",
+		"xor %ax,%ax",
+		"mov %ax,%ds",
+		fmt.Sprintf("lgdtw %#x", pointer),
+		"mov %cr0,%eax",
+		"or $0x1,%al",
+		"mov %eax,%cr0",
+		"ljmp $0x8,$0x7c1f",
+	}, realMode)
+	require.Equal(t, []string{
+		"mov $0x10,%eax",
+		"mov %eax,%ds", // the 16 bits that a segment register has
+		"mov %eax,%es",
+		"mov %eax,%fs",
+		"mov %eax,%gs",
+		"mov %eax,%ss",
+		"mov $0x40000000,%eax",
+		"cpuid",
+		"cmp $0x4b4d564b,%ebx",
+		"jne 0x7c5c",
+		"mov $0x40000001,%eax",
+		"cpuid",
+		"mov $0x4b564d01,%ecx",
+		"test $0x8,%al",
+		"jne 0x7c56",
+		"mov $0x12,%ecx",
+		"test $0x1,%al",
+		"je 0x7c5c",
+		"xor %eax,%eax", // 0x7c56
+		"xor %edx,%edx",
+		"wrmsr",
+		"mov $0x100000,%eax", // 0x7c5c
+		"movb $0x0,(%eax)",
+		"add $0x1000,%eax",
+		"cmp $0x6400000,%eax",
+		"jb 0x7c61",
+		"mov $0x3f8,%edx",
+		"mov $0x41,%al",
+		"out %al,(%dx)",
+		"mov $0x40,%ecx", // 0x7c78
+		"mov $0x100000,%eax",
+		"incb (%eax)",
+		"add $0x1000,%eax",
+		"cmp $0x6400000,%eax",
+		"jb 0x7c82",
+		"dec %ecx",
+		"jne 0x7c7d",
+		"mov $0x42,%al",
+		"out %al,(%dx)",
+		"jmp 0x7c78",
+	}, protected)
+
+	at := func(address, n int) []byte { return p.BootBlock[address-0x7c00:][:n] }
+	require.Equal(t, []byte{
+		0, 0, 0, 0, 0, 0, 0, 0, // null
+		0xff, 0xff, 0, 0, 0, 0x9b, 0xcf, 0, // code: flat, 32 bits, accessed
+		0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0, // data: flat, 32 bits, accessed
+	}, at(gdt, 24))
+	require.Equal(t, []byte{23, 0, gdt & 0xff, gdt >> 8, 0, 0}, at(pointer, 6))
+	require.Equal(t, make([]byte, 0x7dfe-pointer-6), at(pointer+6, 0x7dfe-pointer-6), "the rest is empty")
+	require.Equal(t, []byte{0x55, 0xaa}, at(0x7dfe, 2))
+}
+
+// disassemble reads 16-bit instructions up to a far jump, then 32-bit ones up to
+// the first bytes that only pad up to an address.
+func disassemble(t *testing.T, b []byte, at, end int) (realMode, protected []string) {
+	t.Helper()
+	mode, list := 16, &realMode
+	for pc := at; pc < end; {
+		inst, err := x86asm.Decode(b[pc-at:], mode)
+		require.NoError(t, err, "at %#x", pc)
+		target := func(uint64) (string, uint64) { return "", 0 }
+		text := x86asm.GNUSyntax(inst, uint64(pc), target)
+		*list = append(*list, text)
+		pc += inst.Len
+		if strings.HasPrefix(text, "ljmp") {
+			mode, list = 32, &protected
+		}
+		if !slices.ContainsFunc(b[pc-at:end-at], func(c byte) bool { return c != 0 }) {
+			break
+		}
+	}
+	return realMode, protected
+}
+
+func TestBootBlockIsWhatGNUMakesOfTheSource(t *testing.T) {
+	for _, tool := range []string{"as", "objcopy"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skipf("compares with GNU as and objcopy, and there is no %s here: install binutils", tool)
+		}
+	}
+	dir := t.TempDir()
+	object, binary := filepath.Join(dir, "object.o"), filepath.Join(dir, "image")
+	for _, command := range [][]string{
+		{"as", "--32", "--fatal-warnings", "-o", object, incrementer},
+		{"objcopy", "-O", "binary", "-j", ".text", object, binary},
+	} {
+		out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
+		require.NoError(t, err, "%s: %s", command, out)
+	}
+	theirs, err := os.ReadFile(binary)
+	require.NoError(t, err)
+	require.Len(t, theirs, 0x7c00+512)
+	require.Equal(t, assembled(t).Bytes, theirs[0x7c00:])
+}
+
+func TestGeneratedFileIsTheOneCheckedIn(t *testing.T) {
+	t.Chdir("../../fixtures")
+	var out, errs bytes.Buffer
+	status := run([]string{"-package", "fixtures", "-const", "x86Incrementer", "asm/x86-incrementer.s"}, &out, &errs)
+	require.Equal(t, exitOK, status, errs.String())
+	want, err := os.ReadFile("x86_incrementer_gen.go")
+	require.NoError(t, err)
+	require.Equal(t, string(want), out.String(), "run: make generate")
+}
+
+func TestExitStatusSaysWhoseFaultItIs(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, source string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(source), 0o644))
+		return path
+	}
+	good := file("good.s", ".org 0x7c00\n.org 0x7dfe\n.byte 0x55, 0xaa\n")
+	for _, c := range []struct {
+		name   string
+		args   []string
+		status int
+		says   string // on stdout for 0, on stderr otherwise
+	}{
+		{"good", []string{good}, exitOK, "package fixtures"},
+		{"raw", []string{"-raw", good}, exitOK, "\x55\xaa"},
+		{"list", []string{"-list", good}, exitOK, " 7dfe  55 aa                    .byte 0x55, 0xaa"},
+		{"help", []string{"--help"}, exitOK, "usage: gen-bootsect"},
+		{"a wrong line", []string{file("bad.s", "\n\tfrob\n")}, exitSource, "bad.s:2: unknown instruction frob"},
+		{"another origin", []string{file("origin.s", "nop\n")}, exitSource, ".org 0x7c00"},
+		{"too short", []string{file("short.s", ".org 0x7c00\nnop\n")}, exitSource, "1 bytes long"},
+		{"no signature", []string{file("sign.s", ".org 0x7c00\n.fill 512\n")}, exitSource, "0x55 0xaa"},
+		{"no source", nil, exitUsage, "one source file"},
+		{"two sources", []string{good, good}, exitUsage, "one source file"},
+		{"a source that isn't there", []string{filepath.Join(dir, "none.s")}, exitUsage, "none.s"},
+		{"an output that can't be", []string{"-o", filepath.Join(dir, "none", "x.go"), good}, exitUsage, "x.go"},
+		{"an unknown flag", []string{"-frob", good}, exitUsage, "frob"},
+		{"two outputs", []string{"-raw", "-list", good}, exitUsage, "exclude"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out, errs bytes.Buffer
+			require.Equal(t, c.status, run(c.args, &out, &errs), errs.String())
+			if c.status == exitOK {
+				require.Contains(t, out.String(), c.says)
+				require.Empty(t, errs.String())
+				return
+			}
+			require.Contains(t, errs.String(), c.says)
+			require.Empty(t, out.String())
+		})
+	}
+}
