@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+
+	"github.com/drover-vm/drover/migration"
+)
+
+const listUsage = `usage: drover list [-v] [-json] [pattern ...]
+
+Names every scenario with one sentence each; -v tells their stories.
+
+flags:
+`
+
+func listCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
+	set := newFlagSet("list", listUsage, stderr)
+	verbose := set.Bool("v", false, "tell each story, a line a step")
+	asJSON := set.Bool("json", false, "write one JSON object a line")
+	patterns, err := parseMixed(set, args)
+	if err != nil {
+		return usageExit(err, stderr)
+	}
+	var jobs []job
+	for _, s := range migration.Scenarios() {
+		jobs = append(jobs, job{scenario: s})
+	}
+	jobs, err = choose(jobs, patterns)
+	if err != nil {
+		return complain(stderr, err)
+	}
+	if *asJSON {
+		return listJSON(jobs, stdout)
+	}
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
+	defer func() { _ = w.Flush() }()
+	for _, j := range jobs {
+		fmt.Fprintf(w, "%s\t%s\n", j.scenario.Name, j.scenario.Doc)
+		if *verbose {
+			for i, step := range j.scenario.Full() {
+				fmt.Fprintf(w, "\t%3d. %s\n", i+1, step.Name)
+			}
+		}
+	}
+	return exitOK
+}
+
+func listJSON(jobs []job, out io.Writer) int {
+	encoder := json.NewEncoder(out)
+	for _, j := range jobs {
+		steps := []string{}
+		for _, step := range j.scenario.Full() {
+			steps = append(steps, step.Name)
+		}
+		_ = encoder.Encode(map[string]any{"name": j.scenario.Name, "doc": j.scenario.Doc, "steps": steps})
+	}
+	return exitOK
+}

@@ -1,0 +1,131 @@
+// Command drover moves real guests between real QEMUs, and proves that nothing
+// was lost. See "drover help".
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/drover-vm/drover/internal/near"
+)
+
+// Exit statuses.
+const (
+	exitOK        = 0
+	exitFailed    = 1 // a scenario or a check failed
+	exitCannotRun = 2 // it could not run: the command line, a QEMU, an interrupt
+)
+
+// A command is one word after "drover".
+type command struct {
+	name, does string
+	run        func(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int
+}
+
+func commands() []command {
+	return []command{
+		{"run", "run migration scenarios", runCommand},
+		{"list", "name every scenario", listCommand},
+		{"judge", "judge a saved run again", judgeCommand},
+		{"fleet", "fetch, list and remove private copies of QEMU", fleetCommand},
+		{"doctor", "say what this host has, what it lacks, and what that costs", doctorCommand},
+	}
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// A second Ctrl-C ends us at once; the kernel then ends our QEMUs.
+	context.AfterFunc(ctx, stop)
+	os.Exit(dispatch(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+func dispatch(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		usage(stderr)
+		return exitCannotRun
+	}
+	var names []string
+	for _, c := range commands() {
+		if c.name == args[0] {
+			return c.run(ctx, args[1:], stdin, stdout, stderr)
+		}
+		names = append(names, c.name)
+	}
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		if len(args) > 1 {
+			return dispatch(ctx, []string{args[1], "-h"}, stdin, stdout, stdout)
+		}
+		usage(stdout)
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "drover: there is no command %q", args[0])
+	if offers := near.Names(args[0], names); len(offers) > 0 {
+		fmt.Fprintf(stderr, "; did you mean %s?", strings.Join(offers, " or "))
+	}
+	fmt.Fprintln(stderr, "\nRun \"drover help\" for those there are.")
+	return exitCannotRun
+}
+
+func usage(w io.Writer) {
+	fmt.Fprint(w, "Drover moves real guests between real QEMUs, and proves that nothing was lost.\n\nusage: drover COMMAND [arguments]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.does)
+	}
+	fmt.Fprint(w, "\nRun \"drover COMMAND -h\" for its flags.\n")
+}
+
+// newFlagSet makes a command's flags; text is shown before them.
+func newFlagSet(name, text string, stderr io.Writer) *flag.FlagSet {
+	set := flag.NewFlagSet("drover "+name, flag.ContinueOnError)
+	set.SetOutput(stderr)
+	set.Usage = func() {
+		fmt.Fprint(set.Output(), text)
+		set.PrintDefaults()
+	}
+	return set
+}
+
+// parseMixed parses flags wherever they stand, and returns the other words.
+func parseMixed(set *flag.FlagSet, args []string) (words []string, err error) {
+	for {
+		if err := set.Parse(args); err != nil {
+			return nil, err
+		}
+		if args = set.Args(); len(args) == 0 {
+			return words, nil
+		}
+		words, args = append(words, args[0]), args[1:]
+	}
+}
+
+// usageError is a command line that can't be right.
+type usageError string
+
+func (e usageError) Error() string { return string(e) }
+
+// usageExit turns the error of a command line into an exit status. The flag
+// package has already said what it found.
+func usageExit(err error, stderr io.Writer) int {
+	if errors.Is(err, flag.ErrHelp) {
+		return exitOK
+	}
+	var ours usageError
+	if errors.As(err, &ours) {
+		return complain(stderr, ours)
+	}
+	return exitCannotRun
+}
+
+// complain says in one line why something could not run.
+func complain(stderr io.Writer, err error) int {
+	fmt.Fprintf(stderr, "drover: %v\n", err)
+	return exitCannotRun
+}

@@ -1,0 +1,237 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drover-vm/drover/fleet"
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/migration/report"
+)
+
+const runUsage = `usage: drover run [flags] [pattern ...]
+
+Runs the scenarios that match a pattern, all of them where none is given. A
+pattern is a scenario's name or the beginning of one up to a slash, with or
+without the target in front (precopy, x86_64/postcopy/plain); * stands for
+anything. "drover list" names the scenarios.
+
+The QEMUs are those that -qemu names, else DROVER_QEMU, else QTEST_QEMU_BINARY,
+else the one in PATH, else the private copy that "drover fleet ensure" fetched.
+For one side only: -qemu-src and -qemu-dst, or the variables with _SRC and _DST.
+
+Exit status: 0 when nothing failed, 1 when a scenario failed, 2 when it could
+not run.
+
+flags:
+`
+
+// runFlags are what "drover run" was told.
+type runFlags struct {
+	arch, qemu, source, destination, machine, accel, artifacts string
+	keep, hold, json, verbose                                  bool
+	budget                                                     time.Duration
+	parallel                                                   int
+	patterns                                                   []string
+}
+
+func parseRun(args []string, stderr io.Writer) (runFlags, error) {
+	var f runFlags
+	set := newFlagSet("run", runUsage, stderr)
+	set.StringVar(&f.arch, "arch", "", "`targets`, comma separated: x86_64, i386, ppc64 (default: that of -qemu or DROVER_QEMU, else x86_64)")
+	set.StringVar(&f.qemu, "qemu", "", "QEMU `binary` of both sides")
+	set.StringVar(&f.source, "qemu-src", "", "QEMU `binary` of the source")
+	set.StringVar(&f.destination, "qemu-dst", "", "QEMU `binary` of the destination")
+	set.StringVar(&f.machine, "machine", "", "machine `type` of both sides (default: QEMU's, or the newest that both know)")
+	set.StringVar(&f.accel, "accel", "", "`accelerator` (default tcg)")
+	set.StringVar(&f.artifacts, "artifacts", "", "`folder` for what a failed scenario leaves (default: the system's temporary one)")
+	set.BoolVar(&f.keep, "keep", false, "keep the artifacts of every scenario, not only of failed ones")
+	set.BoolVar(&f.hold, "hold", false, "keep both VMs of a failed scenario alive, say how to attach, and wait for a key")
+	set.BoolVar(&f.json, "json", false, "write one JSON object a line: each result, then the sum")
+	set.BoolVar(&f.verbose, "v", false, "show each step and its time")
+	set.DurationVar(&f.budget, "budget", migration.DefaultBudget, "`time` that one scenario may take")
+	set.IntVar(&f.parallel, "parallel", 1, "`number` of scenarios at a time")
+	var err error
+	f.patterns, err = parseMixed(set, args)
+	if err == nil && (f.parallel < 1 || f.budget <= 0) {
+		err = usageError("-parallel and -budget have to be above 0")
+	}
+	if err == nil && f.hold && f.parallel > 1 {
+		err = usageError("-hold goes with -parallel 1 only: it asks for a key")
+	}
+	return f, err
+}
+
+// job is one scenario on one target.
+type job struct {
+	scenario migration.Scenario
+	options  migration.Options
+}
+
+func (j job) name() string { return j.options.Arch + "/" + j.scenario.Name }
+
+func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	flags, err := parseRun(args, stderr)
+	if err != nil {
+		return usageExit(err, stderr)
+	}
+	jobs, err := flags.jobs()
+	if err != nil {
+		return complain(stderr, err)
+	}
+	var show display
+	switch {
+	case flags.json:
+		show = &jsonDisplay{out: stdout}
+	default:
+		show = newTextDisplay(stdout, flags.verbose)
+	}
+	if flags.hold {
+		for i := range jobs {
+			jobs[i].options.Hold = holder(stdin, stderr, show)
+		}
+	}
+	sum, err := runAll(ctx, jobs, flags.parallel, show)
+	show.end(sum)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		fmt.Fprintln(stderr, "drover: interrupted; both VMs have been ended")
+		return exitCannotRun
+	case err != nil:
+		return complain(stderr, err)
+	case !sum.OK():
+		return exitFailed
+	}
+	return exitOK
+}
+
+// jobs finds what to run, and the QEMUs to run it on.
+func (f runFlags) jobs() ([]job, error) {
+	env := f.environment()
+	archs, err := f.targets(env)
+	if err != nil {
+		return nil, err
+	}
+	var jobs []job
+	for _, arch := range archs {
+		source, err := fleet.Find(arch, fleet.Source, env)
+		if err != nil {
+			return nil, err
+		}
+		destination, err := fleet.Find(arch, fleet.Destination, env)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range migration.Scenarios() {
+			jobs = append(jobs, job{s, migration.Options{
+				Arch: source.Arch, Source: source.Path, Destination: destination.Path,
+				Machine: f.machine, Accel: f.accel, Budget: f.budget, Artifacts: f.artifacts, Keep: f.keep,
+			}})
+			if source.Arch == "" {
+				jobs[len(jobs)-1].options.Arch = arch
+			}
+		}
+	}
+	return choose(jobs, f.patterns)
+}
+
+// environment is the process's own with the flags in place of the variables
+// that mean the same.
+func (f runFlags) environment() func(string) string {
+	flags := map[string]string{"DROVER_QEMU": f.qemu, "DROVER_QEMU_SRC": f.source, "DROVER_QEMU_DST": f.destination}
+	return func(name string) string {
+		if value := flags[name]; value != "" {
+			return value
+		}
+		if f.qemu != "" && strings.HasPrefix(name, "DROVER_QEMU_") {
+			return "" // -qemu names both sides, also against the variables
+		}
+		return os.Getenv(name)
+	}
+}
+
+// targets are those that were asked for, or that the QEMU named is for.
+func (f runFlags) targets(env func(string) string) ([]string, error) {
+	if f.arch == "" {
+		for _, name := range []string{"DROVER_QEMU", "DROVER_QEMU_SRC", "QTEST_QEMU_BINARY"} {
+			if arch, ok := fleet.ArchOf(env(name)); ok {
+				return []string{arch}, nil
+			}
+		}
+		return []string{"x86_64"}, nil
+	}
+	var archs []string
+	for arch := range strings.SplitSeq(f.arch, ",") {
+		parsed, err := fleet.ParseArch(strings.TrimSpace(arch))
+		if err != nil {
+			return nil, err
+		}
+		archs = append(archs, parsed)
+	}
+	return archs, nil
+}
+
+// runAll runs the jobs, some at a time, and shows each as it goes. The error
+// is that of the first that could not run; no other is begun after it.
+func runAll(ctx context.Context, jobs []job, parallel int, show display) (report.Sum, error) {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var (
+		mu    sync.Mutex
+		sum   report.Sum
+		first error
+		work  sync.WaitGroup
+		next  = make(chan job)
+		began = time.Now()
+	)
+	for range parallel {
+		work.Go(func() {
+			for j := range next {
+				result, err := runOne(ctx, j, show)
+				mu.Lock()
+				if result != nil {
+					sum.Add(result)
+				}
+				if err != nil && first == nil {
+					first = err
+					stop(err)
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for _, j := range jobs {
+		select {
+		case next <- j:
+			continue
+		case <-ctx.Done():
+		}
+		break
+	}
+	close(next)
+	work.Wait()
+	sum.Seconds = time.Since(began).Seconds()
+	return sum, first
+}
+
+func runOne(ctx context.Context, j job, show display) (*record.Result, error) {
+	name := j.name()
+	show.begin(name)
+	j.options.Progress = func(step string) { show.step(name, step) }
+	result, err := j.scenario.Run(ctx, j.options)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	show.done(name, result)
+	return result, err
+}
+
+// errNothing says that a command line asks for nothing that there is.
+var errNothing = errors.New("no scenario matches")

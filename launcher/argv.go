@@ -1,0 +1,110 @@
+package launcher
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// firstInherited is the number that a child sees the first of exec.Cmd's
+// ExtraFiles under.
+const firstInherited = 3
+
+// An argv is a command line in two forms: with the descriptors that QEMU
+// inherits from us, and as a person can repeat it in a shell.
+type argv struct {
+	run, shell []string
+	inherited  []*os.File
+}
+
+func (a *argv) add(args ...string) { a.addForms(args, args) }
+
+func (a *argv) addForms(run, shell []string) {
+	a.run = append(a.run, run...)
+	a.shell = append(a.shell, shell...)
+}
+
+// inherit hands the file to QEMU and returns its number there.
+func (a *argv) inherit(f *os.File) string {
+	a.inherited = append(a.inherited, f)
+	return strconv.Itoa(firstInherited + len(a.inherited) - 1)
+}
+
+// closeInherited drops our copies of what the child has; without that the end
+// of QEMU would not be the end of its streams.
+func (a *argv) closeInherited() {
+	for _, f := range a.inherited {
+		_ = f.Close()
+	}
+	a.inherited = nil
+}
+
+// Escape doubles the commas of a value that stands inside one of QEMU's
+// comma-separated options, as QEMU's option parser demands.
+func Escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
+
+// machine is the part of the command line that says what the guest is.
+func (a *argv) machine(c Config) {
+	a.add("-name", Escape(c.Name)+",debug-threads=on")
+	machine := "accel=" + c.Accel
+	if c.Machine != "" {
+		machine = c.Machine + "," + machine
+	}
+	a.add("-machine", machine)
+	if c.MemoryMiB > 0 {
+		a.add("-m", strconv.Itoa(c.MemoryMiB))
+	}
+	a.add("-nodefaults", "-display", "none")
+}
+
+// monitor gives QEMU its end of the QMP session.
+func (a *argv) monitor(end *os.File, c Config) {
+	fd := a.inherit(end)
+	a.addForms([]string{"-chardev", "socket,id=drover-qmp,fd=" + fd},
+		[]string{"-chardev", "socket,id=drover-qmp,server=on,wait=off,path=" + Escape(c.Name) + ".qmp.sock"})
+	// This form is the one that every QEMU takes without a warning.
+	a.add("-qmp", "chardev:drover-qmp")
+	if c.Attach {
+		a.add("-qmp", "unix:"+Escape(c.attachPath())+",server=on,wait=off")
+	}
+}
+
+// qtest gives QEMU its end of the qtest session, or, before 6.0, the path to
+// connect to.
+func (a *argv) qtest(end *os.File, path string) {
+	if end == nil {
+		a.addForms([]string{"-qtest", "unix:" + path, "-qtest-log", "none"}, nil)
+		return
+	}
+	fd := a.inherit(end)
+	a.addForms([]string{
+		"-chardev", "socket,id=drover-qtest,fd=" + fd,
+		"-object", "qtest,id=drover-qtest-server,chardev=drover-qtest,log=none",
+	}, nil)
+}
+
+// serial gives QEMU the other end of the console.
+func (a *argv) serial(end *os.File) {
+	fd := a.inherit(end)
+	a.addForms([]string{"-chardev", "socket,id=drover-serial,fd=" + fd, "-serial", "chardev:drover-serial"},
+		[]string{"-serial", "stdio"})
+}
+
+// shellQuote writes words so that a POSIX shell reads them back as they are.
+func shellQuote(words []string) string {
+	var b strings.Builder
+	for i, w := range words {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		if w != "" && strings.Trim(w, shellSafe) == "" {
+			b.WriteString(w)
+			continue
+		}
+		fmt.Fprintf(&b, "'%s'", strings.ReplaceAll(w, "'", `'\''`))
+	}
+	return b.String()
+}
+
+const shellSafe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%"

@@ -1,0 +1,34 @@
+package launcher
+
+import (
+	"os"
+	"path/filepath"
+)
+
+// ShellCommand returns the command line as a person can paste it into a shell,
+// standing in the folder that SaveCommand wrote to: what QEMU inherits from us
+// is replaced by sockets that it makes there and by its standard output.
+func (v *VM) ShellCommand() string {
+	return shellQuote(append([]string{v.binary}, v.argv.shell...))
+}
+
+// SaveCommand writes into dir what it takes to start the same QEMU by hand:
+// NAME.cmd, a line for a POSIX shell, and NAME.boot.img where it boots from one.
+func (v *VM) SaveCommand(dir string) error {
+	name := filepath.Join(dir, v.config.Name)
+	if p := v.config.Program; p != nil && len(p.BootBlock) > 0 {
+		if err := os.WriteFile(name+".boot.img", p.BootBlock, 0o600); err != nil {
+			return err
+		}
+	}
+	return os.WriteFile(name+".cmd", []byte(v.ShellCommand()+"\n"), 0o600)
+}
+
+// AttachPath returns the socket of the second QMP monitor, "" where
+// Config.Attach did not ask for one.
+func (v *VM) AttachPath() string {
+	if !v.config.Attach {
+		return ""
+	}
+	return v.config.attachPath()
+}

@@ -1,0 +1,123 @@
+package launcher
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+)
+
+// A Dump is a copy of a guest's memory, for reading only, until Close.
+type Dump struct {
+	Start uint64 // guest-physical address of Bytes[0]
+	Bytes []byte
+
+	done func()
+}
+
+// Close gives the copy's memory back. Bytes must not be touched afterwards.
+func (d *Dump) Close() error {
+	err := unix.Munmap(d.Bytes)
+	d.Bytes = nil
+	d.done()
+	return err
+}
+
+// memory makes a file that lives in memory only, and goes with its last
+// descriptor however we end.
+func (v *VM) memory(name string) (*os.File, error) {
+	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("memfd_create %s: %w", name, err)
+	}
+	f := os.NewFile(uintptr(fd), name)
+	v.closers = append(v.closers, func() { _ = f.Close() })
+	return f, nil
+}
+
+// share gives QEMU a copy of the descriptor, and returns the path under which
+// QEMU can open the file.
+func (v *VM) share(f *os.File) (string, error) {
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return "/dev/fd/" + v.argv.inherit(os.NewFile(uintptr(fd), f.Name())), nil
+}
+
+// offerDump prepares the file that QEMU will write a guest's memory into.
+func (v *VM) offerDump() (err error) {
+	if v.dumpFile, err = v.memory("drover-dump"); err != nil {
+		return err
+	}
+	v.dumpPath, err = v.share(v.dumpFile)
+	return err
+}
+
+// Dump copies guest-physical memory from start on with QMP's pmemsave, which
+// is the fastest way that every QEMU has. A guest that runs goes on running,
+// so for a consistent copy it has to be stopped. A VM makes one dump at a
+// time: the next waits until the last is closed, or its context ends.
+func (v *VM) Dump(ctx context.Context, start, size uint64) (*Dump, error) {
+	select {
+	case v.dumping <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("launcher: dump of %s: an earlier one is not closed: %w", v.config.Name, context.Cause(ctx))
+	}
+	bytes, err := v.dump(ctx, start, size)
+	if err != nil {
+		v.endDump()
+		return nil, fmt.Errorf("launcher: dump of %s at %#x+%#x: %w", v.config.Name, start, size, err)
+	}
+	return &Dump{Start: start, Bytes: bytes, done: v.endDump}, nil
+}
+
+func (v *VM) dump(ctx context.Context, start, size uint64) ([]byte, error) {
+	if err := qapi.PMemSave(ctx, v.qmp, start, size, v.dumpPath); err != nil {
+		return nil, err
+	}
+	info, err := v.dumpFile.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if uint64(info.Size()) != size {
+		return nil, fmt.Errorf("QEMU wrote %d bytes: out of memory?", info.Size())
+	}
+	return unix.Mmap(int(v.dumpFile.Fd()), 0, int(size), unix.PROT_READ, unix.MAP_SHARED)
+}
+
+func (v *VM) endDump() {
+	_ = v.dumpFile.Truncate(0)
+	<-v.dumping
+}
+
+// bootProgram adds what the guest program needs to boot.
+func (v *VM) bootProgram() error {
+	p := v.config.Program
+	if p == nil {
+		return nil
+	}
+	if len(p.BootBlock) > 0 {
+		f, err := v.memory("drover-boot")
+		if err != nil {
+			return err
+		}
+		if _, err := f.Write(p.BootBlock); err != nil {
+			return err
+		}
+		path, err := v.share(f)
+		if err != nil {
+			return err
+		}
+		v.argv.addForms([]string{"-drive", drive(path)}, []string{"-drive", drive(v.config.Name + ".boot.img")})
+	}
+	if p.PromEnv != "" {
+		v.argv.add("-prom-env", p.PromEnv)
+	}
+	return nil
+}
+
+func drive(path string) string { return "file=" + Escape(path) + ",format=raw,if=ide" }

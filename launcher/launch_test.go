@@ -1,0 +1,224 @@
+package launcher_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/internal/qemutest"
+	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/protocol/qmp"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// script writes a program that stands in for a QEMU that goes wrong.
+func script(t *testing.T, body string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "qemu-system-x86_64")
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+body), 0o700))
+	return path
+}
+
+// likeQEMU answers what a probe asks, and then does what body says.
+func likeQEMU(t *testing.T, body string) string {
+	return script(t, `case "$*" in
+-version) echo "QEMU emulator version 7.2.0"; exit;;
+-object\ help) printf 'List of user creatable objects:\n  qtest\n'; exit;;
+*\ help|*help*) exit;;
+esac
+`+body)
+}
+
+func launch(t *testing.T, c launcher.Config) *launcher.VM {
+	t.Helper()
+	if c.Binary == "" {
+		c.Binary = qemutest.Binary(t, "x86_64")
+	}
+	vm, err := launcher.Launch(t.Context(), c)
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		require.NoError(t, vm.Close())
+		require.NoDirExists(t, "/proc/"+strconv.Itoa(vm.PID()))
+	})
+	return vm
+}
+
+func incrementer(t *testing.T, arch string) *fixtures.Program {
+	t.Helper()
+	p, err := fixtures.For(arch)
+	require.NoError(t, err)
+	return &p
+}
+
+func TestGuestBootsSpeaksAndShowsItsMemory(t *testing.T) {
+	vm := launch(t, launcher.Config{Program: incrementer(t, "x86_64")})
+	_, err := vm.Console().Wait(t.Context(), 0, "AB")
+	require.NoError(t, err)
+
+	require.NoError(t, vm.QMP().Execute(t.Context(), "stop", nil, nil))
+	dump, err := vm.Dump(t.Context(), 1<<20, 4096)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, dump.Close()) }()
+	through := make([]byte, 4096)
+	require.NoError(t, vm.QTest().ReadMemory(t.Context(), 1<<20, through))
+	require.Equal(t, through, dump.Bytes)
+	require.NotZero(t, dump.Bytes[0], "the workload has counted its first page up")
+}
+
+func TestQuitEndsWithStatusZero(t *testing.T) {
+	vm := launch(t, launcher.Config{})
+	require.Nil(t, vm.ExitState())
+	require.NoError(t, vm.Quit(t.Context()))
+	require.True(t, vm.ExitState().Success())
+	require.NoError(t, vm.Close())
+}
+
+func TestWhatCannotStartSaysWhyInOneSentence(t *testing.T) {
+	qemu := qemutest.Binary(t, "x86_64")
+	notExecutable := filepath.Join(t.TempDir(), "qemu-system-x86_64")
+	require.NoError(t, os.WriteFile(notExecutable, nil, 0o600))
+	for _, c := range []struct {
+		what   string
+		config launcher.Config
+		words  []string
+	}{
+		{"not in PATH", launcher.Config{Binary: "qemu-system-nothing"}, []string{"qemu-system-nothing", "not in PATH"}},
+		{"not there", launcher.Config{Binary: "/nowhere/qemu"}, []string{"/nowhere/qemu"}},
+		{"not executable", launcher.Config{Binary: notExecutable}, []string{notExecutable, "executed"}},
+		{"not QEMU", launcher.Config{Binary: "/bin/true"}, []string{"/bin/true"}},
+		{"not QEMU either", launcher.Config{Binary: "/bin/sleep"}, []string{"/bin/sleep"}},
+		{"unknown machine", launcher.Config{Binary: qemu, Machine: "nonsense"}, []string{"before its monitor answered", "nonsense", "-machine help"}},
+		{"unknown accelerator", launcher.Config{Binary: qemu, Accel: "nonsense"}, []string{"before its monitor answered", "nonsense"}},
+		{"unknown option", launcher.Config{Binary: qemu, Args: []string{"-nonsense"}}, []string{"nonsense"}},
+		{"unknown device", launcher.Config{Binary: qemu, Args: []string{"-device", "nonsense"}}, []string{"nonsense"}},
+		{"too much memory", launcher.Config{Binary: qemu, MemoryMiB: 1 << 30}, []string{"memory"}},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			began := time.Now()
+			vm, err := launcher.Launch(t.Context(), c.config)
+			require.Nil(t, vm)
+			for _, word := range c.words {
+				require.ErrorContains(t, err, word)
+			}
+			require.NotContains(t, err.Error(), "\n")
+			require.Less(t, time.Since(began), 5*time.Second)
+		})
+	}
+}
+
+func TestQEMUThatDiesAtOnceIsAnExitError(t *testing.T) {
+	_, err := launcher.Launch(t.Context(), launcher.Config{Binary: likeQEMU(t, "echo its last words >&2; exit 7")})
+	exit, ok := errors.AsType[*launcher.ExitError](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, 7, exit.ExitCode())
+	require.ErrorContains(t, err, "its last words")
+}
+
+func TestQEMUThatNeverAnswersIsGivenUp(t *testing.T) {
+	began := time.Now()
+	_, err := launcher.Launch(t.Context(), launcher.Config{
+		Binary: likeQEMU(t, "echo thinking >&2; exec sleep 600"), StartTimeout: 300 * time.Millisecond,
+	})
+	require.ErrorContains(t, err, "did not answer")
+	require.ErrorContains(t, err, "thinking")
+	require.Less(t, time.Since(began), 5*time.Second)
+}
+
+func TestOldQEMUThatNeverConnectsIsGivenUp(t *testing.T) {
+	old := strings.ReplaceAll(`case "$*" in -version) echo "QEMU emulator version 3.1.0"; exit;; *help*) exit;; esac; exit 3`, "\n", "")
+	_, err := launcher.Launch(t.Context(), launcher.Config{Binary: script(t, old)})
+	exit, ok := errors.AsType[*launcher.ExitError](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, 3, exit.ExitCode())
+}
+
+func TestEndedContextKillsQEMU(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	vm, err := launcher.Launch(ctx, launcher.Config{Binary: qemutest.Binary(t, "x86_64")})
+	require.NoError(t, err)
+	cancel()
+	<-vm.Exited()
+	require.NoError(t, vm.Close())
+}
+
+func TestDeathReachesEveryWaiterWithTheExit(t *testing.T) {
+	vm := launch(t, launcher.Config{})
+	waits := map[string]func() error{
+		"an event":    func() error { _, err := vm.QMP().Wait(context.Background(), vm.QMP().Mark(), "NEVER"); return err },
+		"the console": func() error { _, err := vm.Console().Wait(context.Background(), 0, "never"); return err },
+	}
+	errs := make(chan error)
+	for _, wait := range waits {
+		go func() { errs <- wait() }()
+	}
+	require.NoError(t, syscall.Kill(vm.PID(), syscall.SIGSEGV))
+	for range waits {
+		err := <-errs
+		exit, ok := errors.AsType[*launcher.ExitError](err)
+		require.True(t, ok, "%v", err)
+		require.Equal(t, syscall.SIGSEGV, exit.Signal())
+	}
+	_, err := vm.QTest().Readb(t.Context(), 0)
+	_, ok := errors.AsType[*launcher.ExitError](err)
+	require.True(t, ok, "%v", err)
+}
+
+func TestStoppedQEMUIsEndedAllTheSame(t *testing.T) {
+	vm := launch(t, launcher.Config{})
+	require.NoError(t, syscall.Kill(vm.PID(), syscall.SIGSTOP))
+	began := time.Now()
+	require.NoError(t, vm.Close())
+	require.Less(t, time.Since(began), launcher.QuitPatience+launcher.TermPatience+2*time.Second)
+}
+
+func TestWhatQEMUStartedEndsWithIt(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pid")
+	vm := launch(t, launcher.Config{})
+	err := vm.QMP().Execute(t.Context(), "migrate", map[string]any{"uri": "exec:echo $$ >" + file + "; exec sleep 600"}, nil)
+	require.NoError(t, err)
+	var pid string
+	require.Eventually(t, func() bool {
+		text, _ := os.ReadFile(file)
+		pid = strings.TrimSpace(string(text))
+		return pid != ""
+	}, 10*time.Second, time.Millisecond)
+	require.NoError(t, vm.Kill())
+	require.Eventually(t, func() bool {
+		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		return err != nil || strings.Contains(string(stat), ") Z ") // an orphan's corpse is its reaper's
+	}, 10*time.Second, time.Millisecond)
+}
+
+func TestLogsAndTheCommandAreKept(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a folder, with a comma")
+	require.NoError(t, os.Mkdir(dir, 0o700))
+	vm := launch(t, launcher.Config{Name: "source", Dir: dir, Attach: true, Program: incrementer(t, "x86_64")})
+	_, err := vm.Console().Wait(t.Context(), 0, "A")
+	require.NoError(t, err)
+
+	second, err := qmp.Dial(t.Context(), "unix", vm.AttachPath(), qmp.Options{})
+	require.NoError(t, err)
+	require.NoError(t, second.Close())
+
+	require.NoError(t, vm.SaveCommand(dir))
+	require.NoError(t, vm.Close())
+	for file, word := range map[string]string{
+		"source.qmp": "qmp_capabilities", "source.qtest": "endianness", "source.console": "A",
+		"source.cmd": "-machine", "source.boot.img": "\x55\xaa", "source.stderr": "",
+	} {
+		text, err := os.ReadFile(filepath.Join(dir, file))
+		require.NoError(t, err)
+		require.Contains(t, string(text), word, file)
+	}
+}

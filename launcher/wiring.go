@@ -1,0 +1,176 @@
+package launcher
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drover-vm/drover/protocol/transcript"
+)
+
+// wiring is our side of everything that goes between us and a QEMU.
+type wiring struct {
+	qmp, serial           net.Conn
+	qtest                 net.Conn          // where QEMU inherits its end
+	qtestListener         *net.UnixListener // where QEMU has to connect
+	qtestDir              string            // what the listener stands in
+	qmpTrace, qtestTrace  func(transcript.Message)
+	serialCopy, errorCopy *os.File
+}
+
+// wire builds both sides: ours, and QEMU's as its command line. What it opens
+// is closed by v.closers.
+func (v *VM) wire() (*wiring, error) {
+	w := &wiring{}
+	a := &v.argv
+	a.machine(v.config)
+
+	var end *os.File
+	var err error
+	if w.qmp, end, err = v.pair("qmp"); err != nil {
+		return nil, err
+	}
+	a.monitor(end, v.config)
+	if v.probed.HasObject("qtest") {
+		if w.qtest, end, err = v.pair("qtest"); err != nil {
+			return nil, err
+		}
+		a.qtest(end, "")
+	} else {
+		path, err := v.listen(w)
+		if err != nil {
+			return nil, err
+		}
+		a.qtest(nil, path)
+	}
+	if w.serial, end, err = v.pair("serial"); err != nil {
+		return nil, err
+	}
+	a.serial(end)
+	if err := v.bootProgram(); err != nil {
+		return nil, err
+	}
+	if err := v.offerDump(); err != nil {
+		return nil, err
+	}
+	a.add(v.config.Args...)
+	return w, v.keepLogs(w)
+}
+
+// pair makes a connected pair of sockets: ours, and the one QEMU inherits.
+func (v *VM) pair(name string) (net.Conn, *os.File, error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%s: socketpair: %w", name, err)
+	}
+	ours, theirs := os.NewFile(uintptr(fds[0]), name), os.NewFile(uintptr(fds[1]), name)
+	defer func() { _ = ours.Close() }() // FileConn has its own copy
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		_ = theirs.Close()
+		return nil, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	v.closers = append(v.closers, func() { _ = conn.Close() })
+	return conn, theirs, nil
+}
+
+// maxSocketPath is the length of sockaddr_un.sun_path without its final zero.
+const maxSocketPath = 107
+
+// listen makes the socket that a QEMU before 6.0 connects to for qtest, in a
+// folder that only we may enter.
+func (v *VM) listen(w *wiring) (string, error) {
+	dir, err := os.MkdirTemp("", "drover-")
+	if err != nil {
+		return "", err
+	}
+	v.closers = append(v.closers, func() { _ = os.RemoveAll(dir) })
+	path := filepath.Join(dir, "qtest.sock")
+	if len(path) > maxSocketPath {
+		return "", fmt.Errorf("%s is too long for a socket's path (at most %d bytes): set TMPDIR to a shorter one", path, maxSocketPath)
+	}
+	w.qtestListener, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		return "", err
+	}
+	w.qtestDir = dir
+	v.closers = append(v.closers, func() { _ = w.qtestListener.Close() })
+	return path, nil
+}
+
+// qtestConn returns our end of the qtest session. Where QEMU connects by
+// itself, it waits for that, and then removes the way in.
+func (w *wiring) qtestConn(ctx context.Context, exited <-chan struct{}) (net.Conn, error) {
+	if w.qtest != nil {
+		return w.qtest, nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-exited:
+			cancel(net.ErrClosed)
+		case <-ctx.Done():
+		}
+	}()
+	stop := context.AfterFunc(ctx, func() { _ = w.qtestListener.Close() })
+	defer stop()
+	conn, err := w.qtestListener.Accept()
+	if err != nil {
+		if cause := context.Cause(ctx); cause != nil {
+			err = cause
+		}
+		return nil, err
+	}
+	_ = w.qtestListener.Close()
+	_ = os.RemoveAll(w.qtestDir)
+	return conn, nil
+}
+
+// keepLogs opens what Config.Dir is to hold.
+func (v *VM) keepLogs(w *wiring) error {
+	var err error
+	open := func(what string) *os.File {
+		f, openErr := v.config.logFile(what)
+		if openErr != nil && err == nil {
+			err = openErr
+		}
+		if f != nil {
+			v.closers = append(v.closers, func() { _ = f.Close() })
+		}
+		return f
+	}
+	w.serialCopy = open("console")
+	v.stderr.copy = open("stderr")
+	w.qmpTrace = traceTo(open("qmp"))
+	w.qtestTrace = traceTo(open("qtest"))
+	return err
+}
+
+// tracedBytes is how much of one message a kept transcript shows: enough for
+// any command of ours, while a dump of RAM leaves its head.
+const tracedBytes = 8 << 10
+
+func traceTo(f *os.File) func(transcript.Message) {
+	if f == nil {
+		return nil
+	}
+	w := transcript.NewWriter(f)
+	w.Limit = tracedBytes
+	return w.Trace
+}
+
+// both calls the traces that are there.
+func both(a, b func(transcript.Message)) func(transcript.Message) {
+	if a == nil {
+		return b
+	}
+	if b == nil {
+		return a
+	}
+	return func(m transcript.Message) { a(m); b(m) }
+}

@@ -1,0 +1,50 @@
+package migration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/drover-vm/drover/protocol/qmp"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+func basics() []Scenario {
+	return []Scenario{badDest, deprecated}
+}
+
+var badDest = Scenario{
+	Name: "bad_dest",
+	Doc:  "migrate to a port that nobody listens on: it fails at once, and the guest runs on",
+	Ends: record.OnSource,
+	Story: Steps{
+		Boot(), Listen(TCP), MigrateTo("tcp:127.0.0.1:0"), AwaitFailure(),
+	},
+}
+
+var deprecated = Scenario{
+	Name: "deprecated",
+	Doc:  "migrate_set_downtime and migrate_set_speed set the parameters that replace them, or are gone",
+	Ends: record.NoGuest,
+	Story: Steps{
+		setByOldCommand("migrate_set_downtime", "0.12345", DowntimeLimit, "123"),
+		setByOldCommand("migrate_set_speed", "12345", MaxBandwidth, "12345"),
+	},
+}
+
+// setByOldCommand gives a value through a command that later QEMUs no longer
+// have; there, the parameter itself must take the same value.
+func setByOldCommand(command, value string, parameter Parameter, reads string) Step {
+	return Step{fmt.Sprintf("%s %s", command, value), func(ctx context.Context, p *Pair) error {
+		err := p.Source.tell(ctx, command, map[string]any{"value": json.Number(value)})
+		if refused, ok := errors.AsType[*qmp.Error](err); ok && refused.Class == qmp.CommandNotFound {
+			return Set(parameter, json.Number(reads)).Do(ctx, p)
+		}
+		if err != nil {
+			return err
+		}
+		return parameterIs(ctx, p.Source, parameter, reads)
+	}}
+}

@@ -1,0 +1,199 @@
+package migration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// noteMigration keeps what both sides say of the migration that has ended.
+func (p *Pair) noteMigration(ctx context.Context) error {
+	info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+	if err != nil {
+		return err
+	}
+	facts := &record.MigrationFacts{TotalMS: info.TotalTime, DowntimeMS: info.Downtime, SetupMS: info.SetupTime, Source: info.Raw}
+	if info.RAM != nil {
+		facts.Passes, facts.Bytes = info.RAM.DirtySyncCount, info.RAM.Transferred
+	}
+	p.Facts.Migration = facts
+	if p.Destination == nil {
+		return nil
+	}
+	var raw json.RawMessage
+	if err := p.Destination.QMP().Execute(ctx, "query-migrate", nil, &raw); err != nil {
+		return err
+	}
+	facts.Destination = raw
+	return nil
+}
+
+// counter reads the first byte that the workload counts up.
+func (p *Pair) counter(ctx context.Context, s *Side) (record.Reading, error) {
+	value, err := s.QTest().Readb(ctx, p.Program.Start)
+	return record.Reading{Address: p.Program.Start, Value: value}, err
+}
+
+// watchLife gathers whether the guest runs on that side. It returns when the
+// counter has moved and the console has spoken since the place given, or with
+// what it saw when the context ended.
+func (p *Pair) watchLife(ctx context.Context, s *Side, console int64) error {
+	life := &record.LifeFacts{Side: s.Name()}
+	p.Facts.Life = life
+	status, err := qapi.QueryStatus(ctx, s.QMP())
+	if err != nil {
+		return err
+	}
+	life.Running, life.Status = status.Running, status.Status
+	began := time.Now()
+	if life.Before, err = p.counter(ctx, s); err != nil {
+		return err
+	}
+	moved := poll(ctx, "the workload's counter to move on the "+s.Name(), func() (bool, error) {
+		life.After, err = p.counter(ctx, s)
+		return life.After != life.Before, err
+	})
+	life.Seconds = time.Since(began).Seconds()
+	spoke := error(nil)
+	if moved == nil {
+		_, spoke = s.Console().WaitFunc(ctx, console, "a heartbeat", func(said []byte) (int, error) {
+			life.Heartbeats, life.Unexpected = heartbeats(p.Program, said)
+			if life.Heartbeats > 0 || life.Unexpected != "" {
+				return len(said), nil
+			}
+			return -1, nil
+		})
+	}
+	// That a guest doesn't live is a fact for the check. A QEMU that ended is
+	// the end of the story.
+	return deadOnly(errors.Join(moved, spoke))
+}
+
+// deadOnly lets pass only the error that says that a QEMU has ended.
+func deadOnly(err error) error {
+	if _, dead := errors.AsType[*launcher.ExitError](err); dead {
+		return err
+	}
+	return nil
+}
+
+// lifePatience is how long a guest may take to give a sign of life. Under the
+// slowest accelerator measured a pass over memory takes 0.2 s.
+const lifePatience = 20 * time.Second
+
+// DestinationLives gathers whether the guest runs on the destination.
+func DestinationLives() Step {
+	return Step{"see the destination live", func(ctx context.Context, p *Pair) error {
+		ctx, cancel := context.WithTimeout(ctx, lifePatience)
+		defer cancel()
+		return p.watchLife(ctx, p.Destination, 0)
+	}}
+}
+
+// SourceRunsOn gathers whether the guest still runs on the source after a
+// migration that failed.
+func SourceRunsOn() Step {
+	return Step{"see the source run on", func(ctx context.Context, p *Pair) error {
+		ctx, cancel := context.WithTimeout(ctx, lifePatience)
+		defer cancel()
+		return p.watchLife(ctx, p.Source, p.Source.Console().Mark())
+	}}
+}
+
+// SourceStands gathers what the source is at completion. Its run state becomes
+// postmigrate shortly after the migration's status says completed, and no
+// event tells of it.
+func SourceStands() Step {
+	return Step{"see the source stand", func(ctx context.Context, p *Pair) error {
+		stand := &record.StandFacts{}
+		p.Facts.Stand = stand
+		settle, cancel := context.WithTimeout(ctx, lifePatience)
+		defer cancel()
+		err := poll(settle, "the source's run state to settle", func() (bool, error) {
+			status, err := qapi.QueryStatus(ctx, p.Source.QMP())
+			stand.Status, stand.Running = status.Status, status.Running
+			return stand.Status != "finish-migrate", err
+		})
+		if err := errors.Join(deadOnly(err), ctx.Err()); err != nil {
+			return err
+		}
+		stand.Before, err = p.counter(ctx, p.Source)
+		return err
+	}}
+}
+
+// StopDestination stops the guest where it is now.
+func StopDestination() Step {
+	return Step{"stop the destination", func(ctx context.Context, p *Pair) error {
+		return p.Destination.tell(ctx, "stop", nil)
+	}}
+}
+
+// QuitBoth tells the QEMUs to quit, and gathers how they end and what they leave.
+func QuitBoth() Step {
+	return Step{"quit", func(ctx context.Context, p *Pair) error {
+		p.gatherLogs(ctx)
+		facts := &record.TeardownFacts{Exits: make([]record.ExitFacts, len(p.Sides()))}
+		p.Facts.Teardown = facts
+		exits := make(chan int, len(facts.Exits))
+		for i, s := range p.Sides() {
+			go func() { facts.Exits[i] = s.quit(ctx); exits <- i }()
+		}
+		for range facts.Exits {
+			<-exits
+		}
+		p.run.removeSockets()
+		facts.Left = p.leftovers()
+		return nil
+	}}
+}
+
+func (s *Side) quit(ctx context.Context) record.ExitFacts {
+	exit := record.ExitFacts{Side: s.Name()}
+	err := s.Quit(ctx)
+	if err != nil {
+		exit.Reason = err.Error()
+	}
+	_ = s.Close()
+	exit.State = s.ExitState().String()
+	exit.Clean = err == nil && s.ExitState().Success()
+	return exit
+}
+
+// leftovers names what is still there of VMs that have been closed.
+func (p *Pair) leftovers() []string {
+	var left []string
+	if _, err := os.Lstat(p.run.sockets); err == nil {
+		left = append(left, p.run.sockets)
+	}
+	for _, s := range p.Sides() {
+		// Our child is reaped, so a process that is found is one that took
+		// its folder of descriptors along, or a stranger with its number.
+		cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.PID()))
+		if err == nil && strings.Contains(string(cmdline), s.Name()+",debug-threads=on") {
+			left = append(left, fmt.Sprintf("process %d (%s)", s.PID(), s.Name()))
+		}
+	}
+	return left
+}
+
+// gatherLogs keeps the events, the console's and the error output's end.
+func (p *Pair) gatherLogs(ctx context.Context) {
+	for _, s := range p.Sides() {
+		s.Facts.Events, s.Facts.EventsLost = s.events(ctx)
+		said := s.Console().Since(0)
+		s.Facts.Console = string(said[max(0, len(said)-consoleKept):])
+		s.Facts.Stderr = s.Stderr()
+	}
+}
+
+const consoleKept = 4096

@@ -1,0 +1,93 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// diagnosisPatience bounds the look at VMs that may be hung.
+const diagnosisPatience = 3 * time.Second
+
+// eventsShown is how many of a side's last events a diagnosis lists.
+const eventsShown = 5
+
+// diagnose says what can be seen of both sides after a step has failed, a
+// sentence each.
+func (p *Pair) diagnose(ctx context.Context) []string {
+	var said []string
+	for _, s := range p.Sides() {
+		said = append(said, p.diagnoseSide(ctx, s)...)
+	}
+	return said
+}
+
+func (p *Pair) diagnoseSide(ctx context.Context, s *Side) []string {
+	if state := s.ExitState(); state != nil {
+		return []string{fmt.Sprintf("the %s has ended: %s", s.Name(), state)}
+	}
+	said := []string{}
+	if status, err := qapi.QueryStatus(ctx, s.QMP()); err != nil {
+		said = append(said, fmt.Sprintf("the %s's monitor does not answer query-status: %v", s.Name(), err))
+	} else {
+		said = append(said, fmt.Sprintf("the %s's run state is %s", s.Name(), status.Status))
+	}
+	if info, err := qapi.QueryMigrate(ctx, s.QMP()); err == nil {
+		said = append(said, fmt.Sprintf("the %s's migration status is %q %s", s.Name(), info.Status, info.ErrorDesc))
+	}
+	var names []string
+	events, _ := s.events(ctx)
+	for _, e := range events[max(0, len(events)-eventsShown):] {
+		names = append(names, strings.TrimSpace(e.Name+" "+string(e.Data)))
+	}
+	said = append(said, fmt.Sprintf("the %s's last events: %s", s.Name(), strings.Join(names, ", ")))
+	if p.Program.End == 0 {
+		return said
+	}
+	return append(said, p.diagnoseCounter(ctx, s))
+}
+
+func (p *Pair) diagnoseCounter(ctx context.Context, s *Side) string {
+	before, err := p.counter(ctx, s)
+	if err != nil {
+		return fmt.Sprintf("the %s's qtest server does not answer: %v", s.Name(), err)
+	}
+	const patience = 500 * time.Millisecond
+	look, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	moved := poll(look, "the counter to move", func() (bool, error) {
+		now, err := p.counter(look, s)
+		return now != before, err
+	})
+	if moved != nil {
+		return fmt.Sprintf("the guest's counter stands at %d on the %s", before.Value, s.Name())
+	}
+	return fmt.Sprintf("the guest's counter moves on the %s", s.Name())
+}
+
+// events returns what the side's log holds now, and how many it has dropped.
+func (s *Side) events(ctx context.Context) (events []record.EventFacts, lost uint64) {
+	end := s.QMP().Mark()
+	var at qmp.Mark
+	for at < end {
+		e, err := s.QMP().Wait(ctx, at)
+		if dropped, ok := errors.AsType[*qmp.LostError](err); ok {
+			lost += dropped.Lost
+			at = dropped.Next
+			continue
+		}
+		if err != nil {
+			break
+		}
+		events = append(events, record.EventFacts{Time: e.Time, Name: e.Name, Data: e.Data})
+		at = e.Next()
+	}
+	return events, lost
+}

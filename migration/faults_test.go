@@ -1,0 +1,147 @@
+package migration_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/drover-vm/drover/internal/qemutest"
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// after puts a fault behind the step with the name given.
+func after(step string, fault func(ctx context.Context, p *migration.Pair) error) func(migration.Steps) migration.Steps {
+	return func(steps migration.Steps) migration.Steps {
+		at := slices.IndexFunc(steps, func(s migration.Step) bool { return s.Name == step })
+		return slices.Insert(slices.Clone(steps), at+1, migration.Step{Name: "fault", Do: fault})
+	}
+}
+
+// poke writes one byte of the destination's memory.
+func poke(address uint64, value byte) func(ctx context.Context, p *migration.Pair) error {
+	return func(ctx context.Context, p *migration.Pair) error {
+		return p.Destination.QTest().Writeb(ctx, address, value)
+	}
+}
+
+// TestBrokenThingFailsItsCheck breaks one thing on live VMs, and demands that
+// the check which is there for it says so, and where.
+func TestBrokenThingFailsItsCheck(t *testing.T) {
+	const lastByte = 150<<20 - 1
+	for _, c := range []struct {
+		what    string
+		after   string
+		fault   func(ctx context.Context, p *migration.Pair) error
+		check   string
+		witness []string
+	}{
+		{
+			"a byte of the workload", "stop the destination",
+			func(ctx context.Context, p *migration.Pair) error {
+				found, err := p.Destination.QTest().Readb(ctx, 0x1234000)
+				return errors.Join(err, p.Destination.QTest().Writeb(ctx, 0x1234000, found+100))
+			},
+			"workload", []string{"0x1234000", "expected", "found", "1 of 25344"},
+		},
+		{"a byte beside it", "stop the destination", poke(0x1234567, 0x5a), "workload", []string{"0x1234567", "expected 0", "found 90"}},
+		{"the top of RAM", "stop the destination", poke(lastByte, 0x5a), "memory", []string{"0x95fffff", "source has 0x00", "destination 0x5a"}},
+		{"the first MiB", "stop the destination", poke(0x7000, 0x5a), "memory", []string{"0x7000", "0x5a"}},
+		{
+			"the guest left running", "compare the memory",
+			func(ctx context.Context, p *migration.Pair) error {
+				return p.Destination.QMP().Execute(ctx, "cont", nil, nil)
+			},
+			"stopped is still", []string{"changed", "from"},
+		},
+		{
+			"the source set running again", "see the source stand",
+			func(ctx context.Context, p *migration.Pair) error {
+				return p.Source.QMP().Execute(ctx, "cont", nil, nil)
+			},
+			"one life", []string{"source"},
+		},
+		{
+			"the destination killed", "see that nothing moves",
+			func(_ context.Context, p *migration.Pair) error {
+				err := syscall.Kill(p.Destination.PID(), syscall.SIGKILL)
+				<-p.Destination.Exited()
+				return err
+			},
+			"clean end", []string{"destination", "killed", "exit status 0"},
+		},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			result := run(t, scenario(t, "precopy/unix/plain"), migration.Options{
+				Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(), Rewrite: after(c.after, c.fault),
+			})
+			require.Equal(t, record.Fail, result.Outcome, explain(result))
+			for _, v := range result.Verdicts {
+				if v.Check == c.check {
+					require.Equal(t, record.Fail, v.Outcome, v.Witness)
+					for _, word := range c.witness {
+						require.Contains(t, v.Witness, word)
+					}
+				}
+			}
+			require.DirExists(t, result.Dir)
+		})
+	}
+}
+
+func TestQEMUThatDiesInTheStoryEndsIt(t *testing.T) {
+	t.Parallel()
+	result := run(t, scenario(t, "precopy/unix/plain"), migration.Options{
+		Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(),
+		Rewrite: after("migrate", func(_ context.Context, p *migration.Pair) error {
+			return syscall.Kill(p.Destination.PID(), syscall.SIGSEGV)
+		}),
+	})
+	require.Equal(t, record.Fail, result.Outcome)
+	require.Contains(t, result.Reason, "story")
+	require.Contains(t, explain(result), "segmentation fault")
+}
+
+func TestSpentBudgetSaysWhereTheStoryStood(t *testing.T) {
+	t.Parallel()
+	result := run(t, scenario(t, "precopy/unix/plain"), migration.Options{
+		Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(), Budget: 3 * time.Second,
+		Rewrite: after("migrate", func(ctx context.Context, p *migration.Pair) error {
+			_, err := p.Source.QMP().Wait(ctx, p.Source.QMP().Mark(), "NEVER")
+			return err
+		}),
+	})
+	require.Equal(t, record.Fail, result.Outcome)
+	require.Contains(t, result.Reason, "budget of 3s is spent")
+	text := explain(result)
+	for _, word := range []string{"run state", "migration status", "last events", "counter"} {
+		require.Contains(t, text, word)
+	}
+}
+
+func TestInterruptEndsBothVMs(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	var p *migration.Pair
+	dir := t.TempDir()
+	_, err := scenario(t, "precopy/unix/plain").Run(ctx, migration.Options{
+		Source: qemutest.Binary(t, "x86_64"), Artifacts: dir,
+		Rewrite: after("boot", func(_ context.Context, pair *migration.Pair) error {
+			p = pair
+			cancel()
+			return nil
+		}),
+	})
+	require.ErrorIs(t, err, context.Canceled)
+	for _, s := range p.Sides() {
+		<-s.Exited()
+	}
+	_, err = record.Load(onlyFolder(t, dir))
+	require.NoError(t, err)
+}

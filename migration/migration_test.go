@@ -1,0 +1,135 @@
+package migration_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+
+	"github.com/drover-vm/drover/fleet"
+	"github.com/drover-vm/drover/internal/qemutest"
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/migration/report"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// TestMigration runs every scenario on every target. What a failed one leaves
+// stays in a folder of its own: in DROVER_ARTIFACTS, else in the system's
+// folder for temporary files.
+func TestMigration(t *testing.T) {
+	for _, arch := range []string{"x86_64", "i386", "ppc64"} {
+		t.Run(arch, func(t *testing.T) {
+			options := migration.Options{
+				Arch:        arch,
+				Source:      qemutest.Side(t, arch, fleet.Source),
+				Destination: qemutest.Side(t, arch, fleet.Destination),
+				Artifacts:   os.Getenv("DROVER_ARTIFACTS"),
+			}
+			for _, s := range migration.Scenarios() {
+				t.Run(s.Name, func(t *testing.T) {
+					t.Parallel()
+					result := run(t, s, options)
+					if result.Outcome == record.Skip {
+						t.Skip(result.Reason)
+					}
+					t.Log(report.Line(result, false))
+					require.NoError(t, result.Err(), explain(result))
+				})
+			}
+		})
+	}
+}
+
+func run(t *testing.T, s migration.Scenario, o migration.Options) *record.Result {
+	t.Helper()
+	result, err := s.Run(t.Context(), o)
+	require.NoError(t, err)
+	return result
+}
+
+// explain is what a person needs to find out why.
+func explain(r *record.Result) string {
+	var b strings.Builder
+	b.WriteString(report.Line(r, false) + "\n")
+	report.Details(&b, r)
+	return b.String()
+}
+
+func scenario(t *testing.T, name string) migration.Scenario {
+	t.Helper()
+	for _, s := range migration.Scenarios() {
+		if s.Name == name {
+			return s
+		}
+	}
+	t.Fatalf("there is no scenario %s", name)
+	return migration.Scenario{}
+}
+
+func TestScenariosAreNamedOnceAndTellAStory(t *testing.T) {
+	seen := map[string]bool{}
+	for _, s := range migration.Scenarios() {
+		require.False(t, seen[s.Name], "%s is there twice", s.Name)
+		seen[s.Name] = true
+		require.NotEmpty(t, s.Doc, s.Name)
+		require.NotEmpty(t, s.Story, s.Name)
+		for _, step := range s.Full() {
+			require.NotEmpty(t, step.Name, s.Name)
+			require.NotNil(t, step.Do, s.Name)
+		}
+	}
+}
+
+func TestKeptRunCanBeJudgedAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	result := run(t, scenario(t, "precopy/unix/plain"), migration.Options{
+		Source: qemutest.Binary(t, "x86_64"), Artifacts: dir, Keep: true,
+	})
+	require.NoError(t, result.Err(), explain(result))
+	require.DirExists(t, result.Dir)
+	again, err := record.Load(result.Dir)
+	require.NoError(t, err)
+	require.Equal(t, result.Verdicts, record.Judged(again).Verdicts)
+	for _, side := range []string{"source", "destination"} {
+		for _, file := range []string{".cmd", ".qmp", ".qtest", ".console", ".stderr", ".boot.img"} {
+			require.FileExists(t, filepath.Join(result.Dir, side+file))
+		}
+	}
+}
+
+func TestPassedRunLeavesNothing(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	result := run(t, scenario(t, "bad_dest"), migration.Options{Source: qemutest.Binary(t, "x86_64"), Artifacts: dir})
+	require.NoError(t, result.Err(), explain(result))
+	require.Empty(t, result.Dir)
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
+
+func TestUnknownTargetIsAnError(t *testing.T) {
+	_, err := scenario(t, "bad_dest").Run(t.Context(), migration.Options{Arch: "pdp11"})
+	require.ErrorContains(t, err, "pdp11")
+}
+
+func TestQEMUThatDoesNotStartIsAnError(t *testing.T) {
+	result, err := scenario(t, "precopy/unix/plain").Run(t.Context(), migration.Options{Source: "/bin/true", Artifacts: t.TempDir()})
+	require.ErrorContains(t, err, "/bin/true")
+	require.Equal(t, record.Unknown, result.Outcome)
+}
+
+// onlyFolder returns the one folder in dir.
+func onlyFolder(t *testing.T, dir string) string {
+	t.Helper()
+	found, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	return found[0]
+}

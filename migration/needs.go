@@ -1,0 +1,59 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/drover-vm/drover/host"
+	"github.com/drover-vm/drover/protocol/qapi"
+)
+
+// A Need is something that a scenario can't do without. Each is asked of who
+// knows it: the host before anything is started, the QEMUs once they answer.
+type Need struct {
+	// Host returns one sentence that says what this host lacks and how to get
+	// it, "" where it lacks nothing. May be nil.
+	Host func() string
+	// Capability is a migration capability that both QEMUs must know.
+	Capability Capability
+}
+
+// Userfaultfd is the kernel's service that postcopy stands on.
+var Userfaultfd = Need{Host: func() string {
+	if _, err := host.Userfaultfd(); err != nil {
+		return err.Error()
+	}
+	return ""
+}}
+
+// MissingError says what a host or a QEMU lacks for a scenario.
+type MissingError struct{ What string }
+
+func (e *MissingError) Error() string { return e.What }
+
+func (s Scenario) missingOnHost() string {
+	for _, n := range s.Needs {
+		if n.Host != nil {
+			if missing := n.Host(); missing != "" {
+				return missing
+			}
+		}
+	}
+	return ""
+}
+
+// needQEMU asks both sides for what the scenario needs of them.
+func (r *run) needQEMU(ctx context.Context, p *Pair, s Scenario) error {
+	for _, side := range p.Sides() {
+		known, err := qapi.QueryMigrateCapabilities(ctx, side.QMP())
+		if err != nil {
+			return err
+		}
+		for _, n := range s.Needs {
+			if _, ok := known[string(n.Capability)]; n.Capability != "" && !ok {
+				return &MissingError{fmt.Sprintf("QEMU %s has no capability %s", side.Facts.Version, n.Capability)}
+			}
+		}
+	}
+	return nil
+}

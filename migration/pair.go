@@ -1,0 +1,203 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// The two sides of a pair.
+const (
+	SourceName      = "source"
+	DestinationName = "destination"
+)
+
+// A Side is one of the two VMs of a migration.
+type Side struct {
+	*launcher.VM
+	Facts *record.SideFacts
+
+	since qmp.Mark // where the log of the present migration begins
+}
+
+// A Pair is what the steps of a story work on. Steps run one after another,
+// and only they change it.
+type Pair struct {
+	Source      *Side
+	Destination *Side // nil where the scenario has no guest
+	Program     fixtures.Program
+	Facts       *record.Record
+
+	run *run
+	uri string // where the destination listens
+}
+
+// Sides returns those that there are.
+func (p *Pair) Sides() []*Side {
+	var sides []*Side
+	for _, s := range []*Side{p.Source, p.Destination} {
+		if s != nil {
+			sides = append(sides, s)
+		}
+	}
+	return sides
+}
+
+// OnBoth does the same on all sides at once, and returns the first error,
+// which ends the context of the other.
+func (p *Pair) OnBoth(ctx context.Context, do func(ctx context.Context, s *Side) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, s := range p.Sides() {
+		g.Go(func() error { return do(ctx, s) })
+	}
+	return g.Wait()
+}
+
+// start brings up the VMs that the scenario works on: the source with the
+// guest program, the destination waiting to be told where to listen.
+func start(s Scenario) Step {
+	return Step{"start", func(ctx context.Context, p *Pair) error {
+		r := p.run
+		source, destination := r.config(SourceName), r.config(DestinationName)
+		destination.Args = append(destination.Args, "-incoming", "defer")
+		g := new(errgroup.Group)
+		g.Go(func() (err error) { p.Source, err = p.launch(ctx, source, p.Facts.Source); return })
+		if s.Ends != record.NoGuest {
+			p.Facts.Destination = &record.SideFacts{}
+			g.Go(func() (err error) { p.Destination, err = p.launch(ctx, destination, p.Facts.Destination); return })
+		} else {
+			p.Program = fixtures.Program{}
+		}
+		if err := g.Wait(); err != nil {
+			return &StartError{err}
+		}
+		return r.needQEMU(ctx, p, s)
+	}}
+}
+
+// StartError says that a scenario could not begin, for its QEMUs did not come up.
+type StartError struct{ Cause error }
+
+func (e *StartError) Error() string { return e.Cause.Error() }
+func (e *StartError) Unwrap() error { return e.Cause }
+
+// launch starts one side. A VM lives as long as the run, not the step.
+func (p *Pair) launch(ctx context.Context, c launcher.Config, facts *record.SideFacts) (*Side, error) {
+	vm, err := launcher.Launch(p.run.ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	v := vm.QMP().Greeting().Version
+	*facts = record.SideFacts{
+		Binary: vm.Binary(), Version: fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Micro), Package: v.Package,
+		CommandLine: vm.ShellCommand(),
+	}
+	side := &Side{VM: vm, Facts: facts}
+	if err := vm.SaveCommand(p.run.dir); err != nil {
+		return side, err
+	}
+	return side, qapi.SetMigrateCapabilities(ctx, vm.QMP(), map[string]bool{"events": true})
+}
+
+// tell sends a command whose reply carries nothing.
+func (s *Side) tell(ctx context.Context, command string, arguments any) error {
+	return s.QMP().Execute(ctx, command, arguments, nil)
+}
+
+// FailedError says that a migration ended in a status that nobody asked for.
+type FailedError struct {
+	Side   string
+	Status qapi.MigrationStatus
+	Desc   string // QEMU's own sentence, where it gave one
+}
+
+func (e *FailedError) Error() string {
+	if e.Desc == "" {
+		return fmt.Sprintf("the %s's migration status is %s", e.Side, e.Status)
+	}
+	return fmt.Sprintf("the %s's migration status is %s: %s", e.Side, e.Status, e.Desc)
+}
+
+// statusOf returns the status that a MIGRATION event carries, "" for any other.
+func statusOf(e qmp.Event) qapi.MigrationStatus {
+	var data struct {
+		Status qapi.MigrationStatus `json:"status"`
+	}
+	if e.Name != "MIGRATION" || e.Decode(&data) != nil {
+		return ""
+	}
+	return data.Status
+}
+
+// Await waits for an event of the present migration. A migration that fails
+// or is cancelled ends the wait with a *FailedError, unless match takes it.
+func (s *Side) Await(ctx context.Context, what string, match func(qmp.Event) bool) (qmp.Event, error) {
+	return s.AwaitFrom(ctx, s.since, what, match)
+}
+
+// AwaitFrom is Await for events from a later place on.
+func (s *Side) AwaitFrom(ctx context.Context, from qmp.Mark, what string, match func(qmp.Event) bool) (qmp.Event, error) {
+	event, err := s.QMP().WaitFunc(ctx, from, func(e qmp.Event) bool {
+		return match(e) || ended(statusOf(e))
+	})
+	if err != nil {
+		return event, fmt.Errorf("waiting for %s on the %s: %w", what, s.Name(), err)
+	}
+	if match(event) {
+		return event, nil
+	}
+	failed := &FailedError{Side: s.Name(), Status: statusOf(event)}
+	if info, err := qapi.QueryMigrate(ctx, s.QMP()); err == nil {
+		failed.Desc = info.ErrorDesc
+	}
+	return event, fmt.Errorf("waiting for %s on the %s: %w", what, s.Name(), failed)
+}
+
+func ended(status qapi.MigrationStatus) bool {
+	return status == qapi.MigrationFailed || status == qapi.MigrationCancelled
+}
+
+// AwaitStatus waits until the present migration reaches the status.
+func (s *Side) AwaitStatus(ctx context.Context, status qapi.MigrationStatus) error {
+	_, err := s.Await(ctx, "status "+string(status), func(e qmp.Event) bool { return statusOf(e) == status })
+	return err
+}
+
+// pollEvery is the pause between two looks at something that QEMU has no event for.
+const pollEvery = time.Millisecond
+
+// poll looks until there is what was looked for, or the context ends.
+func poll(ctx context.Context, what string, look func() (bool, error)) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		found, err := look()
+		if found || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for %s: %w", what, context.Cause(ctx))
+		}
+	}
+}
+
+// closeAll ends what is still alive of a pair.
+func (p *Pair) closeAll() {
+	var all sync.WaitGroup
+	for _, s := range p.Sides() {
+		all.Go(func() { _ = s.Close() })
+	}
+	all.Wait()
+}

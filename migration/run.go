@@ -1,0 +1,230 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/launcher"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// DefaultBudget is the time that a scenario may take where Options.Budget is
+// zero. Under TCG on two busy cores they take a tenth of it.
+const DefaultBudget = 90 * time.Second
+
+// Options say with what a scenario is run. The zero value runs it on
+// qemu-system-x86_64 from PATH, under TCG.
+type Options struct {
+	Arch        string // the target; empty means x86_64
+	Source      string // the source's QEMU; empty means qemu-system-<Arch> from PATH
+	Destination string // the destination's; empty means the source's
+	Machine     string // the machine type of both; empty means the newest that both know
+	Accel       string // empty means tcg
+	Args        []string
+	Budget      time.Duration
+
+	// Artifacts is a folder in which the run makes one of its own, with the
+	// record, both sides' transcripts, consoles, error output and command
+	// lines. It is removed when all is well, unless Keep. Empty means the
+	// system's folder for temporary files.
+	Artifacts string
+	Keep      bool
+
+	// Progress, where set, is told each step as it begins.
+	Progress func(step string)
+	// Hold, where set, is called with both VMs alive when a step has failed,
+	// and they stay so until it returns. It makes both QEMUs listen for a
+	// second QMP client.
+	Hold func(ctx context.Context, p *Pair, dir string)
+	// Facility for tests of the checks: what the story becomes.
+	Rewrite func(Steps) Steps
+}
+
+// run is one scenario under way.
+type run struct {
+	ctx      context.Context // that of the VMs
+	scenario Scenario
+	options  Options
+	program  fixtures.Program
+	dir      string // artifacts
+	sockets  string // private, short, removed at the end
+}
+
+// Run tells the story, gathers the facts, saves and judges them. The error
+// says why it could not be run at all: no such target, no QEMU, no QEMU that
+// starts. What a scenario finds out is in the result.
+func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
+	if o.Arch == "" {
+		o.Arch = "x86_64"
+	}
+	if o.Destination == "" {
+		o.Destination = o.Source
+	}
+	if o.Budget == 0 {
+		o.Budget = DefaultBudget
+	}
+	program, err := fixtures.For(o.Arch)
+	if err != nil {
+		return nil, err
+	}
+	result := &record.Result{Scenario: s.Name, Arch: o.Arch}
+	if missing := s.missingOnHost(); missing != "" {
+		result.Outcome, result.Reason = record.Skip, missing
+		return result, nil
+	}
+	r := &run{scenario: s, options: o, program: program}
+	if err := r.folders(); err != nil {
+		return nil, fmt.Errorf("migration: %w", err)
+	}
+	defer r.removeSockets()
+	err = r.tell(ctx, result)
+	if result.Outcome == record.Pass && !o.Keep || result.Outcome == record.Skip {
+		_ = os.RemoveAll(r.dir)
+	} else {
+		result.Dir = r.dir
+	}
+	return result, err
+}
+
+// folders makes the folder for artifacts, and one with a path short enough for
+// a socket's.
+func (r *run) folders() error {
+	base := r.options.Artifacts
+	if base != "" {
+		if err := os.MkdirAll(base, 0o700); err != nil {
+			return err
+		}
+	}
+	name := r.options.Arch + "-" + strings.ReplaceAll(r.scenario.Name, "/", "-")
+	var err error
+	if r.dir, err = os.MkdirTemp(base, "drover-"+name+"-"); err != nil {
+		return err
+	}
+	if r.dir, err = filepath.Abs(r.dir); err != nil {
+		return err
+	}
+	r.sockets, err = os.MkdirTemp("", "drover-")
+	return err
+}
+
+func (r *run) removeSockets() { _ = os.RemoveAll(r.sockets) }
+
+// config is how one side is started.
+func (r *run) config(side string) launcher.Config {
+	o := r.options
+	c := launcher.Config{
+		Binary: o.Source, Arch: o.Arch, Name: side, Machine: o.Machine, Accel: o.Accel,
+		Dir: r.dir, Attach: o.Hold != nil, Args: o.Args,
+	}
+	if side == DestinationName {
+		c.Binary = o.Destination
+	}
+	if r.scenario.Ends != record.NoGuest {
+		c.Program = &r.program
+	}
+	return c
+}
+
+// tell goes through the steps. What it returns is why the story never began.
+func (r *run) tell(ctx context.Context, result *record.Result) error {
+	facts := &record.Record{
+		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch,
+		Ends: r.scenario.Ends, Started: time.Now(), Source: &record.SideFacts{},
+	}
+	result.Record = facts
+	p := &Pair{Program: r.program, Facts: facts, run: r}
+	r.ctx = ctx
+	defer p.closeAll()
+
+	budget, cancel := context.WithTimeoutCause(ctx, r.options.Budget,
+		fmt.Errorf("the scenario's budget of %s is spent", r.options.Budget))
+	defer cancel()
+	failed := r.steps(budget, p)
+	facts.Seconds = time.Since(facts.Started).Seconds()
+	result.Seconds = facts.Seconds
+	if missing, ok := errors.AsType[*MissingError](failed); ok {
+		result.Outcome, result.Reason = record.Skip, missing.Error()
+		return nil
+	}
+	if failed != nil {
+		r.afterFailure(ctx, p, failed)
+	}
+	if err := facts.Save(r.dir); err != nil {
+		return err
+	}
+	if start, ok := errors.AsType[*StartError](failed); ok {
+		result.Outcome, result.Reason = record.Unknown, start.Error()
+		return start
+	}
+	if ctx.Err() != nil {
+		result.Outcome, result.Reason = record.Unknown, "interrupted: "+facts.Error
+		return context.Cause(ctx)
+	}
+	result.Judge()
+	return nil
+}
+
+// steps does one after another and returns the first error, with the step's name.
+func (r *run) steps(ctx context.Context, p *Pair) error {
+	steps := r.scenario.Full()
+	if r.options.Rewrite != nil {
+		steps = r.options.Rewrite(steps)
+	}
+	if r.options.Hold != nil {
+		steps = slices.Insert(steps, len(steps)-1, r.holdIfAnyFails())
+	}
+	for _, step := range steps {
+		if r.options.Progress != nil {
+			r.options.Progress(step.Name)
+		}
+		began := time.Now()
+		err := step.Do(ctx, p)
+		done := record.StepFacts{Name: step.Name, Seconds: time.Since(began).Seconds()}
+		if err != nil {
+			done.Error = err.Error()
+			err = fmt.Errorf("%s: %w", step.Name, err)
+		}
+		p.Facts.Steps = append(p.Facts.Steps, done)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holdIfAnyFails lets a person look at VMs whose story went well and whose
+// facts fail a check, before they are told to quit.
+func (r *run) holdIfAnyFails() Step {
+	return Step{"judge before the end", func(ctx context.Context, p *Pair) error {
+		p.gatherLogs(ctx)
+		for _, v := range record.Judge(p.Facts) {
+			if v.Outcome == record.Fail {
+				r.options.Hold(r.ctx, p, r.dir)
+				break
+			}
+		}
+		return nil
+	}}
+}
+
+// afterFailure gathers what a person needs to find out why, and lets them look.
+func (r *run) afterFailure(ctx context.Context, p *Pair, failed error) {
+	p.Facts.Error = failed.Error()
+	if ctx.Err() == nil {
+		look, cancel := context.WithTimeout(ctx, diagnosisPatience)
+		p.Facts.Diagnosis = p.diagnose(look)
+		p.gatherLogs(look)
+		cancel()
+		if r.options.Hold != nil && len(p.Sides()) > 0 {
+			r.options.Hold(ctx, p, r.dir)
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package migration
+
+import (
+	"context"
+	"slices"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// A Scenario is one story of a migration, told in steps from top to bottom.
+// It is a value: it can be listed, run by a test or by the command, and have a
+// fault put between any two of its steps.
+type Scenario struct {
+	Name  string        // as in the field: precopy/unix/plain
+	Doc   string        // one sentence that says what happens
+	Needs []Need        // what the host and the QEMUs must have
+	Ends  record.Ending // where the guest is when the story has been told
+	Story Steps
+}
+
+// A Step is a name and what to do. Do returns as soon as ctx ends.
+type Step struct {
+	Name string
+	Do   func(ctx context.Context, p *Pair) error
+}
+
+// Steps are done in order until one returns an error.
+type Steps []Step
+
+// Full returns the whole story: the steps that bring the VMs up, the
+// scenario's own, and those that gather the facts which the checks judge.
+func (s Scenario) Full() Steps {
+	return slices.Concat(Steps{start(s)}, s.Story, s.proof())
+}
+
+func (s Scenario) proof() Steps {
+	switch s.Ends {
+	case record.OnSource:
+		return Steps{SourceRunsOn(), QuitBoth()}
+	case record.NoGuest:
+		return Steps{QuitBoth()}
+	default:
+		return Steps{DestinationLives(), SourceStands(), StopDestination(), CompareMemory(), NothingMoves(), QuitBoth()}
+	}
+}
+
+// Scenarios returns every scenario there is, in the order of a first read.
+func Scenarios() []Scenario {
+	return slices.Concat(basics(), precopy(), postcopy())
+}

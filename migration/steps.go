@@ -1,0 +1,227 @@
+package migration
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
+)
+
+// A Parameter is one of QEMU's migration parameters.
+type Parameter string
+
+const (
+	DowntimeLimit Parameter = "downtime-limit" // a time.Duration, to the millisecond
+	MaxBandwidth  Parameter = "max-bandwidth"  // bytes a second
+)
+
+// Bandwidths, in bytes a second.
+const (
+	MB = 1000 * 1000
+	GB = 1000 * MB
+)
+
+// A Capability is one of QEMU's migration capabilities.
+type Capability string
+
+const (
+	PostcopyRAM       Capability = "postcopy-ram"
+	PostcopyBlocktime Capability = "postcopy-blocktime"
+)
+
+// Set gives the source's parameter a value, also while a migration is under
+// way, and reads it back.
+func Set(parameter Parameter, value any) Step {
+	number := fmt.Sprint(value)
+	if d, ok := value.(time.Duration); ok {
+		number = strconv.FormatInt(d.Milliseconds(), 10)
+	}
+	return Step{fmt.Sprintf("set %s to %v", parameter, value), func(ctx context.Context, p *Pair) error {
+		err := qapi.SetMigrateParameters(ctx, p.Source.QMP(), map[string]any{string(parameter): json.Number(number)})
+		if err != nil {
+			return err
+		}
+		return parameterIs(ctx, p.Source, parameter, number)
+	}}
+}
+
+// parameterIs reads a parameter and compares it with the number expected.
+func parameterIs(ctx context.Context, s *Side, parameter Parameter, want string) error {
+	var all map[string]json.RawMessage
+	if err := s.QMP().Execute(ctx, "query-migrate-parameters", nil, &all); err != nil {
+		return err
+	}
+	if got := string(all[string(parameter)]); got != want {
+		return fmt.Errorf("the %s's %s was set to %s and reads back %q", s.Name(), parameter, want, got)
+	}
+	return nil
+}
+
+// Enable turns a capability on, on both sides.
+func Enable(capability Capability) Step {
+	return Step{"enable " + string(capability), func(ctx context.Context, p *Pair) error {
+		return p.OnBoth(ctx, func(ctx context.Context, s *Side) error { return s.enable(ctx, capability) })
+	}}
+}
+
+// EnableOnDestination turns on a capability that concerns only who receives.
+func EnableOnDestination(capability Capability) Step {
+	return Step{"enable " + string(capability) + " on the destination", func(ctx context.Context, p *Pair) error {
+		return p.Destination.enable(ctx, capability)
+	}}
+}
+
+func (s *Side) enable(ctx context.Context, capability Capability) error {
+	return qapi.SetMigrateCapabilities(ctx, s.QMP(), map[string]bool{string(capability): true})
+}
+
+// Boot waits until the guest program runs: its greeting and its first heartbeat.
+func Boot() Step {
+	return Step{"boot", func(ctx context.Context, p *Pair) error {
+		_, err := p.Source.Console().WaitFunc(ctx, 0, "the guest program's first heartbeat", func(said []byte) (int, error) {
+			return booted(p.Program, said)
+		})
+		return err
+	}}
+}
+
+// A Transport is a way from the source to the destination.
+type Transport string
+
+const (
+	Unix Transport = "unix"
+	TCP  Transport = "tcp"
+)
+
+// Listen makes the destination wait for the migration.
+func Listen(over Transport) Step {
+	return Step{"listen on " + string(over), func(ctx context.Context, p *Pair) error {
+		switch over {
+		case Unix:
+			p.uri = "unix:" + filepath.Join(p.run.sockets, "migration.sock")
+		default:
+			p.uri = "tcp:127.0.0.1:0"
+		}
+		p.Destination.since = p.Destination.QMP().Mark()
+		return p.Destination.tell(ctx, "migrate-incoming", map[string]any{"uri": p.uri})
+	}}
+}
+
+// Migrate begins to send the guest to where the destination listens.
+func Migrate() Step {
+	return Step{"migrate", func(ctx context.Context, p *Pair) error { return p.migrate(ctx, p.uri) }}
+}
+
+// MigrateTo begins to send the guest to the URI given.
+func MigrateTo(uri string) Step {
+	return Step{"migrate to " + uri, func(ctx context.Context, p *Pair) error { return p.migrate(ctx, uri) }}
+}
+
+func (p *Pair) migrate(ctx context.Context, uri string) error {
+	p.Source.since = p.Source.QMP().Mark()
+	return qapi.Migrate(ctx, p.Source.QMP(), qapi.MigrateArguments{URI: uri})
+}
+
+// AwaitPass waits until the source has sent n full passes over the guest's
+// RAM. A guest that has moved by then is an error: the passes were to be seen
+// because it can't converge.
+//
+// QEMU announces each synchronisation of its dirty bitmap with MIGRATION_PASS;
+// the first comes before the first pass. Up to 10.0 the next comes when a pass
+// is done, but 11.1 has one every 100 ms when postcopy is enabled, so what has
+// been sent is looked at as well.
+func AwaitPass(n int64) Step {
+	return Step{fmt.Sprintf("await pass %d", n), func(ctx context.Context, p *Pair) error {
+		from := p.Source.since
+		for {
+			event, err := p.Source.AwaitFrom(ctx, from, "a pass", func(e qmp.Event) bool { return e.Name == "STOP" || passOf(e) > n })
+			if err != nil {
+				return err
+			}
+			if event.Name == "STOP" {
+				return fmt.Errorf("the source switched over before pass %d was done, under limits that should not let it", n)
+			}
+			if done, err := p.Source.passesDone(ctx); err != nil || done >= n {
+				return err
+			}
+			from = event.Next()
+		}
+	}}
+}
+
+// passOf returns the number that a MIGRATION_PASS event carries, 0 for any other.
+func passOf(e qmp.Event) int64 {
+	var data struct {
+		Pass int64 `json:"pass"`
+	}
+	if e.Name != "MIGRATION_PASS" || e.Decode(&data) != nil {
+		return 0
+	}
+	return data.Pass
+}
+
+// passesDone is how often as many pages as the guest has were sent. What fits
+// into the downtime limit may be left of a pass when it ends, so one that is
+// nine tenths done counts.
+func (s *Side) passesDone(ctx context.Context) (int64, error) {
+	info, err := qapi.QueryMigrate(ctx, s.QMP())
+	if err != nil || info.RAM == nil || info.RAM.Total == 0 {
+		return 0, err
+	}
+	sent := float64(info.RAM.Normal+info.RAM.Duplicate) * float64(info.RAM.PageSize)
+	return int64(sent/float64(info.RAM.Total) + 0.1), nil
+}
+
+// StartPostcopy tells the source to let the guest run on the destination now,
+// and to send the rest of its RAM afterwards.
+func StartPostcopy() Step {
+	return Step{"migrate-start-postcopy", func(ctx context.Context, p *Pair) error {
+		return p.Source.tell(ctx, "migrate-start-postcopy", nil)
+	}}
+}
+
+// AwaitSwitchover waits until the guest has stopped on the source and runs on
+// the destination, and until both sides call the migration completed.
+func AwaitSwitchover() Step {
+	return Step{"await switchover", func(ctx context.Context, p *Pair) error {
+		g, both := errgroup.WithContext(ctx)
+		g.Go(func() error { return p.Source.completes(both, "STOP") })
+		g.Go(func() error { return p.Destination.completes(both, "RESUME") })
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		return p.noteMigration(ctx)
+	}}
+}
+
+func (s *Side) completes(ctx context.Context, event string) error {
+	if _, err := s.Await(ctx, event, func(e qmp.Event) bool { return e.Name == event }); err != nil {
+		return err
+	}
+	return s.AwaitStatus(ctx, qapi.MigrationCompleted)
+}
+
+// AwaitFailure waits until the source gives the migration up, which it must do
+// without ever having called it active.
+func AwaitFailure() Step {
+	return Step{"await failure", func(ctx context.Context, p *Pair) error {
+		event, err := p.Source.Await(ctx, "status failed", func(e qmp.Event) bool {
+			status := statusOf(e)
+			return status != "" && status != qapi.MigrationSetup
+		})
+		if err != nil {
+			return err
+		}
+		if status := statusOf(event); status != qapi.MigrationFailed {
+			return fmt.Errorf("the source's migration status went to %s, where it should have failed at once", status)
+		}
+		return p.noteMigration(ctx)
+	}}
+}

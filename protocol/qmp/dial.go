@@ -1,0 +1,47 @@
+package qmp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// The pauses between two attempts of Dial.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = 500 * time.Millisecond
+)
+
+// Dial connects to a monitor that listens on a UNIX or TCP address, as
+// [net.Dial] names them, and starts a session on the connection. One that does
+// not listen yet is tried again until ctx ends, so bound that.
+//
+// To reconnect is to call Dial again.
+func Dial(ctx context.Context, network, address string, o Options) (*Session, error) {
+	var dialer net.Dialer
+	for pause := firstPause; ; pause = min(2*pause, lastPause) {
+		conn, err := dialer.DialContext(ctx, network, address)
+		if err == nil {
+			return New(ctx, conn, o)
+		}
+		if !worthAnotherTry(err) {
+			return nil, fmt.Errorf("qmp: %w", err)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("qmp: %w; the last try: %w", context.Cause(ctx), err)
+		}
+	}
+}
+
+// worthAnotherTry tells a server that has not started from an address that
+// can't be right.
+func worthAnotherTry(err error) bool {
+	_, address := errors.AsType[*net.AddrError](err)
+	_, network := errors.AsType[net.UnknownNetworkError](err)
+	_, name := errors.AsType[*net.DNSError](err)
+	return !address && !network && !name
+}

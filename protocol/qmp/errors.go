@@ -1,0 +1,65 @@
+package qmp
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/drover-vm/drover/protocol/internal/eventlog"
+)
+
+// An ErrorClass is what a program may branch on; the text of an error is for
+// people and changes between versions of QEMU.
+type ErrorClass string
+
+// The classes of QMP (qapi/error.json).
+const (
+	GenericError    ErrorClass = "GenericError"
+	CommandNotFound ErrorClass = "CommandNotFound"
+	DeviceNotActive ErrorClass = "DeviceNotActive"
+	DeviceNotFound  ErrorClass = "DeviceNotFound"
+	KVMMissingCap   ErrorClass = "KVMMissingCap"
+)
+
+// An Error is QEMU's answer to a command that it refuses. The session goes on.
+type Error struct {
+	Class   ErrorClass
+	Desc    string // QEMU's own words
+	Command string
+}
+
+func (e *Error) Error() string {
+	if e.Class == GenericError {
+		return fmt.Sprintf("qmp: %s: %s", e.Command, e.Desc)
+	}
+	return fmt.Sprintf("qmp: %s: %s: %s", e.Command, e.Class, e.Desc)
+}
+
+// A ClosedError says that the session has ended. Every call that waits when
+// that happens, and every later one, gets the same.
+type ClosedError struct {
+	Cause error // io.EOF, a *ProtocolError, net.ErrClosed after Close, or what Options.Explain made of it
+}
+
+func (e *ClosedError) Error() string { return "qmp: the session has ended: " + e.Cause.Error() }
+func (e *ClosedError) Unwrap() error { return e.Cause }
+
+// A ProtocolError says that the peer does not speak QMP. It ends the session.
+type ProtocolError struct {
+	Problem string
+	Data    []byte // the beginning of what came
+}
+
+func (e *ProtocolError) Error() string {
+	if len(e.Data) == 0 {
+		return "qmp: " + e.Problem
+	}
+	return fmt.Sprintf("qmp: %s: %q", e.Problem, e.Data)
+}
+
+// LostError says that events which a reader asked for have been dropped,
+// because the log keeps only Options.EventLog of them. Reading can go on at Next.
+type LostError = eventlog.LostError
+
+// ErrNoOOB says that a command can't be sent out of band: the monitor doesn't
+// offer it, or Options.NoOOB declined it.
+var ErrNoOOB = errors.New("qmp: this session has no out-of-band execution")

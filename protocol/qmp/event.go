@@ -1,0 +1,102 @@
+package qmp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/drover-vm/drover/protocol/internal/eventlog"
+)
+
+// A Mark is a place in a session's log of events; the zero Mark is its
+// beginning, before any event.
+type Mark = eventlog.Mark
+
+// An Event is something that QEMU said unasked.
+type Event struct {
+	Name  string
+	Data  json.RawMessage // nil where the event has none
+	Time  time.Time       // QEMU's own, in UTC, to the microsecond; zero where QEMU had none
+	Place Mark
+}
+
+// Next is the place behind the event: where to look for what came after it.
+func (e Event) Next() Mark { return e.Place + 1 }
+
+// Decode stores the event's data in the value that v points to, as
+// [json.Unmarshal] does.
+func (e Event) Decode(v any) error {
+	if err := json.Unmarshal(e.Data, v); err != nil {
+		return fmt.Errorf("qmp: data of event %s: %w", e.Name, err)
+	}
+	return nil
+}
+
+// Mark returns the place behind the last event that has come. An event caused
+// by what is done after Mark stands at it or later.
+func (s *Session) Mark() Mark { return s.events.Mark() }
+
+// Wait returns the first event from the place given on that has one of the
+// names, any event where none is given. One that has come already is found;
+// waiting takes nothing away from others.
+//
+// The error is a *LostError where events from that place on have been dropped,
+// a *ClosedError where the session ended, or that of the context.
+func (s *Session) Wait(ctx context.Context, from Mark, names ...string) (Event, error) {
+	e, err := s.WaitFunc(ctx, from, func(e Event) bool {
+		return len(names) == 0 || slices.Contains(names, e.Name)
+	})
+	if err != nil && ctx.Err() != nil {
+		err = fmt.Errorf("qmp: waiting for event %s: %w", strings.Join(names, " or "), err)
+	}
+	return e, err
+}
+
+// WaitFunc is Wait for the first event that match accepts.
+func (s *Session) WaitFunc(ctx context.Context, from Mark, match func(Event) bool) (Event, error) {
+	for {
+		e, err := s.events.At(ctx, from)
+		if err != nil || match(e) {
+			return e, err
+		}
+		from = e.Next()
+	}
+}
+
+// Events iterates over the events from the place given on, and waits for more.
+// It ends after yielding an error, except a *LostError, after which it goes on
+// with the oldest event that is left.
+func (s *Session) Events(ctx context.Context, from Mark) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		for {
+			e, err := s.events.At(ctx, from)
+			if !yield(e, err) {
+				return
+			}
+			if lost, ok := errors.AsType[*LostError](err); ok {
+				from = lost.Next
+				continue
+			}
+			if err != nil {
+				return
+			}
+			from = e.Next()
+		}
+	}
+}
+
+// ExecuteWait executes a command and then waits for one of the events given,
+// from before the command on: an event that overtakes the command's own reply
+// is found.
+func (s *Session) ExecuteWait(ctx context.Context, command string, arguments, reply any, events ...string) (Event, error) {
+	before := s.Mark()
+	if err := s.Execute(ctx, command, arguments, reply); err != nil {
+		return Event{}, err
+	}
+	return s.Wait(ctx, before, events...)
+}
