@@ -1,14 +1,9 @@
-// Package eventlog keeps what a peer says unasked (QMP events, qtest's IRQ
-// lines) in one ordered, bounded log.
-//
-// Every entry gets its place when it arrives. A reader says from which place
-// it looks, so an entry that came before anyone waited is found, two readers
-// never steal from each other, and a slow reader never holds up the writer.
 package eventlog
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"sync"
 )
 
@@ -42,7 +37,8 @@ type Log[T any] struct {
 }
 
 // New returns an empty log that keeps the last bound entries, DefaultBound
-// where bound is not above 0.
+// where bound is not above 0. The bound is a number of entries, whatever their
+// size, and takes no memory before they come.
 func New[T any](bound int) *Log[T] {
 	if bound <= 0 {
 		bound = DefaultBound
@@ -50,7 +46,9 @@ func New[T any](bound int) *Log[T] {
 	return &Log[T]{bound: bound}
 }
 
-// Append makes the entry for the place at which it will stand, and wakes who waits.
+// Append makes the entry for the place at which it will stand, and wakes who
+// waits. The function is called with the log locked: it must not call back.
+// After End nothing is appended, and the function not called.
 func (l *Log[T]) Append(entry func(Mark) T) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -67,8 +65,12 @@ func (l *Log[T]) Append(entry func(Mark) T) {
 	l.wake()
 }
 
-// End closes the log: readers get what is left in it and then err.
+// End closes the log: readers get what is left in it and then err, io.EOF where
+// that is nil. Only the first call counts.
 func (l *Log[T]) End(err error) {
+	if err == nil {
+		err = io.EOF
+	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.end == nil {
@@ -94,7 +96,8 @@ func (l *Log[T]) Mark() Mark {
 
 // At returns the entry at the place given, and waits for it where it has not
 // arrived. The error is a *LostError where it has been dropped, the error
-// given to End where it will never arrive, or that of the context.
+// given to End where it will never arrive, or the context's cause. An entry that
+// is there is returned even where the context has ended.
 func (l *Log[T]) At(ctx context.Context, place Mark) (T, error) {
 	for {
 		v, more, err := l.try(place)
