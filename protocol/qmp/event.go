@@ -3,7 +3,6 @@ package qmp
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -59,35 +58,15 @@ func (s *Session) Wait(ctx context.Context, from Mark, names ...string) (Event, 
 
 // WaitFunc is Wait for the first event that match accepts.
 func (s *Session) WaitFunc(ctx context.Context, from Mark, match func(Event) bool) (Event, error) {
-	for {
-		e, err := s.events.At(ctx, from)
-		if err != nil || match(e) {
-			return e, err
-		}
-		from = e.Next()
-	}
+	return s.events.First(ctx, from, match)
 }
 
 // Events iterates over the events from the place given on, and waits for more.
 // It ends after yielding an error, except a *LostError, after which it goes on
-// with the oldest event that is left.
+// with the oldest event that is left. When ctx ends, what has come by then is
+// still yielded.
 func (s *Session) Events(ctx context.Context, from Mark) iter.Seq2[Event, error] {
-	return func(yield func(Event, error) bool) {
-		for {
-			e, err := s.events.At(ctx, from)
-			if !yield(e, err) {
-				return
-			}
-			if lost, ok := errors.AsType[*LostError](err); ok {
-				from = lost.Next
-				continue
-			}
-			if err != nil {
-				return
-			}
-			from = e.Next()
-		}
-	}
+	return s.events.All(ctx, from)
 }
 
 // ExecuteWait executes a command and then waits for one of the events given,
