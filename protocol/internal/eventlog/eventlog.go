@@ -22,18 +22,26 @@ type LostError struct {
 }
 
 func (e *LostError) Error() string {
+	if e.Lost == 1 {
+		return fmt.Sprintf("an event was dropped before it was read; go on from place %d, or keep a longer log", e.Next)
+	}
 	return fmt.Sprintf("%d events were dropped before they were read; go on from place %d, or keep a longer log", e.Lost, e.Next)
 }
 
 // A Log is safe for concurrent use by one or more writers and any number of
 // readers. Append never blocks.
 type Log[T any] struct {
-	mu    sync.Mutex
-	ring  []T // grows up to bound, then is written round and round
-	bound int
-	count uint64 // entries ever appended
-	more  chan struct{}
-	end   error
+	mu     sync.Mutex
+	ring   []T // grows up to bound, then is written round and round
+	bound  int
+	count  uint64 // entries ever appended
+	oldest uint64 // the first that is left
+	more   chan struct{}
+	end    error
+
+	weigh  func(T) int // nil where entries weigh nothing
+	weight int         // of those that are left
+	most   int
 }
 
 // New returns an empty log that keeps the last bound entries, DefaultBound
@@ -46,6 +54,11 @@ func New[T any](bound int) *Log[T] {
 	return &Log[T]{bound: bound}
 }
 
+// Weigh bounds the log by what its entries weigh together, too: entries are
+// dropped when they weigh more than most, except the newest. It has to be
+// called before the first entry.
+func (l *Log[T]) Weigh(most int, weigh func(T) int) { l.most, l.weigh = most, weigh }
+
 // Append makes the entry for the place at which it will stand, and wakes who
 // waits. The function is called with the log locked: it must not call back.
 // After End nothing is appended, and the function not called.
@@ -56,13 +69,31 @@ func (l *Log[T]) Append(entry func(Mark) T) {
 		return
 	}
 	v := entry(Mark(l.count))
+	if l.count-l.oldest == uint64(l.bound) {
+		l.drop()
+	}
 	if len(l.ring) < l.bound {
 		l.ring = append(l.ring, v)
 	} else {
 		l.ring[l.count%uint64(l.bound)] = v
 	}
 	l.count++
+	if l.weigh != nil {
+		for l.weight += l.weigh(v); l.weight > l.most && l.count-l.oldest > 1; {
+			l.drop()
+		}
+	}
 	l.wake()
+}
+
+// drop forgets the oldest entry, and lets go of its memory.
+func (l *Log[T]) drop() {
+	slot := &l.ring[l.oldest%uint64(l.bound)]
+	if l.weigh != nil {
+		l.weight -= l.weigh(*slot)
+	}
+	*slot = *new(T)
+	l.oldest++
 }
 
 // End closes the log: readers get what is left in it and then err, io.EOF where
@@ -116,7 +147,7 @@ func (l *Log[T]) At(ctx context.Context, place Mark) (T, error) {
 func (l *Log[T]) try(place Mark) (v T, more <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	oldest := Mark(l.count - uint64(len(l.ring)))
+	oldest := Mark(l.oldest)
 	switch {
 	case place < oldest:
 		return v, nil, &LostError{Lost: uint64(oldest - place), Next: oldest}
