@@ -22,22 +22,25 @@ func (e *SyntaxError) Error() string {
 // maxOffset keeps the sum of a time and an offset inside what a time.Time can hold.
 const maxOffset = 1e9 // seconds
 
-// Read reads a whole transcript. Times count from the zero [time.Time]. What
-// it returns is written back, by a Writer without a limit, as the same
-// messages.
+// Read reads a whole transcript into memory. Times count from the zero
+// [time.Time], in microseconds. What it returns is written back, by a Writer
+// without a limit, as the same messages at the same distances in time.
+//
+// The error is a *SyntaxError, or the reader's own; the messages before it are
+// returned with it.
 func Read(r io.Reader) ([]Message, error) {
 	var messages []Message
 	lines := bufio.NewReader(r)
 	for number := 1; ; number++ {
 		line, err := lines.ReadString('\n')
 		if err != nil && err != io.EOF {
-			return nil, fmt.Errorf("transcript: %w", err)
+			return messages, fmt.Errorf("transcript: %w", err)
 		}
-		text := strings.TrimSuffix(line, "\n")
+		text := strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
 		if text != "" && text[0] != '#' {
 			m, problem := parse(text)
 			if problem != "" {
-				return nil, &SyntaxError{Line: number, Problem: problem}
+				return messages, &SyntaxError{Line: number, Problem: problem}
 			}
 			messages = append(messages, m)
 		}
@@ -51,18 +54,18 @@ func Read(r io.Reader) ([]Message, error) {
 func parse(line string) (m Message, problem string) {
 	offset, rest, _ := strings.Cut(line, " ")
 	seconds, err := strconv.ParseFloat(offset, 64)
-	if err != nil || !(seconds >= 0 && seconds < maxOffset) {
+	if err != nil || strings.Trim(offset, "0123456789.") != "" || seconds >= maxOffset {
 		return m, fmt.Sprintf("%q is no time in seconds", offset)
 	}
 	m.Time = time.Time{}.Add(time.Duration(seconds * float64(time.Second)).Round(time.Microsecond))
-	marks, data, found := strings.Cut(rest, " ")
-	if !found || marks == "" || marks[0] != byte(Sent) && marks[0] != byte(Received) {
-		return m, "behind the time a message has a direction, < or >, and a space"
+	marks, data, _ := strings.Cut(rest, " ")
+	if marks == "" || marks[0] != byte(Sent) && marks[0] != byte(Received) {
+		return m, "behind the time and a space a message has its direction, < or >"
 	}
 	m.Direction = Direction(marks[0])
 	marks, quoted := strings.CutPrefix(marks[1:], "q")
 	if length, cut := strings.CutPrefix(marks, "+"); cut {
-		if m.Cut, err = strconv.Atoi(length); err != nil || m.Cut <= 0 {
+		if m.Cut, err = strconv.Atoi(length); err != nil || m.Cut <= 0 || length[0] == '+' {
 			return m, fmt.Sprintf("%q is no length", length)
 		}
 	} else if marks != "" {
@@ -73,8 +76,8 @@ func parse(line string) (m Message, problem string) {
 		return m, ""
 	}
 	text, err := strconv.Unquote(data)
-	if err != nil {
-		return m, "a quoted message is no quoted Go string"
+	if err != nil || data[0] != '"' {
+		return m, "a message with a q behind its direction is a Go string in double quotes"
 	}
 	m.Data = []byte(text)
 	return m, ""
