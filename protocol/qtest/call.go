@@ -29,15 +29,16 @@ type call struct {
 func (c *call) deliver(index int, r reply) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	var err error
 	if c.sink != nil {
-		err = c.sink.reply(index, r)
+		if err := c.sink.reply(index, r); err != nil {
+			return err // still pending: the call fails with the session
+		}
 	}
 	c.pending--
 	if c.pending <= c.low {
 		c.signal()
 	}
-	return err
+	return nil
 }
 
 // fail ends the call: its reply will never come.
@@ -157,7 +158,8 @@ func (w want) parse(text []byte) (value uint64, ok bool) {
 }
 
 func refusal(command string, r reply) error {
-	return &Error{Command: command, Status: r.status.String(), Text: string(r.text)}
+	const most = 500
+	return &Error{Command: command, Status: r.status.String(), Text: string(r.text[:min(most, len(r.text))])}
 }
 
 // one sends one request and returns the number in its reply.

@@ -44,6 +44,8 @@ type Session struct {
 	order byteOrder
 	cpu   atomic.Bool // the machine is known to have a CPU
 
+	misled *call // whose reply was nonsense; only for the reading goroutine
+
 	trace sync.Mutex // held around Options.Trace
 
 	mu      sync.Mutex
@@ -211,6 +213,9 @@ func (s *Session) end(err error) {
 	s.mu.Lock()
 	s.err = err
 	s.madeRoom()
+	if s.misled != nil {
+		s.misled.fail(err)
+	}
 	for s.queue.len() > 0 {
 		s.queue.pop().call.fail(err)
 	}
@@ -259,7 +264,11 @@ func (s *Session) dispatch(line []byte) error {
 		s.madeRoom()
 	}
 	s.mu.Unlock()
-	return w.call.deliver(w.index, r)
+	if err := w.call.deliver(w.index, r); err != nil {
+		s.misled = w.call
+		return err
+	}
+	return nil
 }
 
 func (s *Session) traceLine(d transcript.Direction, line []byte) {
