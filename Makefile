@@ -55,8 +55,8 @@ bench: ## run the benchmarks; BENCH=REGEXP chooses some
 .PHONY: fuzz
 fuzz: ## run every fuzz target for FUZZTIME (60s), one after the other
 	@set -eu; found=0; for package in $$($(GO) list ./...); do \
-		targets=$$($(GO) test -list '^Fuzz' "$$package" | grep '^Fuzz' || true); \
-		for target in $$targets; do \
+		tests=$$($(GO) test -list '^Fuzz' "$$package"); \
+		for target in $$(echo "$$tests" | grep '^Fuzz'); do \
 			found=$$((found + 1)); echo "$$package $$target"; \
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' "$$package"; \
 		done; \

@@ -3,6 +3,7 @@ package asm
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -264,4 +265,15 @@ func FuzzAssemble(f *testing.F) {
 		require.Len(t, image.Bytes, total)
 		require.LessOrEqual(t, image.Origin+total, MaxImage)
 	})
+}
+
+func BenchmarkAssemble(b *testing.B) {
+	source, err := os.ReadFile("../../../../fixtures/asm/x86-incrementer.s")
+	require.NoError(b, err)
+	b.SetBytes(int64(len(source)))
+	for b.Loop() {
+		if _, err := Assemble("x86-incrementer.s", source); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
