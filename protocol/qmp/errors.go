@@ -43,7 +43,21 @@ type ClosedError struct {
 func (e *ClosedError) Error() string { return "qmp: the session has ended: " + e.Cause.Error() }
 func (e *ClosedError) Unwrap() error { return e.Cause }
 
-// A ProtocolError says that the peer does not speak QMP. It ends the session.
+// An ArgumentError says that a command was not sent: its arguments don't encode,
+// Options.Check refused them, or no monitor could read them.
+type ArgumentError struct {
+	Command string
+	Err     error
+}
+
+func (e *ArgumentError) Error() string {
+	return fmt.Sprintf("qmp: %s was not sent: %v", e.Command, e.Err)
+}
+func (e *ArgumentError) Unwrap() error { return e.Err }
+
+// A ProtocolError says that the peer does not speak QMP. As the Cause of a
+// ClosedError it has ended the session. By itself it is the error of one
+// command, whose reply could not be understood.
 type ProtocolError struct {
 	Problem string
 	Data    []byte // the beginning of what came
@@ -60,6 +74,14 @@ func (e *ProtocolError) Error() string {
 // because the log keeps only Options.EventLog of them. Reading can go on at Next.
 type LostError = eventlog.LostError
 
-// ErrNoOOB says that a command can't be sent out of band: the monitor doesn't
-// offer it, or Options.NoOOB declined it.
-var ErrNoOOB = errors.New("qmp: this session has no out-of-band execution")
+var (
+	// ErrSilent says that a monitor accepted the connection and did not greet.
+	ErrSilent = errors.New("the monitor does not greet; most likely somebody else is connected to it, for it serves one at a time")
+	// ErrNoAgent says that nobody answered a guest agent's handshake.
+	ErrNoAgent = errors.New("the guest agent does not answer; most likely it is not running in the guest, or serves somebody else")
+	// ErrNoOOB says that a command can't be sent out of band: the monitor doesn't
+	// offer it, or Options.NoOOB declined it.
+	ErrNoOOB = errors.New("this session has no out-of-band execution")
+	// ErrNoFiles says that files can't be sent on a session's connection.
+	ErrNoFiles = errors.New("files travel over UNIX sockets only")
+)

@@ -27,10 +27,13 @@ type Event struct {
 // Next is the place behind the event: where to look for what came after it.
 func (e Event) Next() Mark { return e.Place + 1 }
 
-// Decode stores the event's data in the value that v points to, as
-// [json.Unmarshal] does.
+// Decode stores the event's data in the value that v points to, as the reply
+// of [Session.Execute] is stored. An event without data leaves it alone.
 func (e Event) Decode(v any) error {
-	if err := json.Unmarshal(e.Data, v); err != nil {
+	if e.Data == nil {
+		return nil
+	}
+	if err := decode(e.Data, v); err != nil {
 		return fmt.Errorf("qmp: data of event %s: %w", e.Name, err)
 	}
 	return nil
@@ -45,12 +48,13 @@ func (s *Session) Mark() Mark { return s.events.Mark() }
 // waiting takes nothing away from others.
 //
 // The error is a *LostError where events from that place on have been dropped,
-// a *ClosedError where the session ended, or that of the context.
+// a *ClosedError where the session ended, or that of the context. A context that
+// has ended already makes Wait look at what has come, and not wait.
 func (s *Session) Wait(ctx context.Context, from Mark, names ...string) (Event, error) {
 	e, err := s.WaitFunc(ctx, from, func(e Event) bool {
 		return len(names) == 0 || slices.Contains(names, e.Name)
 	})
-	if err != nil && ctx.Err() != nil {
+	if err != nil && len(names) > 0 {
 		err = fmt.Errorf("qmp: waiting for event %s: %w", strings.Join(names, " or "), err)
 	}
 	return e, err
@@ -67,15 +71,4 @@ func (s *Session) WaitFunc(ctx context.Context, from Mark, match func(Event) boo
 // still yielded.
 func (s *Session) Events(ctx context.Context, from Mark) iter.Seq2[Event, error] {
 	return s.events.All(ctx, from)
-}
-
-// ExecuteWait executes a command and then waits for one of the events given,
-// from before the command on: an event that overtakes the command's own reply
-// is found.
-func (s *Session) ExecuteWait(ctx context.Context, command string, arguments, reply any, events ...string) (Event, error) {
-	before := s.Mark()
-	if err := s.Execute(ctx, command, arguments, reply); err != nil {
-		return Event{}, err
-	}
-	return s.Wait(ctx, before, events...)
 }

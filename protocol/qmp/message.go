@@ -3,7 +3,6 @@ package qmp
 import (
 	"bytes"
 	"encoding/json"
-	"strconv"
 	"time"
 )
 
@@ -19,7 +18,7 @@ type message struct {
 	Timestamp json.RawMessage `json:"timestamp"`
 }
 
-// parse reads one object. Its members point into value.
+// parse reads one object. Its members are copies.
 func parse(value []byte) (message, error) {
 	var m message
 	if err := json.Unmarshal(value, &m); err != nil {
@@ -33,7 +32,7 @@ func parse(value []byte) (message, error) {
 
 // event makes the event for the place at which it stands in the log.
 func (m message) event() (func(Mark) Event, error) {
-	var e Event
+	e := Event{Data: m.Data}
 	if err := json.Unmarshal(m.Event, &e.Name); err != nil || e.Name == "" {
 		return nil, &ProtocolError{Problem: "an event's name is not a string", Data: excerpt(m.Event)}
 	}
@@ -41,7 +40,6 @@ func (m message) event() (func(Mark) Event, error) {
 	if m.Timestamp != nil && json.Unmarshal(m.Timestamp, &at) == nil && at.Seconds >= 0 {
 		e.Time = time.Unix(at.Seconds, at.Microseconds*1000).UTC()
 	}
-	e.Data = m.Data // json.RawMessage has copied it out of the buffer
 	return func(place Mark) Event { e.Place = place; return e }, nil
 }
 
@@ -51,32 +49,36 @@ func (m message) failure(command string) error {
 		Class ErrorClass
 		Desc  string
 	}
-	if err := json.Unmarshal(m.Error, &e); err != nil {
-		return &ProtocolError{Problem: "an error reply can't be read: " + err.Error(), Data: excerpt(m.Error)}
+	if err := json.Unmarshal(m.Error, &e); err != nil || e.Class == "" {
+		return &ProtocolError{Problem: "the error that answers " + command + " can't be read", Data: excerpt(m.Error)}
 	}
 	return &Error{Class: e.Class, Desc: e.Desc, Command: command}
 }
 
-// id returns the number that we gave the command; ok is false for any that
-// isn't of our making.
-func (m message) id() (id uint64, ok bool) {
-	id, err := strconv.ParseUint(string(m.ID), 10, 64)
-	return id, err == nil
+// decode stores a value as json.Unmarshal does, but keeps numbers exact where
+// there is no type to say what they are.
+func decode(data json.RawMessage, v any) error {
+	if raw, ok := v.(*json.RawMessage); ok {
+		*raw = data
+		return nil
+	}
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	return d.Decode(v)
 }
 
-// encode writes a command. The id comes last, as in the examples of qmp-spec.
-func encode(verb, command string, arguments json.RawMessage, id uint64) []byte {
-	var b bytes.Buffer
-	name, _ := json.Marshal(command) // a string can always be marshalled
-	b.Grow(len(name) + len(arguments) + 64)
-	b.WriteString(`{"` + verb + `": `)
-	b.Write(name)
+// encodeCommand writes a command up to its id, which comes last, as in the
+// examples of qmp-spec.
+func encodeCommand(verb, command string, arguments json.RawMessage) []byte {
+	name, _ := json.Marshal(command) // a string can always be encoded
+	b := make([]byte, 0, len(verb)+len(name)+len(arguments)+64)
+	b = append(b, `{"`...)
+	b = append(b, verb...)
+	b = append(b, `": `...)
+	b = append(b, name...)
 	if arguments != nil {
-		b.WriteString(`, "arguments": `)
-		b.Write(arguments)
+		b = append(b, `, "arguments": `...)
+		b = append(b, arguments...)
 	}
-	b.WriteString(`, "id": `)
-	b.WriteString(strconv.FormatUint(id, 10))
-	b.WriteString("}\n")
-	return b.Bytes()
+	return append(b, `, "id": `...)
 }

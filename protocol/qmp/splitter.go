@@ -8,6 +8,8 @@ import (
 // A splitter finds the JSON objects in a stream. QMP sends one a line, or
 // spread over many lines with pretty=on, and one read may bring many or half
 // of one, so it follows the braces, not the lines.
+//
+// It holds one object and what has been read behind it, and no more.
 type splitter struct {
 	from io.Reader
 	max  int // bytes in one object
@@ -22,23 +24,32 @@ type splitter struct {
 	escape bool
 }
 
-// maxDepth is how deep objects may be nested: the limit of QEMU's own parser.
+// maxDepth is how deep values may be nested: the limit of QEMU's own parser.
 const maxDepth = 1024
 
 const (
-	firstRead  = 4096
+	firstRead  = 4 << 10
 	keptBuffer = 1 << 20
 )
+
+// resynchronize is a byte that no JSON text has. Behind it everything begins
+// anew, on both sides.
+const resynchronize = 0xff
 
 // value returns the next object. It is the caller's until the next call.
 func (s *splitter) value() ([]byte, error) {
 	for {
 		for s.next < s.end {
-			done, err := s.look(s.buf[s.next])
+			b := s.buf[s.next]
+			s.next++
+			if s.quoted && b != '"' && b != '\\' && b != resynchronize {
+				s.escape = false
+				continue // most bytes are these
+			}
+			done, err := s.look(b)
 			if err != nil {
 				return nil, err
 			}
-			s.next++
 			if done {
 				value := s.buf[s.start:s.next]
 				s.start = s.next
@@ -51,9 +62,33 @@ func (s *splitter) value() ([]byte, error) {
 	}
 }
 
+// skip drops what comes up to the next byte of resynchronization.
+func (s *splitter) skip() error {
+	for {
+		for s.next < s.end {
+			b := s.buf[s.next]
+			s.next++
+			s.begin()
+			if b == resynchronize {
+				return nil
+			}
+		}
+		if err := s.fill(); err != nil {
+			return err
+		}
+	}
+}
+
+// begin forgets what is open: an object may begin at the next byte.
+func (s *splitter) begin() {
+	s.start, s.depth, s.quoted, s.escape = s.next, 0, false, false
+}
+
 // look takes one byte, and says whether an object ends with it.
 func (s *splitter) look(b byte) (done bool, err error) {
 	switch {
+	case b == resynchronize:
+		s.begin()
 	case s.escape:
 		s.escape = false
 	case s.quoted:
@@ -70,42 +105,41 @@ func (s *splitter) look(b byte) (done bool, err error) {
 		return s.depth == 0, nil
 	case s.depth > 0:
 	case b == ' ', b == '\t', b == '\r', b == '\n':
-		s.start = s.next + 1
+		s.start = s.next
 	default:
-		return false, &ProtocolError{Problem: "what came is not a JSON object", Data: excerpt(s.buf[s.next:s.end])}
+		return false, &ProtocolError{Problem: "what came is not a JSON object", Data: excerpt(s.buf[s.next-1 : s.end])}
 	}
 	return false, nil
 }
 
-// fill reads more, after moving what is left to the front.
+// fill reads more, behind what is left.
 func (s *splitter) fill() error {
-	if s.start == s.end && len(s.buf) > keptBuffer {
-		s.buf = nil // one large reply must not be paid for ever
-		s.start, s.next, s.end = 0, 0, 0
+	left, to := s.buf[s.start:s.end], s.buf
+	switch {
+	case len(left) >= s.max:
+		return &ProtocolError{Problem: fmt.Sprintf("a message is longer than %d bytes", s.max), Data: excerpt(left)}
+	case len(s.buf) > keptBuffer && len(left) < firstRead:
+		to = make([]byte, firstRead) // one large reply must not be paid for ever
+	case len(left) == len(s.buf):
+		to = make([]byte, min(max(2*len(s.buf), firstRead), s.max))
 	}
-	if s.start > 0 {
-		copy(s.buf, s.buf[s.start:s.end])
-		s.next -= s.start
-		s.end -= s.start
-		s.start = 0
+	if s.start > 0 || len(to) != len(s.buf) {
+		copy(to, left)
+		s.buf, s.next, s.end, s.start = to, s.next-s.start, len(left), 0
 	}
-	if s.end >= s.max {
-		return &ProtocolError{Problem: fmt.Sprintf("a message is longer than %d bytes", s.max), Data: excerpt(s.buf[:s.end])}
+	for {
+		n, err := s.from.Read(s.buf[s.end:])
+		s.end += n
+		if n > 0 {
+			return nil
+		}
+		if err == io.EOF && s.depth > 0 {
+			return io.ErrUnexpectedEOF
+		}
+		if err != nil {
+			return err
+		}
 	}
-	if s.end == len(s.buf) {
-		grown := make([]byte, min(max(2*len(s.buf), firstRead), s.max))
-		copy(grown, s.buf[:s.end])
-		s.buf = grown
-	}
-	n, err := s.from.Read(s.buf[s.end:])
-	s.end += n
-	if n > 0 {
-		return nil
-	}
-	if err == io.EOF && s.depth > 0 {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }
 
 // excerpt is a copy of the beginning of what can't be understood.

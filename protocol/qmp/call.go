@@ -1,0 +1,133 @@
+package qmp
+
+import (
+	"context"
+	"os"
+	"strconv"
+)
+
+// maxInBand is how many in-band commands a monitor takes before it stops
+// reading, and out-of-band commands with it (QMP_REQ_QUEUE_LEN_MAX in QEMU).
+const maxInBand = 8
+
+// A call is a command on its way to a monitor and back.
+type call struct {
+	command   string
+	oob       bool
+	data      []byte       // as it goes over the wire; the id comes with the place in the queue
+	files     []*os.File   // go beside it; closed when it has been written, or never will be
+	reply     chan message // room for one: the reader never waits
+	id        uint64
+	abandoned bool // nobody waits for the reply any more
+}
+
+func newCall(verb, command string, arguments []byte) *call {
+	return &call{
+		command: command,
+		oob:     verb == "exec-oob",
+		data:    encodeCommand(verb, command, arguments),
+		reply:   make(chan message, 1),
+	}
+}
+
+// send gives a command its slot, where it needs one, its id, and its place in
+// the queue. Where it returns an error the files are still the caller's to close.
+func (s *Session) send(ctx context.Context, c *call) error {
+	if ctx.Err() != nil {
+		return cancelled(ctx, c.command)
+	}
+	if !c.oob {
+		select {
+		case s.slots <- struct{}{}:
+		case <-s.done:
+			return s.err
+		case <-ctx.Done():
+			return cancelled(ctx, c.command)
+		}
+	}
+	s.mu.Lock()
+	if s.pending == nil {
+		s.mu.Unlock()
+		return s.err
+	}
+	s.last++
+	c.id = s.last
+	c.data = append(strconv.AppendUint(c.data, c.id, 10), "}\n"...)
+	s.pending[c.id] = c
+	s.queue = append(s.queue, c)
+	s.mu.Unlock()
+	select {
+	case s.kick <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+// abandon gives up a command. One that the writer has not begun is taken back.
+// Any other keeps its slot, for the monitor has it; its late reply is dropped.
+func (s *Session) abandon(c *call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for i, queued := range s.queue {
+		if queued == c {
+			s.queue = append(s.queue[:i], s.queue[i+1:]...)
+			closeAll(c.files)
+			s.forget(c)
+			return
+		}
+	}
+	c.abandoned = true
+}
+
+// forget ends the wait for a reply. s.mu is held.
+func (s *Session) forget(c *call) {
+	if s.pending[c.id] == c {
+		delete(s.pending, c.id)
+		if !c.oob {
+			<-s.slots
+		}
+	}
+}
+
+// deliver gives a reply to who waits for it. One to a command that was never
+// sent, or has been answered, is dropped: QEMU may still answer the one who was
+// connected before.
+func (s *Session) deliver(m message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c := s.callOf(m)
+	if c == nil {
+		return
+	}
+	s.forget(c)
+	c.reply <- m
+	if c.oob {
+		return
+	}
+	// In-band commands are answered in order, so what was given up before this
+	// one is never answered: guest-suspend-ram, for one, has no reply.
+	for _, older := range s.pending {
+		if older.abandoned && !older.oob && older.id < c.id {
+			s.forget(older)
+		}
+	}
+}
+
+// callOf returns the command that a reply answers. A monitor that leaves out
+// the id answers in order. s.mu is held.
+func (s *Session) callOf(m message) *call {
+	if m.ID != nil {
+		id, err := strconv.ParseUint(string(m.ID), 10, 64)
+		if err != nil {
+			return nil // not of our making
+		}
+		return s.pending[id]
+	}
+	var oldest *call
+	for _, c := range s.pending {
+		if oldest == nil || c.id < oldest.id {
+			oldest = c
+		}
+	}
+	return oldest
+}
