@@ -137,6 +137,9 @@ func (q *QEMU) Close() error {
 	return nil
 }
 
+// Config returns what the fake pretends to be, with the defaults filled in.
+func (q *QEMU) Config() Config { return q.config }
+
 // Done is closed when the fake has ended: by Close, quit or an abort.
 func (q *QEMU) Done() <-chan struct{} { return q.done }
 

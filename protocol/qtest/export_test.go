@@ -59,3 +59,9 @@ func (t *trial) reply(i int, r reply) error {
 	}
 	return nil
 }
+
+// Trial and Transfer are the shapes of what the benchmarks compare.
+type (
+	Trial    = func(s *Session, ctx context.Context, command string, p []byte, piece uint64, window int) error
+	Transfer = func(s *Session, ctx context.Context, addr uint64, p []byte) error
+)

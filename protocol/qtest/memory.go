@@ -13,12 +13,12 @@ import (
 // its length; a long read makes the server wait while its socket is full. The
 // sizes are multiples of three, so that only a last piece has padding.
 const (
-	readPiece  = 48 << 10
-	writePiece = 12 << 10
+	readPiece  = 24 << 10
+	writePiece = 24 << 10
 	fillPiece  = 16 << 20 // the server takes this much from its heap
 
 	readWindow  = 16
-	writeWindow = 16
+	writeWindow = 4
 	fillWindow  = 4
 	byteWindow  = 4096
 )
