@@ -56,8 +56,9 @@ type assembler struct {
 	set     instructionSet
 	symbols map[string]*symbol
 	items   []*item
-	mode    int // 16 or 32
-	number  int // of the line being read
+	end     int64 // the address behind the last item
+	mode    int   // 16 or 32
+	number  int   // of the line being read
 	errs    Errors
 }
 

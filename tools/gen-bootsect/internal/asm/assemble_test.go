@@ -217,6 +217,7 @@ func TestRandomProgramsAreThoseOfGNU(t *testing.T) {
 					"jng TO",
 					".fill N, 1, 0x90",
 					".balign 8, 0xcc",
+					".org . + N, 0xcc",
 					".code16",
 					".code32",
 					"mov $TO, %eax",

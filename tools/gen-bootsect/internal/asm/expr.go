@@ -54,6 +54,24 @@ func (e *expr) constant() bool {
 	return e.left.constant() && e.right.constant()
 }
 
+// label gives the item that an address stands before, if it is a label or one
+// with a number added or subtracted.
+func (e *expr) label(depth int) (item int, ok bool) {
+	switch {
+	case depth > maxDepth:
+		return 0, false
+	case e.symbol != nil && e.symbol.value != nil:
+		return e.symbol.value.label(depth + 1)
+	case e.symbol != nil:
+		return e.symbol.item, true
+	case e.op == '+' && e.left.constant():
+		return e.right.label(depth + 1)
+	case (e.op == '+' || e.op == '-') && e.right.constant():
+		return e.left.label(depth + 1)
+	}
+	return 0, false
+}
+
 // places is what an expression is worked out with.
 type places struct {
 	address func(item int) int64

@@ -18,6 +18,9 @@ type item struct {
 	padding *padding
 
 	address, size int64
+
+	// How many .org and .balign come before it.
+	region int
 }
 
 // A padding is bytes as many as it takes, or as it says.
@@ -32,56 +35,119 @@ type padding struct {
 // jump: sources whose paddings chase their own labels don't settle.
 const maxPasses = 50
 
-// lay finds every item's place and fills the image. Jumps begin short, as in GNU
-// as, and grow where their label is out of reach; that moves what follows, so it
-// is done again until nothing moves.
+// lay finds every item's place and fills the image. Jumps begin short and grow
+// where their label is out of reach; that moves what follows, so it is done again
+// until nothing grows. Where there is padding between, more than one outcome is
+// possible, and to come to the one of GNU as the steps are the same as there: in
+// order, each with what the ones before it came to in the same pass.
 func (a *assembler) lay() *Image {
 	passes := maxPasses
+	region := 0
 	for _, it := range a.items {
 		if it.jump != nil {
 			passes++
 		}
+		it.region = region
+		region += it.absorbs()
 	}
-	for moved := true; moved; passes-- {
+	a.estimate()
+	for moved := true; moved && len(a.errs) == 0; passes-- {
 		if passes == 0 {
 			a.fail(a.items[len(a.items)-1].line, faultf("the addresses don't settle: some padding depends on what comes after it"))
-			return nil
+		} else {
+			moved = a.pass()
 		}
-		if moved = a.pass(); len(a.errs) > 0 {
-			return nil
-		}
+	}
+	if len(a.errs) > 0 {
+		return nil
 	}
 	return a.emit()
 }
 
-// pass lays all items out once and says whether that moved anything.
-func (a *assembler) pass() (moved bool) {
+// estimate lays the items out for a start: jumps short, and paddings that aren't
+// a plain number empty.
+func (a *assembler) estimate() {
 	at := int64(0)
 	for _, it := range a.items {
-		size := int64(len(it.bytes))
+		it.address, it.size = at, int64(len(it.bytes))
+		switch {
+		case it.jump != nil:
+			it.size = it.length()
+		case it.padding != nil && it.padding.directive != ".org":
+			if _, ok := it.padding.count.settled(); ok {
+				it.size, _ = a.padded(it, at)
+			}
+		}
+		it.size = min(max(it.size, 0), MaxImage)
+		at += it.size
+	}
+	a.end = at
+}
+
+// pass lays all items out once more and says whether one of them has another
+// size now.
+func (a *assembler) pass() (moved bool) {
+	at := int64(0)
+	for i, it := range a.items {
+		stretch := at - it.address
+		it.address = at
+		size := it.size
 		switch {
 		case it.padding != nil:
 			size, _ = a.padded(it, at)
 			size = max(size, 0) // an error, but perhaps only until the labels have settled
 		case it.jump != nil:
-			size = int64(len(it.opcode()) + it.reach())
+			it.near = it.near || it.jump.near != nil && a.outOfReach(i, stretch)
+			size = it.length()
 		}
-		moved = moved || it.address != at || it.size != size
-		it.address, it.size = at, size
+		moved = moved || it.size != size
+		it.size = size
 		if at += size; at > MaxImage {
 			a.fail(it.line, faultf("the image grows beyond %d bytes here", MaxImage))
 			return false
 		}
 	}
-	for _, it := range a.items {
-		if it.jump == nil || it.near || it.jump.near == nil {
-			continue
-		}
-		if v, err := it.target.eval(a.places()); err == nil && !isByte(v.n-it.address-it.size) {
-			it.near, moved = true, true
+	a.end = at
+	return moved
+}
+
+// outOfReach says whether a short jump, the i-th item, doesn't get to its label,
+// in a pass that has moved the items so far by stretch. A label further down is
+// still where the last pass left it: it is taken to move along, unless there is
+// something between that may absorb the movement.
+func (a *assembler) outOfReach(i int, stretch int64) bool {
+	it := a.items[i]
+	v, err := it.target.eval(a.places())
+	if err != nil {
+		return false
+	}
+	target := v.n
+	if label, ok := it.target.label(0); ok && label > i && stretch != 0 {
+		switch {
+		case stretch < 0 || a.regionOf(label) == it.region:
+			target += stretch
+		case target < it.address:
+			return false
 		}
 	}
-	return moved
+	return !isByte(target - it.address - it.length())
+}
+
+func (a *assembler) regionOf(i int) int {
+	if i < len(a.items) {
+		return a.items[i].region
+	}
+	last := a.items[len(a.items)-1]
+	return last.region + last.absorbs()
+}
+
+// absorbs is 1 for an item that may take up what those before it grow by, so
+// that what comes after it stays where it is.
+func (it *item) absorbs() int {
+	if p := it.padding; p != nil && (p.directive == ".org" || p.directive == ".balign") {
+		return 1
+	}
+	return 0
 }
 
 // padded works out how many bytes a padding at an address is; negative is wrong.
@@ -114,6 +180,9 @@ func (a *assembler) padded(it *item, at int64) (int64, error) {
 	return v.n * int64(p.unit), nil
 }
 
+// length is how many bytes a jump is.
+func (it *item) length() int64 { return int64(len(it.opcode()) + it.reach()) }
+
 func (it *item) opcode() []byte {
 	if it.near {
 		return it.jump.near
@@ -131,14 +200,10 @@ func (it *item) reach() int {
 
 func (a *assembler) places() *places {
 	return &places{address: func(i int) int64 {
-		switch {
-		case i < len(a.items):
+		if i < len(a.items) {
 			return a.items[i].address
-		case i == 0:
-			return 0
 		}
-		last := a.items[i-1]
-		return last.address + last.size
+		return a.end
 	}}
 }
 
