@@ -1,0 +1,345 @@
+package drover_test
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/drover-vm/drover"
+
+// never is what a room must not reach, by any way, and why. Rooms of this module
+// go by their folder; ... stands for everything below one. Only what is built
+// into the room counts: its tests may reach what they like.
+func never() []rule {
+	return []rule{
+		{"protocol/...", "os/exec", "a session must not know how its QEMU was started: then it serves as well for one that somebody else started"},
+		{"protocol/...", "launcher/...", "a session is given a connection, it doesn't make a QEMU"},
+		{"protocol/...", "migration/...", "a protocol carries migration's commands and doesn't know what they are for"},
+		{"protocol/...", "fleet", "a session is given a connection, it doesn't look for a QEMU"},
+		{"protocol/...", "host", "what a machine can do decides which scenarios run, not how a session speaks"},
+		{"protocol/...", "fixtures/...", "what the guest runs is nothing to the ones who carry its bytes"},
+		{"protocol/qmp", "protocol/qapi", "a session carries commands and doesn't know which there are"},
+		{"protocol/qmp", "protocol/qtest", "the two protocols are side by side, and each is of use alone"},
+		{"protocol/qtest", "protocol/qmp", "the two protocols are side by side, and each is of use alone"},
+		{"protocol/qapi", "protocol/qmp", "commands are functions of anything that executes them, a fake as well as a session"},
+		{"protocol/fakeqemu", "protocol/qmp", "a peer that shared code with the client would share its mistakes"},
+		{"protocol/fakeqemu", "protocol/qtest", "a peer that shared code with the client would share its mistakes"},
+		{"protocol/internal/...", "protocol/qmp", "a log doesn't know what an entry is"},
+		{"protocol/internal/...", "protocol/qtest", "a log doesn't know what an entry is"},
+
+		{"fixtures", "os/exec", "guest programs are bytes: who boots them is somebody else's business"},
+		{"fixtures", "net", "guest programs are bytes, there when the program is built"},
+		{"fixtures", "launcher/...", "guest programs are bytes: who boots them is somebody else's business"},
+		{"fixtures", "tools/...", "whoever embeds a guest program doesn't carry an assembler"},
+		{"tools/...", "launcher/...", "the assembler knows no Go code outside tools and fixtures"},
+		{"tools/...", "migration/...", "the assembler knows no Go code outside tools and fixtures"},
+		{"tools/...", "protocol/...", "the assembler knows no Go code outside tools and fixtures"},
+		{"tools/gen-bootsect/...", "fixtures", "the assembler must build where its last output is broken or gone"},
+		{"tools/gen-bootsect/...", "os/exec", "it assembles by itself, on machines without an assembler"},
+
+		{"launcher/...", "migration/...", "one QEMU process knows nothing of scenarios"},
+		{"launcher/...", "fleet", "a launcher is told which QEMU to start: finding and fetching are for its caller"},
+		{"launcher/...", "golang.org/x/term", "a terminal belongs to the command line"},
+		{"launcher/probe", "protocol/...", "a binary is asked what it is before anybody talks to it"},
+
+		{"fleet", "launcher/...", "whoever finds and fetches QEMUs doesn't know what they are used for"},
+		{"fleet", "migration/...", "whoever finds and fetches QEMUs doesn't know what they are used for"},
+		{"fleet", "net/http", "downloading is the package manager's job: it knows the mirrors and checks the signatures"},
+		{"host", "protocol/...", "facts about this machine need no QEMU"},
+		{"host", "launcher/...", "facts about this machine need no QEMU"},
+		{"host", "os/exec", "the host is asked through the kernel, not through other programs"},
+
+		{"migration/...", "golang.org/x/term", "a terminal belongs to the command line: the same scenario serves go test"},
+		{"migration/...", "os/signal", "who presses Ctrl-C is the command line's to know; a story gets a context"},
+		{"migration/...", "fleet", "a story is told which QEMUs to use"},
+		{"migration", "migration/report", "a story gathers facts and doesn't know how they will look"},
+		{"migration/record", "launcher/...", "a judge sees the saved facts, never the live VMs: so a run can be judged again"},
+		{"migration/record", "protocol/...", "a judge sees the saved facts, never the live VMs: so a run can be judged again"},
+		{"migration/record", "os/exec", "a judge sees the saved facts, never the live VMs: so a run can be judged again"},
+		{"migration/record", "net", "a judge sees the saved facts, never the live VMs: so a run can be judged again"},
+		{"migration/report", "launcher/...", "a report reads what the checks read, never the live VMs"},
+		{"migration/report", "protocol/...", "a report reads what the checks read, never the live VMs"},
+		{"migration/report", "os/exec", "a report reads what the checks read, never the live VMs"},
+	}
+}
+
+// neverImports is what a room must not name itself, though what it calls may.
+func neverImports() []rule {
+	return []rule{
+		{"cmd/drover", "protocol/qmp", "the command line knows scenarios and records, no details of a protocol"},
+		{"cmd/drover", "protocol/qtest", "the command line knows scenarios and records, no details of a protocol"},
+		{"cmd/drover", "os/exec", "processes are the launcher's and the fleet's"},
+		{"migration", "os/exec", "processes are the launcher's"},
+	}
+}
+
+type rule struct{ room, thing, why string }
+
+func TestNoRoomReachesWhatItMustNotKnow(t *testing.T) {
+	for _, r := range never() {
+		for _, p := range mustMatch(t, r.room) {
+			for _, reached := range slices.Sorted(maps.Keys(reach(p))) {
+				require.False(t, matches(r.thing, reached), "%s reaches %s, but %s; the way is %s",
+					p.folder(), reached, r.why, strings.Join(way(p, reached), ", "))
+			}
+		}
+	}
+	for _, r := range neverImports() {
+		for _, p := range mustMatch(t, r.room) {
+			for _, imported := range p.Imports {
+				require.False(t, matches(r.thing, imported), "%s imports %s, but %s", p.folder(), imported, r.why)
+			}
+		}
+	}
+}
+
+// TestReachIsWhatIsBuiltIn: the rules above hold for ever if nothing is ever found
+// to reach anything.
+func TestReachIsWhatIsBuiltIn(t *testing.T) {
+	p := mustMatch(t, "cmd/drover")[0]
+	require.Contains(t, reach(p), "os/exec")
+	require.Equal(t, []string{module + "/cmd/drover", module + "/migration", module + "/launcher"}, way(p, module+"/launcher"))
+	require.NotContains(t, reach(p), module+"/protocol/fakeqemu")
+
+	require.True(t, matches("launcher", module+"/launcher"))
+	require.False(t, matches("launcher", module+"/launcher/probe"))
+	require.True(t, matches("launcher/...", module+"/launcher"))
+	require.True(t, matches("launcher/...", module+"/launcher/probe"))
+	require.True(t, matches("net", "net"))
+	require.False(t, matches("net", "net/url"))
+	require.False(t, matches("net/...", "network"))
+}
+
+// TestRoomsCallOnlyRoomsBelowThem takes the order from the map itself: the first
+// block of ARCHITECTURE.md.
+func TestRoomsCallOnlyRoomsBelowThem(t *testing.T) {
+	order := roomsOnTheMap(t)
+	for place, room := range order {
+		for _, imported := range mustMatch(t, room)[0].Imports {
+			other := slices.Index(order, strings.TrimPrefix(imported, module+"/"))
+			require.True(t, other < 0 || other > place, "%s imports %s, which stands above it on the map", room, imported)
+		}
+	}
+}
+
+func TestProtocolPackagesNeedOnlyTheStandardLibraryAndXSys(t *testing.T) {
+	for _, p := range mustMatch(t, "protocol/...") {
+		for reached := range reach(p) {
+			other := packages(t)[reached]
+			inModule := strings.HasPrefix(reached, module+"/")
+			require.True(t, other.Standard || inModule || strings.HasPrefix(reached, "golang.org/x/sys/"),
+				"%s reaches %s: whoever imports a protocol package inherits the standard library and golang.org/x/sys, nothing else", p.folder(), reached)
+		}
+	}
+}
+
+// TestNothingThatIsBuiltCarriesTestCode: what a user links has no flags, no
+// assertions and no test doubles of the test frameworks.
+func TestNothingThatIsBuiltCarriesTestCode(t *testing.T) {
+	for _, p := range ours(t) {
+		if p.folder() == "internal/qemutest" { // for tests only, as the next lines make sure
+			continue
+		}
+		for _, thing := range []string{"testing", "github.com/stretchr/testify/...", "internal/qemutest"} {
+			for reached := range reach(p) {
+				require.False(t, matches(thing, reached), "%s reaches %s outside its tests", p.folder(), reached)
+			}
+		}
+	}
+}
+
+// TestMainModuleHasNoLinters: they are pinned in tools/lint, a module of its own.
+func TestMainModuleHasNoLinters(t *testing.T) {
+	text, err := os.ReadFile("go.mod")
+	require.NoError(t, err)
+	require.NotRegexp(t, `(?m)^tool\b|honnef\.co|mvdan\.cc|golang\.org/x/vuln`, string(text))
+	require.FileExists(t, "tools/lint/go.mod")
+}
+
+func TestArchitectureNamesEveryRoom(t *testing.T) {
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	require.NoError(t, err)
+	for _, p := range ours(t) {
+		folder := p.folder()
+		// What is internal to a room is part of it.
+		if room, _, inside := strings.Cut(folder, "/internal/"); inside && !strings.HasPrefix(room, "protocol") {
+			folder = room
+		}
+		require.Contains(t, string(text), "`"+folder+"`", "ARCHITECTURE.md says what each room is for, but not what %s is for", folder)
+	}
+}
+
+// TestDocumentsNameOnlyWhatExists follows every file, folder and Go name between
+// backquotes, and every link, in the documents that describe the house.
+func TestDocumentsNameOnlyWhatExists(t *testing.T) {
+	require.NotEmpty(t, roomsOnTheMap(t))
+	for _, room := range roomsOnTheMap(t) {
+		require.DirExists(t, room, "ARCHITECTURE.md has it on its map")
+	}
+	for _, document := range []string{"ARCHITECTURE.md", "README.md", "CONTRIBUTING.md", "migration/README.md"} {
+		text, err := os.ReadFile(document)
+		require.NoError(t, err)
+		prose := regexp.MustCompile("(?ms)^```.*?^```").ReplaceAllString(string(text), "")
+		for _, m := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(prose, -1) {
+			if path, ok := asPath(m[1]); ok {
+				require.True(t, exists(path) || exists(filepath.Join(filepath.Dir(document), path)), "%s names `%s`, which isn't there", document, m[1])
+			}
+			if pkg, name, ok := asGoName(t, m[1]); ok {
+				require.Contains(t, declared(t, pkg), name, "%s names `%s`, which isn't there", document, m[1])
+			}
+		}
+		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)\)`).FindAllStringSubmatch(prose, -1) {
+			require.True(t, exists(filepath.Join(filepath.Dir(document), m[1])), "%s links to %s, which isn't there", document, m[1])
+		}
+	}
+}
+
+// asPath says whether a quoted word means a file or folder of this repository:
+// it has a slash inside or the ending of a source file, and is one bare word.
+func asPath(word string) (string, bool) {
+	bare := regexp.MustCompile(`^[A-Za-z0-9_.][A-Za-z0-9_./-]*$`).MatchString(word)
+	top, _, slash := strings.Cut(word, "/")
+	ending := slices.Contains([]string{".go", ".md", ".s"}, filepath.Ext(word))
+	return strings.TrimSuffix(word, "/..."), bare && (ending || slash && exists(top))
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// roomsOnTheMap are the folders that stand first in the lines of the map, from
+// top to bottom.
+func roomsOnTheMap(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile("ARCHITECTURE.md")
+	require.NoError(t, err)
+	_, after, found := strings.Cut(string(text), "```\n")
+	block, _, closed := strings.Cut(after, "```\n")
+	require.True(t, found && closed, "ARCHITECTURE.md begins with a map between ``` and ```")
+	var rooms []string
+	for line := range strings.Lines(block) {
+		if fields := strings.Fields(line); len(fields) > 0 {
+			rooms = append(rooms, fields[0])
+		}
+	}
+	return rooms
+}
+
+// A goPackage is what go list says of a package.
+type goPackage struct {
+	ImportPath, Name, Dir, Export string
+	Standard                      bool
+	Imports                       []string
+	GoFiles                       []string
+	all                           map[string]*goPackage
+}
+
+// folder is the package's place in this repository.
+func (p *goPackage) folder() string {
+	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+}
+
+var list = sync.OnceValues(func() (map[string]*goPackage, error) {
+	out, err := exec.Command("go", "list", "-deps", "-export", "-json=ImportPath,Name,Dir,Export,Standard,Imports,GoFiles", "./...").Output()
+	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
+		return nil, errors.New("go list: " + string(failed.Stderr))
+	}
+	all := map[string]*goPackage{}
+	for d := json.NewDecoder(strings.NewReader(string(out))); err == nil; {
+		p := &goPackage{all: all}
+		if err = d.Decode(p); err == nil {
+			all[p.ImportPath] = p
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return all, err
+})
+
+func packages(t *testing.T) map[string]*goPackage {
+	t.Helper()
+	all, err := list()
+	require.NoError(t, err)
+	return all
+}
+
+// ours are the packages of this module, in order.
+func ours(t *testing.T) []*goPackage {
+	t.Helper()
+	all := packages(t)
+	var found []*goPackage
+	for _, path := range slices.Sorted(maps.Keys(all)) {
+		if strings.HasPrefix(path, module+"/") {
+			found = append(found, all[path])
+		}
+	}
+	require.NotEmpty(t, found)
+	return found
+}
+
+// mustMatch gives the packages that a rule is about. There has to be one: a rule
+// about a room that has been renamed would hold for ever.
+func mustMatch(t *testing.T, room string) []*goPackage {
+	t.Helper()
+	var found []*goPackage
+	for _, p := range ours(t) {
+		if matches(room, p.ImportPath) {
+			found = append(found, p)
+		}
+	}
+	require.NotEmpty(t, found, "there is no room %s: change the map or this test", room)
+	return found
+}
+
+// matches says whether an import path is what a rule names: a folder of this
+// module or an import path, with /... for everything below it as well.
+func matches(pattern, path string) bool {
+	prefix, below := strings.CutSuffix(pattern, "/...")
+	for _, p := range []string{prefix, module + "/" + prefix} {
+		if path == p || below && strings.HasPrefix(path, p+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// reach is every package that is built into p, itself not counted, with the one
+// that imports it on a shortest way.
+func reach(p *goPackage) map[string]string {
+	from := map[string]string{}
+	for queue := []*goPackage{p}; len(queue) > 0; queue = queue[1:] {
+		for _, imported := range queue[0].Imports {
+			next := p.all[imported]
+			if _, seen := from[imported]; seen || next == nil || imported == p.ImportPath {
+				continue
+			}
+			from[imported] = queue[0].ImportPath
+			queue = append(queue, next)
+		}
+	}
+	return from
+}
+
+// way is how p reaches a package, one import after the other.
+func way(p *goPackage, to string) []string {
+	from := reach(p)
+	steps := []string{to}
+	for steps[0] != p.ImportPath {
+		steps = slices.Insert(steps, 0, from[steps[0]])
+	}
+	return steps
+}
