@@ -26,6 +26,16 @@ type scanner struct {
 
 func (s *scanner) fail(problem string) error { return &SyntaxError{s.at, problem} }
 
+// unexpected says what should be there, and what is.
+func (s *scanner) unexpected(wanted string) error {
+	const most = 20
+	rest := s.text[s.at:]
+	if rest == "" {
+		return s.fail("expected " + wanted + ", and the text ends")
+	}
+	return s.fail(fmt.Sprintf("expected %s, not %.*q", wanted, most, rest))
+}
+
 // next skips white space and returns the byte behind it, 0 at the end.
 func (s *scanner) next() byte {
 	for ; s.at < len(s.text); s.at++ {
@@ -40,7 +50,7 @@ func (s *scanner) next() byte {
 
 func (s *scanner) expect(b byte) error {
 	if s.next() != b {
-		return s.fail(fmt.Sprintf("expected %q", b))
+		return s.unexpected(fmt.Sprintf("%q", b))
 	}
 	s.at++
 	return nil
@@ -49,7 +59,7 @@ func (s *scanner) expect(b byte) error {
 // end makes sure that nothing follows.
 func (s *scanner) end() error {
 	if s.next(); s.at < len(s.text) {
-		return s.fail("expected the end")
+		return s.unexpected("the end")
 	}
 	return nil
 }
@@ -123,7 +133,7 @@ func (s *scanner) list(open, end byte, item func() error) error {
 			s.at++
 			return nil
 		default:
-			return s.fail(fmt.Sprintf("expected ',' or %q", end))
+			return s.unexpected(fmt.Sprintf("',' or %q", end))
 		}
 	}
 }
