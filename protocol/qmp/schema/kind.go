@@ -73,4 +73,3 @@ func unquote(text string) string {
 	_ = json.Unmarshal([]byte(text), &word) // it is a valid string
 	return word
 }
-

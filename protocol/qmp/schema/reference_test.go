@@ -85,6 +85,7 @@ func plainMembers(of *schema.Type) (members []plainMember, values []string) {
 	}
 	for _, v := range of.Values {
 		values = append(values, v.Name)
+		members = append(members, plainMember{Name: v.Name, Features: v.Features})
 	}
 	return members, values
 }
