@@ -152,6 +152,12 @@ func TestEveryWayTheConnectionEnds(t *testing.T) {
 		require.ErrorContains(t, closed(t, err), "signal 6")
 		require.ErrorIs(t, err, io.EOF)
 	})
+	t.Run("nothing to explain", func(t *testing.T) {
+		q, s := fake(t, qtest.Options{Explain: func(error) error { return nil }})
+		q.Close()
+		<-s.Done()
+		require.ErrorIs(t, closed(t, s.Err()), io.EOF)
+	})
 	t.Run("Close here", func(t *testing.T) {
 		q, s := fake(t, qtest.Options{Explain: func(error) error { panic("Close needs no explanation") }})
 		q.Injure(fakeqemu.Fault{Hang: true})

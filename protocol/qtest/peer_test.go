@@ -2,6 +2,7 @@ package qtest_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,15 +59,24 @@ func skipWithoutQEMU(t testing.TB) {
 	t.Skip("no QEMU is named; set DROVER_QEMU to a qemu-system-x86_64, or DROVER_FLEET to several, separated by colons")
 }
 
-// binaries returns the QEMUs that the environment names.
+// binaries returns the QEMUs for PCs that the environment names.
 func binaries() []string {
-	if fleet := os.Getenv("DROVER_FLEET"); fleet != "" {
-		return filepath.SplitList(fleet)
+	pcs, _ := named()
+	return pcs
+}
+
+// named returns the QEMUs that the environment names, those for PCs apart from
+// those for pseries.
+func named() (pcs, pseries []string) {
+	for _, binary := range filepath.SplitList(cmp.Or(os.Getenv("DROVER_FLEET"), os.Getenv("DROVER_QEMU"))) {
+		switch name := filepath.Base(binary); {
+		case strings.Contains(name, "ppc64"):
+			pseries = append(pseries, binary)
+		default:
+			pcs = append(pcs, binary)
+		}
 	}
-	if one := os.Getenv("DROVER_QEMU"); one != "" {
-		return []string{one}
-	}
-	return nil
+	return pcs, pseries
 }
 
 // version returns what a binary says about itself, such as "7.2".

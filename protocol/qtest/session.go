@@ -1,7 +1,9 @@
 package qtest
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -24,8 +26,9 @@ type Options struct {
 	Trace func(transcript.Message)
 
 	// Explain is called once, by the session, when the connection ends without
-	// Close. What it returns is the Cause that every caller gets; a launcher
-	// adds there how QEMU exited and what it said last.
+	// Close. What it returns is the Cause that every caller gets, unless it is nil; a
+	// launcher adds there how QEMU exited and what it said last. Callers wait for it
+	// as long as their contexts do, and Close waits for it too.
 	Explain func(error) error
 
 	// Machine answers what only QMP knows. The zero Machine is right for
@@ -193,15 +196,15 @@ func (s *Session) read(written <-chan struct{}) {
 	s.conn.Close()
 	s.mu.Lock()
 	closing := s.closing
-	if s.broken != nil {
-		err = s.broken
+	if s.broken != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		err = s.broken // what was read is only that the writer closed the connection
 	}
 	s.mu.Unlock()
 	switch {
 	case closing:
 		err = net.ErrClosed
 	case s.o.Explain != nil:
-		err = s.o.Explain(err)
+		err = cmp.Or(s.o.Explain(err), err)
 	}
 	s.end(&ClosedError{Cause: err})
 	<-written
