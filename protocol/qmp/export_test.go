@@ -1,0 +1,35 @@
+package qmp
+
+import "io"
+
+// Split returns the objects in a stream, as copies, and what ended it.
+func Split(from io.Reader, most int) (objects []string, err error) {
+	s := splitter{from: from, max: most}
+	for {
+		value, err := s.value()
+		if err != nil {
+			return objects, err
+		}
+		objects = append(objects, string(value))
+	}
+}
+
+// Parse reads one object as the session does, down to its members.
+func Parse(value []byte) error {
+	m, err := parse(value)
+	if err != nil {
+		return err
+	}
+	switch {
+	case m.QMP != nil:
+		_, err = m.greeting()
+	case m.Event != nil:
+		_, err = m.event()
+	case m.Error != nil:
+		_ = m.failure("command")
+	}
+	return err
+}
+
+// Unreadable says what QEMU could not read in a JSON text.
+func Unreadable(text []byte) error { return unreadable(text) }
