@@ -193,13 +193,13 @@ func (s *Session) write() {
 // lines part ways here and nowhere else.
 func (s *Session) read(written <-chan struct{}) {
 	err := s.readLines()
-	s.conn.Close()
 	s.mu.Lock()
 	closing := s.closing
-	if s.broken != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+	if s.broken != nil && (errors.Is(err, net.ErrClosed) || errors.Is(err, io.ErrClosedPipe)) {
 		err = s.broken // what was read is only that the writer closed the connection
 	}
 	s.mu.Unlock()
+	s.conn.Close()
 	switch {
 	case closing:
 		err = net.ErrClosed
