@@ -65,8 +65,8 @@ func (a *argv) monitor(end *os.File, c Config) {
 		[]string{"-chardev", "socket,id=drover-qmp,server=on,wait=off,path=" + Escape(c.Name) + ".qmp.sock"})
 	// This form is the one that every QEMU takes without a warning.
 	a.add("-qmp", "chardev:drover-qmp")
-	if c.Attach {
-		a.add("-qmp", "unix:"+Escape(c.attachPath())+",server=on,wait=off")
+	if c.Attach != "" {
+		a.add("-qmp", "unix:"+Escape(c.Attach)+",server=on,wait=off")
 	}
 }
 

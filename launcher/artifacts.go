@@ -24,11 +24,6 @@ func (v *VM) SaveCommand(dir string) error {
 	return os.WriteFile(name+".cmd", []byte(v.ShellCommand()+"\n"), 0o600)
 }
 
-// AttachPath returns the socket of the second QMP monitor, "" where
+// Attach returns the path of the socket for a second QMP client, "" where
 // Config.Attach did not ask for one.
-func (v *VM) AttachPath() string {
-	if !v.config.Attach {
-		return ""
-	}
-	return v.config.attachPath()
-}
+func (v *VM) Attach() string { return v.config.Attach }

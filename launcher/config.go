@@ -44,9 +44,10 @@ type Config struct {
 	// transcripts of both sessions are kept as they come. Empty keeps none of
 	// them on disk.
 	Dir string
-	// Attach makes QEMU listen on a second QMP monitor in Dir, for a person
-	// to look at a guest that is held. It needs Dir.
-	Attach bool
+	// Attach is the path of a socket on which QEMU listens for a second QMP
+	// client, so that a person can look at a guest that is held. Empty means
+	// none. QEMU takes at most 107 bytes.
+	Attach string
 	// StartTimeout bounds the start; 0 means DefaultStartTimeout.
 	StartTimeout time.Duration
 	// QMP is handed to the session; Trace and Explain, where set, are called
@@ -78,8 +79,6 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
-
-func (c Config) attachPath() string { return filepath.Join(c.Dir, c.Name+".attach.sock") }
 
 // logFile opens the file in Dir that keeps one of the streams, or nothing
 // where none is to be kept.

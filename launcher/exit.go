@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -74,7 +73,7 @@ var remedies = []struct{ word, way string }{
 	{"failed to initialize kvm", "try the accelerator tcg"},
 	{"could not access KVM kernel module", "try the accelerator tcg"},
 	{"invalid accelerator", "ask it with -accel help which it has"},
-	{"unsupported machine type", "it has no machine %q: -machine help lists those it has"},
+	{"unsupported machine type", "-machine help lists those it has"},
 	{"is not a valid device model name", "ask it with -device help which it has"},
 	{"Cannot set up guest memory", "give the guest less memory"},
 	{"Could not open ROM", "install the firmware that belongs to this QEMU, or name its folder with -L"},
@@ -85,7 +84,10 @@ var remedies = []struct{ word, way string }{
 func (e *ExitError) remedy() string {
 	for _, r := range remedies {
 		if strings.Contains(strings.ToLower(e.Stderr), strings.ToLower(r.word)) {
-			return strings.ReplaceAll(r.way, "%q", strconv.Quote(e.machine))
+			if e.machine != "" && strings.Contains(r.word, "machine") {
+				return fmt.Sprintf("the machine asked for is %q: %s", e.machine, r.way)
+			}
+			return r.way
 		}
 	}
 	return ""

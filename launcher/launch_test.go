@@ -203,11 +203,12 @@ func TestWhatQEMUStartedEndsWithIt(t *testing.T) {
 func TestLogsAndTheCommandAreKept(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "a folder, with a comma")
 	require.NoError(t, os.Mkdir(dir, 0o700))
-	vm := launch(t, launcher.Config{Name: "source", Dir: dir, Attach: true, Program: incrementer(t, "x86_64")})
+	attach := filepath.Join(t.TempDir(), "attach, please")
+	vm := launch(t, launcher.Config{Name: "source", Dir: dir, Attach: attach, Program: incrementer(t, "x86_64")})
 	_, err := vm.Console().Wait(t.Context(), 0, "A")
 	require.NoError(t, err)
 
-	second, err := qmp.Dial(t.Context(), "unix", vm.AttachPath(), qmp.Options{})
+	second, err := qmp.Dial(t.Context(), "unix", vm.Attach(), qmp.Options{})
 	require.NoError(t, err)
 	require.NoError(t, second.Close())
 

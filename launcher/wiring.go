@@ -14,12 +14,12 @@ import (
 
 // wiring is our side of everything that goes between us and a QEMU.
 type wiring struct {
-	qmp, serial           net.Conn
-	qtest                 net.Conn          // where QEMU inherits its end
-	qtestListener         *net.UnixListener // where QEMU has to connect
-	qtestDir              string            // what the listener stands in
-	qmpTrace, qtestTrace  func(transcript.Message)
-	serialCopy, errorCopy *os.File
+	qmp, serial          net.Conn
+	qtest                net.Conn          // where QEMU inherits its end
+	qtestListener        *net.UnixListener // where QEMU has to connect
+	qtestDir             string            // what the listener stands in
+	qmpTrace, qtestTrace func(transcript.Message)
+	serialCopy           *os.File
 }
 
 // wire builds both sides: ours, and QEMU's as its command line. What it opens

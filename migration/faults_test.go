@@ -47,7 +47,8 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 				found, err := p.Destination.QTest().Readb(ctx, 0x1234000)
 				return errors.Join(err, p.Destination.QTest().Writeb(ctx, 0x1234000, found+100))
 			},
-			"workload", []string{"0x1234000", "expected", "found", "1 of 25344"},
+			"workload",
+			[]string{"0x1234000", "expected", "found", "1 of 25344"},
 		},
 		{"a byte beside it", "stop the destination", poke(0x1234567, 0x5a), "workload", []string{"0x1234567", "expected 0", "found 90"}},
 		{"the top of RAM", "stop the destination", poke(lastByte, 0x5a), "memory", []string{"0x95fffff", "source has 0x00", "destination 0x5a"}},
@@ -57,14 +58,16 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 			func(ctx context.Context, p *migration.Pair) error {
 				return p.Destination.QMP().Execute(ctx, "cont", nil, nil)
 			},
-			"stopped is still", []string{"changed", "from"},
+			"stopped is still",
+			[]string{"changed", "from"},
 		},
 		{
 			"the source set running again", "see the source stand",
 			func(ctx context.Context, p *migration.Pair) error {
 				return p.Source.QMP().Execute(ctx, "cont", nil, nil)
 			},
-			"one life", []string{"source"},
+			"one life",
+			[]string{"source"},
 		},
 		{
 			"the destination killed", "see that nothing moves",
@@ -73,7 +76,8 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 				<-p.Destination.Exited()
 				return err
 			},
-			"clean end", []string{"destination", "killed", "exit status 0"},
+			"clean end",
+			[]string{"destination", "killed", "exit status 0"},
 		},
 	} {
 		t.Run(c.what, func(t *testing.T) {

@@ -86,7 +86,8 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	}
 	defer r.removeSockets()
 	err = r.tell(ctx, result)
-	if result.Outcome == record.Pass && !o.Keep || result.Outcome == record.Skip {
+	_, neverBegan := errors.AsType[*StartError](err)
+	if result.Outcome == record.Pass && !o.Keep || result.Outcome == record.Skip || neverBegan {
 		_ = os.RemoveAll(r.dir)
 	} else {
 		result.Dir = r.dir
@@ -122,7 +123,10 @@ func (r *run) config(side string) launcher.Config {
 	o := r.options
 	c := launcher.Config{
 		Binary: o.Source, Arch: o.Arch, Name: side, Machine: o.Machine, Accel: o.Accel,
-		Dir: r.dir, Attach: o.Hold != nil, Args: o.Args,
+		Dir: r.dir, Args: o.Args,
+	}
+	if o.Hold != nil {
+		c.Attach = filepath.Join(r.sockets, side+".qmp")
 	}
 	if side == DestinationName {
 		c.Binary = o.Destination

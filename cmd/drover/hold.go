@@ -41,9 +41,9 @@ func howToAttach(ctx context.Context, p *migration.Pair, dir string) string {
 			continue
 		}
 		fmt.Fprintf(&b, "  %s: process %d, QEMU %s\n", s.Name(), s.PID(), s.Facts.Version)
-		fmt.Fprintf(&b, "    QMP      socat -,rawer UNIX-CONNECT:%s\n", s.AttachPath())
+		fmt.Fprintf(&b, "    QMP      socat -,rawer UNIX-CONNECT:%s\n", s.Attach())
 		fmt.Fprintf(&b, "    console  tail -c +1 -f %s\n", filepath.Join(dir, s.Name()+".console"))
-		gdb := filepath.Join(dir, s.Name()+".gdb.sock")
+		gdb := filepath.Join(filepath.Dir(s.Attach()), s.Name()+".gdb")
 		serve := map[string]any{"command-line": "gdbserver unix:" + gdb + ",server=on,wait=off"}
 		if err := s.QMP().Execute(ctx, "human-monitor-command", serve, nil); err == nil {
 			fmt.Fprintf(&b, "    guest    gdb -ex 'target remote %s'\n", gdb)

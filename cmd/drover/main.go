@@ -4,8 +4,6 @@ package main
 
 import (
 	"context"
-	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -54,6 +52,9 @@ func dispatch(ctx context.Context, args []string, stdin *os.File, stdout, stderr
 	var names []string
 	for _, c := range commands() {
 		if c.name == args[0] {
+			if wantsHelp(args[1:]) {
+				stderr = stdout // help that was asked for is no complaint
+			}
 			return c.run(ctx, args[1:], stdin, stdout, stderr)
 		}
 		names = append(names, c.name)
@@ -80,48 +81,6 @@ func usage(w io.Writer) {
 		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.does)
 	}
 	fmt.Fprint(w, "\nRun \"drover COMMAND -h\" for its flags.\n")
-}
-
-// newFlagSet makes a command's flags; text is shown before them.
-func newFlagSet(name, text string, stderr io.Writer) *flag.FlagSet {
-	set := flag.NewFlagSet("drover "+name, flag.ContinueOnError)
-	set.SetOutput(stderr)
-	set.Usage = func() {
-		fmt.Fprint(set.Output(), text)
-		set.PrintDefaults()
-	}
-	return set
-}
-
-// parseMixed parses flags wherever they stand, and returns the other words.
-func parseMixed(set *flag.FlagSet, args []string) (words []string, err error) {
-	for {
-		if err := set.Parse(args); err != nil {
-			return nil, err
-		}
-		if args = set.Args(); len(args) == 0 {
-			return words, nil
-		}
-		words, args = append(words, args[0]), args[1:]
-	}
-}
-
-// usageError is a command line that can't be right.
-type usageError string
-
-func (e usageError) Error() string { return string(e) }
-
-// usageExit turns the error of a command line into an exit status. The flag
-// package has already said what it found.
-func usageExit(err error, stderr io.Writer) int {
-	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
-	}
-	var ours usageError
-	if errors.As(err, &ours) {
-		return complain(stderr, ours)
-	}
-	return exitCannotRun
 }
 
 // complain says in one line why something could not run.

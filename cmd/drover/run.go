@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -16,12 +17,13 @@ import (
 	"github.com/drover-vm/drover/migration/report"
 )
 
-const runUsage = `usage: drover run [flags] [pattern ...]
+const runUsage = `usage: drover run [flags] [pattern ...] [-- QEMU arguments]
 
 Runs the scenarios that match a pattern, all of them where none is given. A
 pattern is a scenario's name or the beginning of one up to a slash, with or
 without the target in front (precopy, x86_64/postcopy/plain); * stands for
-anything. "drover list" names the scenarios.
+anything. "drover list" names the scenarios. What stands behind -- is added to the
+command line of both QEMUs.
 
 The QEMUs are those that -qemu names, else DROVER_QEMU, else QTEST_QEMU_BINARY,
 else the one in PATH, else the private copy that "drover fleet ensure" fetched.
@@ -39,7 +41,7 @@ type runFlags struct {
 	keep, hold, json, verbose                                  bool
 	budget                                                     time.Duration
 	parallel                                                   int
-	patterns                                                   []string
+	patterns, extra                                            []string
 }
 
 func parseRun(args []string, stderr io.Writer) (runFlags, error) {
@@ -58,6 +60,9 @@ func parseRun(args []string, stderr io.Writer) (runFlags, error) {
 	set.BoolVar(&f.verbose, "v", false, "show each step and its time")
 	set.DurationVar(&f.budget, "budget", migration.DefaultBudget, "`time` that one scenario may take")
 	set.IntVar(&f.parallel, "parallel", 1, "`number` of scenarios at a time")
+	if at := slices.Index(args, "--"); at >= 0 {
+		args, f.extra = args[:at], args[at+1:]
+	}
 	var err error
 	f.patterns, err = parseMixed(set, args)
 	if err == nil && (f.parallel < 1 || f.budget <= 0) {
@@ -102,7 +107,7 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 	show.end(sum)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		fmt.Fprintln(stderr, "drover: interrupted; both VMs have been ended")
+		fmt.Fprintf(stderr, "drover: interrupted, and both VMs have been ended: %v\n", err)
 		return exitCannotRun
 	case err != nil:
 		return complain(stderr, err)
@@ -119,27 +124,37 @@ func (f runFlags) jobs() ([]job, error) {
 	if err != nil {
 		return nil, err
 	}
-	var jobs []job
-	for _, arch := range archs {
-		source, err := fleet.Find(arch, fleet.Source, env)
+	chosen, err := choose(allJobs(archs), f.patterns)
+	if err != nil {
+		return nil, err
+	}
+	for i := range chosen {
+		o := &chosen[i].options
+		source, err := fleet.Find(o.Arch, fleet.Source, env)
 		if err != nil {
 			return nil, err
 		}
-		destination, err := fleet.Find(arch, fleet.Destination, env)
+		destination, err := fleet.Find(o.Arch, fleet.Destination, env)
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range migration.Scenarios() {
-			jobs = append(jobs, job{s, migration.Options{
-				Arch: source.Arch, Source: source.Path, Destination: destination.Path,
-				Machine: f.machine, Accel: f.accel, Budget: f.budget, Artifacts: f.artifacts, Keep: f.keep,
-			}})
-			if source.Arch == "" {
-				jobs[len(jobs)-1].options.Arch = arch
-			}
+		*o = migration.Options{
+			Arch: o.Arch, Source: source.Path, Destination: destination.Path,
+			Machine: f.machine, Accel: f.accel, Args: f.extra, Budget: f.budget, Artifacts: f.artifacts, Keep: f.keep,
 		}
 	}
-	return choose(jobs, f.patterns)
+	return chosen, nil
+}
+
+// allJobs is every scenario on every target.
+func allJobs(archs []string) []job {
+	var jobs []job
+	for _, arch := range archs {
+		for _, scenario := range migration.Scenarios() {
+			jobs = append(jobs, job{scenario, migration.Options{Arch: arch}})
+		}
+	}
+	return jobs
 }
 
 // environment is the process's own with the flags in place of the variables
@@ -228,6 +243,10 @@ func runOne(ctx context.Context, j job, show display) (*record.Result, error) {
 	result, err := j.scenario.Run(ctx, j.options)
 	if err != nil {
 		err = fmt.Errorf("%s: %w", name, err)
+		if result != nil && result.Dir != "" {
+			err = fmt.Errorf("%w; artifacts: %s", err, result.Dir)
+		}
+		result = nil
 	}
 	show.done(name, result)
 	return result, err

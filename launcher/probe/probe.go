@@ -49,8 +49,8 @@ type NotQEMUError struct {
 func (e *NotQEMUError) Error() string { return e.Path + " " + e.Reason }
 
 // Binary asks the binary at path. It takes a tenth of a second with a QEMU,
-// and less than five seconds with a program that isn't one, for which it
-// returns a *NotQEMUError. It may be called from several goroutines at once.
+// and at most a dozen seconds with a program that hangs; one that is no QEMU
+// is a *NotQEMUError. It may be called from several goroutines at once.
 func Binary(ctx context.Context, path string) (Info, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {

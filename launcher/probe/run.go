@@ -14,7 +14,7 @@ import (
 const (
 	// identifyTimeout bounds the first question, -version: what doesn't
 	// answer within it isn't taken for a QEMU.
-	identifyTimeout = 4 * time.Second
+	identifyTimeout = 10 * time.Second
 
 	// maxOutput is more than any QEMU prints to any help option (10.0's
 	// -device help: 60 KB), and bounds what is kept of a program that isn't
@@ -64,7 +64,7 @@ func tie(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	// A descendant that left the group may hold our pipes: don't wait for it.
-	cmd.WaitDelay = 200 * time.Millisecond
+	cmd.WaitDelay = 2 * time.Second
 }
 
 // runTied runs a tied command to its end. The kernel sends Pdeathsig when the

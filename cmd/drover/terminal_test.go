@@ -1,0 +1,146 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+	"github.com/stretchr/testify/require"
+
+	"github.com/drover-vm/drover/internal/qemutest"
+)
+
+// A screen is what a person at a terminal sees of a drover that runs there.
+type screen struct {
+	cmd  *exec.Cmd
+	tty  *os.File
+	read sync.WaitGroup
+
+	mu   sync.Mutex
+	seen bytes.Buffer
+	more chan struct{}
+}
+
+// atTerminal starts drover on a terminal of its own.
+func atTerminal(t *testing.T, env []string, args ...string) *screen {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	s := &screen{more: make(chan struct{}, 1)}
+	s.cmd = &exec.Cmd{Path: self, Args: append([]string{"drover"}, args...)}
+	s.cmd.Env = append(os.Environ(), append([]string{"TERM=xterm", "NO_COLOR="}, env...)...)
+	s.tty, err = pty.StartWithSize(s.cmd, &pty.Winsize{Rows: 24, Cols: 100})
+	require.NoError(t, err)
+	s.read.Go(func() { _, _ = io.Copy(s, s.tty) }) // ends with EIO when drover does
+	t.Cleanup(func() {
+		_ = s.cmd.Process.Kill()
+		_ = s.cmd.Wait()
+		_ = s.tty.Close()
+		s.read.Wait()
+	})
+	return s
+}
+
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+	return s.seen.Write(p)
+}
+
+func (s *screen) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.seen.String()
+}
+
+// await returns when the text has been on the screen.
+func (s *screen) await(t *testing.T, text string) {
+	t.Helper()
+	deadline := time.After(time.Minute)
+	for !strings.Contains(s.String(), text) {
+		select {
+		case <-s.more:
+		case <-deadline:
+			t.Fatalf("never on the screen: %q; this was:\n%s", text, s)
+		}
+	}
+}
+
+// exit returns drover's exit status.
+func (s *screen) exit(t *testing.T) int {
+	t.Helper()
+	_ = s.cmd.Wait()
+	s.read.Wait()
+	return s.cmd.ProcessState.ExitCode()
+}
+
+// anyQEMU says whether a process is alive that has the folder in its command
+// line, as the QEMUs of a run in it have.
+func anyQEMU(dir string) bool {
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, path := range lines {
+		text, _ := os.ReadFile(path) // it may be gone by now
+		if strings.Contains(string(text), dir) {
+			return true
+		}
+	}
+	return false
+}
+
+func TestLiveLineOnATerminal(t *testing.T) {
+	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64")}, "run", "bad_dest")
+	s.await(t, "\r\x1b[K...      x86_64/bad_dest")
+	require.Equal(t, 0, s.exit(t), s)
+	require.Contains(t, s.String(), "\x1b[32mpass   \x1b[0m  x86_64/bad_dest")
+	lines := strings.Split(strings.TrimSpace(s.String()), "\r\n")
+	require.Contains(t, lines[len(lines)-1], "1 scenario: 1 passed")
+}
+
+func TestCtrlCEndsBothVMsAndSaysWhereTheArtifactsAre(t *testing.T) {
+	dir := t.TempDir()
+	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TMPDIR=" + dir}, "run", "postcopy/plain", "precopy/unix/plain")
+	s.await(t, "await pass 1")
+	_, err := s.tty.Write([]byte{ctrlC})
+	require.NoError(t, err)
+	require.Equal(t, exitCannotRun, s.exit(t), s)
+	require.Contains(t, s.String(), "interrupted")
+	require.Contains(t, s.String(), "artifacts: "+dir)
+	require.False(t, anyQEMU(dir), "a QEMU is still alive")
+}
+
+func TestKilledDroverTakesItsQEMUsAlong(t *testing.T) {
+	dir := t.TempDir()
+	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TMPDIR=" + dir}, "run", "precopy/unix/plain")
+	s.await(t, "await pass 1")
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGKILL))
+	s.exit(t)
+	require.Eventually(t, func() bool { return !anyQEMU(dir) }, 10*time.Second, 5*time.Millisecond)
+}
+
+func TestHoldKeepsBothVMsUntilAKey(t *testing.T) {
+	dir := t.TempDir()
+	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TMPDIR=" + dir},
+		"run", "-hold", "-budget", "3s", "precopy/unix/plain", "--", "-S")
+	s.await(t, "Press a key to go on.")
+	for _, word := range []string{"Held: precopy/unix/plain", "source.qmp", "destination.qmp", "target remote", "gdb -p"} {
+		require.Contains(t, s.String(), word)
+	}
+	require.True(t, anyQEMU(dir))
+	_, err := s.tty.Write([]byte(" "))
+	require.NoError(t, err)
+	require.Equal(t, exitFailed, s.exit(t), s)
+	require.Contains(t, s.String(), "budget of 3s is spent")
+	require.False(t, anyQEMU(dir), "a QEMU is still alive")
+}
