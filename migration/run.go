@@ -12,6 +12,7 @@ import (
 
 	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/launcher/probe"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -80,6 +81,13 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 		result.Outcome, result.Reason = record.Skip, missing
 		return result, nil
 	}
+	if err := o.settleMachine(ctx); err != nil {
+		if missing, ok := errors.AsType[*MissingError](err); ok {
+			result.Outcome, result.Reason = record.Skip, missing.Error()
+			return result, nil
+		}
+		return nil, err
+	}
 	r := &run{scenario: s, options: o, program: program}
 	if err := r.folders(); err != nil {
 		return nil, fmt.Errorf("migration: %w", err)
@@ -93,6 +101,33 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 		result.Dir = r.dir
 	}
 	return result, err
+}
+
+// settleMachine makes sure that both sides have the same machine. An alias such
+// as pc, and QEMU's default, mean another machine type to each version.
+func (o *Options) settleMachine(ctx context.Context) error {
+	if o.Source == o.Destination {
+		return nil
+	}
+	source, err := probe.Machines(ctx, o.Source)
+	if err != nil {
+		return fmt.Errorf("migration: %w", err)
+	}
+	destination, err := probe.Machines(ctx, o.Destination)
+	if err != nil {
+		return fmt.Errorf("migration: %w", err)
+	}
+	wanted, rest, more := strings.Cut(o.Machine, ",")
+	machine := probe.CommonMachine(source, destination, wanted)
+	switch {
+	case machine != "" && more:
+		o.Machine = machine + "," + rest
+	case machine != "":
+		o.Machine = machine
+	case wanted == "":
+		return &MissingError{fmt.Sprintf("%s and %s share no versioned machine type", o.Source, o.Destination)}
+	}
+	return nil
 }
 
 // folders makes the folder for artifacts, and one with a path short enough for
