@@ -18,6 +18,7 @@ import (
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/protocol/qmp"
+	"github.com/drover-vm/drover/protocol/qtest"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -222,4 +223,20 @@ func TestLogsAndTheCommandAreKept(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, string(text), word, file)
 	}
+}
+
+func TestMachineWithoutCPUIsNotLostToAMemoryAccess(t *testing.T) {
+	vm := launch(t, launcher.Config{Machine: "none"})
+	_, err := vm.QTest().Readb(t.Context(), 0)
+	refused, ok := errors.AsType[*qtest.ArgumentError](err)
+	require.True(t, ok, "%v", err)
+	require.ErrorContains(t, refused, "CPU")
+	require.NoError(t, vm.QMP().Alive(t.Context()))
+}
+
+func TestInterruptsOfADeviceAreWatched(t *testing.T) {
+	vm := launch(t, launcher.Config{Program: incrementer(t, "x86_64")})
+	require.NoError(t, vm.QTest().InterceptIn(t.Context(), "ioapic"))
+	require.Error(t, vm.QTest().InterceptIn(t.Context(), "nothing-of-that-name"))
+	require.NoError(t, vm.QTest().Outb(t.Context(), 0x80, 0))
 }

@@ -118,7 +118,7 @@ func (v *VM) launch(ctx, start context.Context) error {
 	if err != nil {
 		return v.startError("before its qtest server answered", err)
 	}
-	v.qtest = qtest.New(qtestConn, qtest.Options{Trace: w.qtestTrace, Explain: v.explain})
+	v.qtest = qtest.New(qtestConn, qtest.Options{Trace: w.qtestTrace, Explain: v.explain, Machine: v.machine()})
 	if _, err := v.qtest.ByteOrder(start); err != nil {
 		return v.startError("before its qtest server answered", err)
 	}
