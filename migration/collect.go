@@ -109,23 +109,30 @@ func SourceRunsOn() Step {
 	}}
 }
 
-// SourceStands gathers what the source is at completion. Its run state becomes
-// postmigrate shortly after the migration's status says completed, and no
-// event tells of it.
+// settled waits until the source has left the run state of a migration's last
+// moments, and returns the one that it came to. QEMU goes to postmigrate, and
+// only then knows the times of the migration, shortly after the migration's
+// status says completed; no event tells of it. That it doesn't settle is a fact
+// for the check.
+func (s *Side) settled(ctx context.Context) (status qapi.StatusInfo, err error) {
+	patience, cancel := context.WithTimeout(ctx, lifePatience)
+	defer cancel()
+	waited := poll(patience, "the source's run state to settle", func() (bool, error) {
+		status, err = qapi.QueryStatus(patience, s.QMP())
+		return status.Status != "finish-migrate", err
+	})
+	return status, errors.Join(deadOnly(waited), ctx.Err())
+}
+
+// SourceStands gathers what the source is at completion.
 func SourceStands() Step {
 	return Step{"see the source stand", func(ctx context.Context, p *Pair) error {
-		stand := &record.StandFacts{}
-		p.Facts.Stand = stand
-		settle, cancel := context.WithTimeout(ctx, lifePatience)
-		defer cancel()
-		err := poll(settle, "the source's run state to settle", func() (bool, error) {
-			status, err := qapi.QueryStatus(ctx, p.Source.QMP())
-			stand.Status, stand.Running = status.Status, status.Running
-			return stand.Status != "finish-migrate", err
-		})
-		if err := errors.Join(deadOnly(err), ctx.Err()); err != nil {
+		status, err := p.Source.settled(ctx)
+		if err != nil {
 			return err
 		}
+		stand := &record.StandFacts{Status: status.Status, Running: status.Running}
+		p.Facts.Stand = stand
 		stand.Before, err = p.counter(ctx, p.Source)
 		return err
 	}}

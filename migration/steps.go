@@ -197,6 +197,9 @@ func AwaitSwitchover() Step {
 		if err := g.Wait(); err != nil {
 			return err
 		}
+		if _, err := p.Source.settled(ctx); err != nil {
+			return err
+		}
 		return p.noteMigration(ctx)
 	}}
 }
