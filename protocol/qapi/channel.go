@@ -1,0 +1,74 @@
+package qapi
+
+// A MigrationChannel is a stream of a migration, and where it goes to
+// (qapi/migration.json, since 8.2). The functions below make the usual ones.
+type MigrationChannel struct {
+	Type    string           `json:"channel-type"` // main, or cpr since 10.0
+	Address MigrationAddress `json:"addr"`
+}
+
+// A MigrationAddress is where a stream goes to: which members it has depends on
+// its Transport.
+type MigrationAddress struct {
+	Transport string `json:"transport"` // socket, exec, rdma or file
+
+	SocketAddress          // of socket; Host, Port and what goes with them also of rdma
+	Args          []string `json:"args,omitempty"`     // of exec: the program and its arguments
+	Filename      string   `json:"filename,omitempty"` // of file
+	Offset        *uint64  `json:"offset,omitempty"`   // of file, in bytes; QEMU wants it said
+}
+
+// A SocketAddress is a socket's (qapi/sockets.json): which members it has depends
+// on its Type.
+type SocketAddress struct {
+	Type string `json:"type,omitempty"` // inet, unix, vsock or fd
+
+	Host      string `json:"host,omitempty"` // of inet
+	Port      string `json:"port,omitempty"` // of inet and vsock: a number or a service's name
+	Numeric   *bool  `json:"numeric,omitempty"`
+	To        *int   `json:"to,omitempty"` // the last of a range of ports
+	IPv4      *bool  `json:"ipv4,omitempty"`
+	IPv6      *bool  `json:"ipv6,omitempty"`
+	MPTCP     *bool  `json:"mptcp,omitempty"`               // since 6.1
+	KeepAlive *bool  `json:"keep-alive,omitempty"`          //
+	Count     *int   `json:"keep-alive-count,omitempty"`    // packets unanswered; since 10.1
+	Idle      *int   `json:"keep-alive-idle,omitempty"`     // seconds; since 10.1
+	Interval  *int   `json:"keep-alive-interval,omitempty"` // seconds; since 10.1
+
+	Path     string `json:"path,omitempty"`     // of unix
+	Abstract *bool  `json:"abstract,omitempty"` // Path is a name in Linux's abstract space
+	Tight    *bool  `json:"tight,omitempty"`    // ... without zero bytes behind it
+
+	CID string `json:"cid,omitempty"` // of vsock: the host's number
+	FD  string `json:"str,omitempty"` // of fd: a name that getfd gave
+}
+
+// UnixChannel is a main channel over a UNIX socket.
+func UnixChannel(path string) MigrationChannel {
+	return socketChannel(SocketAddress{Type: "unix", Path: path})
+}
+
+// InetChannel is a main channel over TCP. Port 0 lets who listens choose one: see
+// [MigrationInfo.SocketAddress].
+func InetChannel(host, port string) MigrationChannel {
+	return socketChannel(SocketAddress{Type: "inet", Host: host, Port: port})
+}
+
+// FDChannel is a main channel over a socket that [GetFD] gave under the name.
+func FDChannel(name string) MigrationChannel {
+	return socketChannel(SocketAddress{Type: "fd", FD: name})
+}
+
+// ExecChannel is a main channel to or from a program's standard input or output.
+func ExecChannel(program string, args ...string) MigrationChannel {
+	return MigrationChannel{"main", MigrationAddress{Transport: "exec", Args: append([]string{program}, args...)}}
+}
+
+// FileChannel is a main channel into or out of a file, from a byte of it on.
+func FileChannel(name string, offset uint64) MigrationChannel {
+	return MigrationChannel{"main", MigrationAddress{Transport: "file", Filename: name, Offset: &offset}}
+}
+
+func socketChannel(a SocketAddress) MigrationChannel {
+	return MigrationChannel{"main", MigrationAddress{Transport: "socket", SocketAddress: a}}
+}
