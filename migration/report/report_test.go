@@ -1,0 +1,89 @@
+package report_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/migration/report"
+)
+
+func passed() *record.Result {
+	return &record.Result{
+		Scenario: "precopy/unix/plain", Arch: "x86_64", Outcome: record.Pass, Seconds: 1.234,
+		Record: &record.Record{Migration: &record.MigrationFacts{TotalMS: 640, DowntimeMS: 12, Passes: 5}},
+	}
+}
+
+func failed() *record.Result {
+	return &record.Result{
+		Scenario: "bad_dest", Arch: "i386", Outcome: record.Fail, Seconds: 3, Dir: "/tmp/kept",
+		Reason: "story: await failure: it never failed",
+		Verdicts: []record.Verdict{
+			{Check: "story", Outcome: record.Fail, Witness: "await failure: it never failed"},
+			{Check: "clean end", Outcome: record.Fail, Witness: "the source ended with exit status 1"},
+			{Check: "guest lives", Outcome: record.Unknown, Witness: "nobody looked"},
+		},
+		Record: &record.Record{Diagnosis: []string{"the source's run state is paused"}},
+	}
+}
+
+func TestLineSaysWhatAPersonWantsToKnow(t *testing.T) {
+	require.Equal(t, "pass     x86_64/precopy/unix/plain      1.23 s  total 640 ms  downtime 12 ms  5 passes", report.Line(passed(), false))
+	require.Equal(t, "fail     i386/bad_dest                  3.00 s  story: await failure: it never failed", report.Line(failed(), false))
+	require.Contains(t, report.Line(failed(), true), "\x1b[1;31mfail   \x1b[0m")
+	skipped := &record.Result{Scenario: "postcopy/plain", Arch: "x86_64", Outcome: record.Skip, Reason: "no userfaultfd"}
+	require.Contains(t, report.Line(skipped, false), "no userfaultfd")
+}
+
+func TestDetailsNameTheOtherFailuresAndTheArtifacts(t *testing.T) {
+	var b strings.Builder
+	report.Details(&b, failed())
+	require.Contains(t, b.String(), "also: clean end: the source ended with exit status 1")
+	require.Contains(t, b.String(), "the source's run state is paused")
+	require.Contains(t, b.String(), "artifacts: /tmp/kept")
+	require.NotContains(t, b.String(), "it never failed", "the line above has said it")
+	require.NotContains(t, b.String(), "nobody looked")
+}
+
+func TestSumCountsEachOutcome(t *testing.T) {
+	var sum report.Sum
+	require.Equal(t, "0 scenarios: none ran in 0.0 s", sum.String())
+	sum.Add(passed())
+	require.True(t, sum.OK())
+	require.Equal(t, "1 scenario: 1 passed in 0.0 s", sum.String())
+	sum.Add(&record.Result{Outcome: record.Skip})
+	require.True(t, sum.OK())
+	sum.Add(&record.Result{Outcome: record.Unknown})
+	require.False(t, sum.OK(), "what is unknown did not pass")
+	sum.Add(failed())
+	sum.Seconds = 8.06
+	require.Equal(t, "4 scenarios: 1 passed, 1 failed, 1 unknown, 1 skipped in 8.1 s", sum.String())
+}
+
+func TestJSONIsOneObjectALine(t *testing.T) {
+	var b strings.Builder
+	report.JSONLine(&b, passed())
+	report.JSONLine(&b, failed())
+	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
+	require.Len(t, lines, 2)
+	var back record.Result
+	require.NoError(t, json.Unmarshal([]byte(lines[1]), &back))
+	require.Equal(t, *failed(), back)
+}
+
+func ExampleLine() {
+	fmt.Println(report.Line(&record.Result{
+		Scenario: "precopy/unix/plain", Arch: "x86_64", Outcome: record.Fail, Seconds: 2.5,
+		Reason: "workload: the byte at 0x1234000 is wrong: expected 7, found 5",
+	}, false))
+	report.Steps(os.Stdout, []record.StepFacts{{Name: "boot", Seconds: 0.25}})
+	// Output:
+	// fail     x86_64/precopy/unix/plain      2.50 s  workload: the byte at 0x1234000 is wrong: expected 7, found 5
+	//       0.250 s  boot
+}
