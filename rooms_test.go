@@ -52,7 +52,8 @@ func never() []rule {
 		{"launcher/...", "migration/...", "one QEMU process knows nothing of scenarios"},
 		{"launcher/...", "fleet", "a launcher is told which QEMU to start: finding and fetching are for its caller"},
 		{"launcher/...", "golang.org/x/term", "a terminal belongs to the command line"},
-		{"launcher/probe", "protocol/...", "a binary is asked what it is before anybody talks to it"},
+		{"launcher/probe", "protocol/qtest", "a binary is asked what it is, and no guest is touched"},
+		{"launcher/probe", "launcher", "a binary is asked what it is before anybody starts it"},
 
 		{"fleet", "launcher/...", "whoever finds and fetches QEMUs doesn't know what they are used for"},
 		{"fleet", "migration/...", "whoever finds and fetches QEMUs doesn't know what they are used for"},

@@ -17,7 +17,7 @@ func (v *VM) ShellCommand() string {
 func (v *VM) SaveCommand(dir string) error {
 	name := filepath.Join(dir, v.config.Name)
 	if p := v.config.Program; p != nil && len(p.BootBlock) > 0 {
-		if err := os.WriteFile(name+".boot.img", p.BootBlock, 0o600); err != nil {
+		if err := os.WriteFile(name+".boot.img", bootDisk(p), 0o600); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/protocol/qapi"
 )
 
@@ -105,7 +106,7 @@ func (v *VM) bootProgram() error {
 		if err != nil {
 			return err
 		}
-		if _, err := f.Write(p.BootBlock); err != nil {
+		if _, err := f.Write(bootDisk(p)); err != nil {
 			return err
 		}
 		path, err := v.share(f)
@@ -118,6 +119,15 @@ func (v *VM) bootProgram() error {
 		v.argv.add("-prom-env", p.PromEnv)
 	}
 	return nil
+}
+
+// bootDisk is a disk of one cylinder that begins with the program's boot block.
+// From a smaller one the firmware of a q35 machine does not boot.
+func bootDisk(p *fixtures.Program) []byte {
+	const sector, sectorsPerTrack, heads = 512, 63, 16
+	disk := make([]byte, sector*sectorsPerTrack*heads)
+	copy(disk, p.BootBlock)
+	return disk
 }
 
 func drive(path string) string { return "file=" + Escape(path) + ",format=raw,if=ide" }
