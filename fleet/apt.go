@@ -38,8 +38,10 @@ func (f Fleet) newApt(ctx context.Context, r Release, folder string) (apt, error
 	get := f.inPath("apt-get")
 	dpkg := f.inPath("dpkg")
 	if get == "" || dpkg == "" || f.inPath("dpkg-deb") == "" {
-		return apt{}, &FetchError{Release: r.Suite, Step: "sources", Reason: errNoApt.Error(), Err: errNoApt,
-			Remedy: "install a QEMU with: " + f.InstallHint("x86_64")}
+		return apt{}, &FetchError{
+			Release: r.Suite, Step: "sources", Reason: errNoApt.Error(), Err: errNoApt,
+			Remedy: "install a QEMU with: " + f.InstallHint("x86_64"),
+		}
 	}
 	var arch bytes.Buffer
 	if said, err := (command{path: dpkg, args: []string{"--print-architecture"}, stdout: &arch}).run(ctx); err != nil {
@@ -139,8 +141,10 @@ func (a apt) do(ctx context.Context, step string, c command) error {
 		return nil
 	}
 	if ctx.Err() != nil {
-		return &FetchError{Release: a.suite, Step: step, Reason: "interrupted", Err: context.Cause(ctx),
-			Remedy: "what was downloaded is kept for the next time"}
+		return &FetchError{
+			Release: a.suite, Step: step, Reason: "interrupted", Err: context.Cause(ctx),
+			Remedy: "what was downloaded is kept for the next time",
+		}
 	}
 	reason, remedy := explainApt(said)
 	if errors.Is(err, errStalled) {

@@ -60,8 +60,10 @@ func (f Fleet) Fetch(ctx context.Context, r Release, arches ...string) ([]Binary
 	}
 	found := have()
 	if len(found) != len(arches) {
-		return nil, &FetchError{Release: r.Suite, Step: "check",
-			Reason: "the packages have no binary for one of " + strings.Join(arches, ", ")}
+		return nil, &FetchError{
+			Release: r.Suite, Step: "check",
+			Reason: "the packages have no binary for one of " + strings.Join(arches, ", "),
+		}
 	}
 	fetching.tell(Progress{Step: "done", Percent: 100})
 	return found, nil
@@ -266,9 +268,11 @@ func (g *fetching) try(ctx context.Context, root, arch string, l layout) error {
 	defer cancel()
 	said, err := command{path: "/bin/sh", args: []string{script, "-version"}}.run(ctx)
 	if err != nil || !strings.Contains(said, "QEMU emulator version") {
-		return &FetchError{Release: g.release.Suite, Step: "check", Err: err,
+		return &FetchError{
+			Release: g.release.Suite, Step: "check", Err: err,
 			Reason: fmt.Sprintf("%s was unpacked but does not run here: %s", binaryName(arch), aptLine(said)),
-			Remedy: "is another one installed? Name it with DROVER_QEMU"}
+			Remedy: "is another one installed? Name it with DROVER_QEMU",
+		}
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/drover-vm/drover/internal/cachedir"
 )
 
 // A Fleet finds and fetches QEMUs. Its zero value works, with the process's
@@ -42,21 +44,14 @@ func (f Fleet) path(parts ...string) string {
 // Folder returns the folder of the private copies; it need not exist. The
 // error says that the environment names none.
 func (f Fleet) Folder() (string, error) {
-	cache := f.getenv("DROVER_CACHE")
-	if cache == "" {
-		var err error
-		if cache, err = os.UserCacheDir(); err != nil {
-			return "", fmt.Errorf("no cache folder: %w; set DROVER_CACHE to a folder with 300 MB of room", err)
-		}
-	}
-	cache, err := filepath.Abs(cache)
+	cache, err := cachedir.Folder(f.getenv)
 	if err != nil {
-		return "", fmt.Errorf("DROVER_CACHE=%s: %w", f.getenv("DROVER_CACHE"), err)
+		return "", err
 	}
 	// The loader separates folders by these, apt's configuration quotes with
 	// that, and neither knows an escape.
 	if i := strings.IndexAny(cache, ":;\"\n"); i >= 0 {
 		return "", fmt.Errorf("the cache folder %q has a %q in its name, which the loader's search path can't hold; set DROVER_CACHE to another", cache, cache[i])
 	}
-	return filepath.Join(cache, "drover", "fleet"), nil
+	return filepath.Join(cache, "fleet"), nil
 }

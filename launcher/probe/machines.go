@@ -11,10 +11,10 @@ import (
 
 // A Machine is a machine type that a QEMU has.
 type Machine struct {
-	Name       string // as -machine takes it
-	Alias      string // the type that Name stands for, where it is only another name
-	Default    bool
-	Deprecated bool
+	Name       string `json:"name"`            // as -machine takes it
+	Alias      string `json:"alias,omitempty"` // the type that Name stands for, where it is only another name
+	Default    bool   `json:"default,omitempty"`
+	Deprecated bool   `json:"deprecated,omitempty"`
 }
 
 // Machines asks the binary at path for its machine types, in its own order.

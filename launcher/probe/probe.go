@@ -15,16 +15,54 @@ import (
 	"time"
 )
 
-// Info is what a binary said of itself.
+// Info is what a binary said of itself. [Binary] fills in the first three
+// fields, [Inspect] all.
 type Info struct {
-	Path    string   `json:"path"`
+	Path    string   `json:"path"` // absolute
 	Version Version  `json:"version"`
 	Objects []string `json:"objects"` // the types that -object takes, sorted
+
+	Target       string          `json:"target,omitempty"`       // QEMU's name for the architecture, such as "x86_64"
+	Machines     []Machine       `json:"machines,omitempty"`     // in the binary's own order
+	Accelerators []string        `json:"accelerators,omitempty"` // built in, such as "tcg" and "kvm"; whether the host lets them work is another question
+	Devices      []string        `json:"devices,omitempty"`      // the names that -device takes, sorted
+	Capabilities map[string]bool `json:"capabilities,omitempty"` // of migration, with their values at start
+	Features     Features        `json:"features"`
+
+	// Doubts says why the fields from Target on may be incomplete; "" where
+	// they are not.
+	Doubts string `json:"doubts,omitempty"`
 }
 
-// HasObject reports whether -object takes a type, for instance "qtest" (6.0
-// and later) or "monitor-qmp".
+// Features are the answers to single questions.
+type Features struct {
+	QTest          bool `json:"qtest"`           // -object qtest, 6.0 and later: qtest over an inherited descriptor
+	MonitorObject  bool `json:"monitor_object"`  // -object monitor-qmp, 11.1 and later
+	QMPDescriptors bool `json:"qmp_descriptors"` // a monitor on an inherited descriptor
+	OOB            bool `json:"oob"`             // commands out of band
+	Channels       bool `json:"channels"`        // migrate takes a list of channels
+	Postcopy       bool `json:"postcopy"`        // built with userfaultfd; whether the host has it, package host knows
+	TLS            bool `json:"tls"`             // built with GnuTLS
+	Zstd           bool `json:"zstd"`            // multifd-compression zstd
+	IOUring        bool `json:"io_uring"`        // aio=io_uring for files
+}
+
+// HasObject reports whether -object takes a type, for instance "qtest".
 func (i Info) HasObject(name string) bool { return slices.Contains(i.Objects, name) }
+
+// HasDevice reports whether -device takes a name.
+func (i Info) HasDevice(name string) bool {
+	_, found := slices.BinarySearch(i.Devices, name)
+	return found
+}
+
+// HasAccelerator reports whether an accelerator is built in.
+func (i Info) HasAccelerator(name string) bool { return slices.Contains(i.Accelerators, name) }
+
+// HasMachine reports whether -machine takes a name.
+func (i Info) HasMachine(name string) bool {
+	return slices.ContainsFunc(i.Machines, func(m Machine) bool { return m.Name == name })
+}
 
 // A Version is for reports. Ask an Info for what is there instead of
 // comparing versions.
@@ -48,8 +86,8 @@ type NotQEMUError struct {
 
 func (e *NotQEMUError) Error() string { return e.Path + " " + e.Reason }
 
-// Binary asks the binary at path. It takes a tenth of a second with a QEMU,
-// and at most a dozen seconds with a program that hangs; one that is no QEMU
+// Binary asks the binary at path the first questions only: what it is, and
+// which objects it has. It takes a tenth of a second with a QEMU, and at most a dozen seconds with a program that hangs; one that is no QEMU
 // is a *NotQEMUError. It may be called from several goroutines at once.
 func Binary(ctx context.Context, path string) (Info, error) {
 	path, err := filepath.Abs(path)
@@ -57,19 +95,31 @@ func Binary(ctx context.Context, path string) (Info, error) {
 		return Info{}, err
 	}
 	info := Info{Path: path}
-	version, err := identify(ctx, path)
+	info.Version, err = identify(ctx, path)
 	if err != nil {
 		return Info{}, err
 	}
-	info.Version = version
-	timed, cancel := context.WithTimeout(ctx, timeoutAfterIdentify)
-	defer cancel()
-	out, errs, err := run(timed, path, "-object", "help")
+	info.Objects, err = objects(ctx, path)
 	if err != nil {
-		return Info{}, fmt.Errorf("%s -object help: %w: %s", path, err, lastLine(errs))
+		return Info{}, err
 	}
-	info.Objects = objectNames(out)
 	return info, nil
+}
+
+// ask runs a binary that is known to be a QEMU with a help option.
+func ask(ctx context.Context, path string, option string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeoutAfterIdentify)
+	defer cancel()
+	out, errs, err := run(ctx, path, option, "help")
+	if err != nil {
+		return "", fmt.Errorf("%s %s help: %w: %s", path, option, err, lastLine(errs))
+	}
+	return out, nil
+}
+
+func objects(ctx context.Context, path string) ([]string, error) {
+	help, err := ask(ctx, path, "-object")
+	return objectNames(help), err
 }
 
 var versionLine = regexp.MustCompile(`^QEMU emulator version (\d+)\.(\d+)\.(\d+)(?: ?\((.*)\))?`)

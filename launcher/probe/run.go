@@ -71,9 +71,21 @@ func tie(cmd *exec.Cmd) {
 // forking thread ends, not when the process does: so this goroutine keeps its
 // thread until the child is gone.
 func runTied(cmd *exec.Cmd) error {
+	started := make(chan error, 1)
+	return runStarted(cmd, started)
+}
+
+// runStarted is runTied, and says when the command has started, or why it
+// hasn't.
+func runStarted(cmd *exec.Cmd, started chan<- error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	return cmd.Run()
+	err := cmd.Start()
+	started <- err
+	if err != nil {
+		return err
+	}
+	return cmd.Wait()
 }
 
 // lastLine returns the last line of a program's output that says something,
