@@ -56,7 +56,7 @@ func ExampleMigrate() {
 	err = qapi.Migrate(ctx, session, qapi.MigrateArguments{URI: "unix:/run/migrate"})
 	fmt.Println(err)
 	_, err = session.WaitFunc(ctx, 0, func(e qmp.Event) bool {
-		var data struct{ Status qapi.MigrationStatus }
+		var data qapi.MigrationEvent
 		return e.Name == "MIGRATION" && e.Decode(&data) == nil && data.Status == qapi.MigrationCompleted
 	})
 	fmt.Println(err)

@@ -21,6 +21,11 @@ import (
 // field is sent by one of them.
 func TestTypesHaveTheMembersOfTheSchemas(t *testing.T) {
 	for path, of := range map[string]any{
+		"MIGRATION":                     MigrationEvent{},
+		"MIGRATION_PASS":                MigrationPassEvent{},
+		"SHUTDOWN":                      ShutdownEvent{},
+		"RESET":                         ResetEvent{},
+		"DEVICE_DELETED":                DeviceDeletedEvent{},
 		"query-migrate ->":              MigrationInfo{},
 		"query-migrate-parameters ->":   MigrationParameters{},
 		"migrate-set-parameters":        MigrationParameters{},

@@ -247,7 +247,7 @@ func (v live) migrate() {
 
 func (v live) await(status qapi.MigrationStatus) {
 	_, err := v.WaitFunc(v.t.Context(), 0, func(e qmp.Event) bool {
-		var data struct{ Status qapi.MigrationStatus }
+		var data qapi.MigrationEvent
 		return e.Name == "MIGRATION" && e.Decode(&data) == nil && data.Status == status
 	})
 	require.NoError(v.t, err)

@@ -225,29 +225,40 @@ func follow(ctx context.Context, l *eventlog.Log[entry]) (seen, lost uint64, err
 
 // The log against the plainest model of it: a slice that forgets.
 func TestLogAgreesWithASliceThatForgets(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
 	rapid.Check(t, func(t *rapid.T) {
 		bound := rapid.IntRange(1, 9).Draw(t, "bound")
+		most := rapid.IntRange(0, 30).Draw(t, "most")
 		l := eventlog.New[entry](bound)
-		count := 0
-		ctx, cancel := context.WithCancel(context.Background())
-		cancel()
+		l.Weigh(most, func(e entry) int { return e.number })
+		var all []entry
+		oldest, weight := 0, 0
 		t.Repeat(map[string]func(*rapid.T){
-			"append": func(*rapid.T) { add(l, 0, count); count++ },
+			"append": func(t *rapid.T) {
+				e := entry{eventlog.Mark(len(all)), 0, rapid.IntRange(0, 12).Draw(t, "weight")}
+				add(l, e.writer, e.number)
+				all = append(all, e)
+				weight += e.number
+				for len(all)-oldest > bound || weight > most && len(all)-oldest > 1 {
+					weight -= all[oldest].number
+					oldest++
+				}
+			},
 			"read": func(t *rapid.T) {
-				place := rapid.IntRange(0, count+2).Draw(t, "place")
+				place := rapid.IntRange(0, len(all)+2).Draw(t, "place")
 				e, err := l.At(ctx, eventlog.Mark(place))
-				oldest := max(0, count-bound)
 				switch {
 				case place < oldest:
 					require.Equal(t, &eventlog.LostError{Lost: uint64(oldest - place), Next: eventlog.Mark(oldest)}, err)
-				case place < count:
+				case place < len(all):
 					require.NoError(t, err)
-					require.Equal(t, entry{eventlog.Mark(place), 0, place}, e)
+					require.Equal(t, all[place], e)
 				default:
 					require.ErrorIs(t, err, context.Canceled)
 				}
 			},
-			"": func(t *rapid.T) { require.Equal(t, eventlog.Mark(count), l.Mark()) },
+			"": func(t *rapid.T) { require.Equal(t, eventlog.Mark(len(all)), l.Mark()) },
 		})
 	})
 }
