@@ -84,11 +84,18 @@ func (a *argv) qtest(end *os.File, path string) {
 	}, nil)
 }
 
-// serial gives QEMU the other end of the console.
-func (a *argv) serial(end *os.File) {
+// serialID is what QEMU calls the other end of the console.
+const serialID = "drover-serial"
+
+// serial gives QEMU the other end of the console. The word serial for a
+// terminal is there in every QEMU; its other name, tty, went with 6.0.
+func (a *argv) serial(end *os.File, s Serial) {
 	fd := a.inherit(end)
-	a.addForms([]string{"-chardev", "socket,id=drover-serial,fd=" + fd, "-serial", "chardev:drover-serial"},
-		[]string{"-serial", "stdio"})
+	chardev := "socket,id=" + serialID + ",fd=" + fd
+	if s == SerialPTY {
+		chardev = "serial,id=" + serialID + ",path=/dev/fd/" + fd
+	}
+	a.addForms([]string{"-chardev", chardev, "-serial", "chardev:" + serialID}, []string{"-serial", "stdio"})
 }
 
 // shellQuote writes words so that a POSIX shell reads them back as they are.

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -15,19 +17,32 @@ import (
 // more than that loses its oldest words there, not in the file in Config.Dir.
 const consoleKept = 1 << 20
 
+// piecesKept is how many moments of arrival are kept with it.
+const piecesKept = 1 << 16
+
 // A Console records what a guest writes to its first serial port, from its
-// first byte on, and never holds the guest up. Places are counted in bytes
-// since the start, so a wait sees what came before it began. It is safe for
-// concurrent use.
+// first byte on, with the times, and never holds the guest up. Places are
+// counted in bytes since the start, so a wait sees what came before it began.
+// It is safe for concurrent use.
 type Console struct {
-	in io.Writer
+	line    line
+	sending chan struct{} // held by the one that writes to line
+	ended   chan struct{} // closed by finish
 
 	mu      sync.Mutex
-	kept    []byte
-	dropped int64 // bytes before kept[0]
+	kept    []byte  // only ever appended to, or replaced: what was taken of it stays as it is
+	dropped int64   // bytes before kept[0]
+	pieces  []piece // when what arrived; the first begins with kept
 	last    time.Time
 	more    chan struct{}
 	end     error
+}
+
+// A line is our end of a serial line: a socket, or the master of a
+// pseudo-terminal.
+type line interface {
+	io.ReadWriteCloser
+	SetWriteDeadline(time.Time) error
 }
 
 // ConsoleError says that a console ended, or the caller's patience did, before
@@ -48,19 +63,20 @@ func (e *ConsoleError) Error() string {
 
 func (e *ConsoleError) Unwrap() error { return e.Cause }
 
-func newConsole(in io.Writer) *Console {
-	return &Console{in: in, more: make(chan struct{})}
+func newConsole(l line) *Console {
+	return &Console{line: l, sending: make(chan struct{}, 1), ended: make(chan struct{}), more: make(chan struct{})}
 }
 
-// record reads the guest's words until there are no more; keep gets a copy.
-func (c *Console) record(from io.Reader, keep io.Writer) {
+// record reads the guest's words until there are no more, or the line is
+// closed; each of keep gets a copy.
+func (c *Console) record(keep ...io.Writer) {
 	buf := make([]byte, 4096)
 	for {
-		n, err := from.Read(buf)
+		n, err := c.line.Read(buf)
 		if n > 0 {
-			c.append(buf[:n])
-			if keep != nil {
-				_, _ = keep.Write(buf[:n]) // a full disk costs the copy, not the guest
+			c.append(buf[:n], time.Now())
+			for _, w := range keep {
+				_, _ = w.Write(buf[:n]) // a full disk costs the copy, not the guest
 			}
 		}
 		if err != nil {
@@ -69,16 +85,35 @@ func (c *Console) record(from io.Reader, keep io.Writer) {
 	}
 }
 
-func (c *Console) append(p []byte) {
+func (c *Console) append(p []byte, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.kept = append(c.kept, p...)
-	if extra := len(c.kept) - consoleKept; extra > consoleKept/4 {
-		c.kept = append(c.kept[:0], c.kept[extra:]...)
-		c.dropped += int64(extra)
+	if n := len(c.pieces); n == 0 || now.Sub(c.pieces[n-1].at) >= pieceLength {
+		c.pieces = append(c.pieces, piece{c.dropped + int64(len(c.kept)), now})
 	}
-	c.last = time.Now()
+	c.kept = append(c.kept, p...)
+	c.last = now
+	c.trim()
 	c.wake()
+}
+
+// trim forgets the oldest words where there are too many, a good part at a
+// time.
+func (c *Console) trim() {
+	drop := 0
+	if extra := len(c.kept) - consoleKept; extra > consoleKept/4 {
+		drop = extra
+	}
+	if extra := len(c.pieces) - piecesKept; extra > piecesKept/4 {
+		drop = max(drop, int(c.pieces[extra].place-c.dropped))
+	}
+	if drop == 0 {
+		return
+	}
+	c.kept = slices.Clone(c.kept[drop:])
+	c.dropped += int64(drop)
+	c.pieces = slices.Clone(c.pieces[c.pieceAt(c.dropped):])
+	c.pieces[0].place = c.dropped
 }
 
 // finish tells all who wait that nothing more will come, and why.
@@ -87,6 +122,8 @@ func (c *Console) finish(err error) {
 	defer c.mu.Unlock()
 	if c.end == nil {
 		c.end = err
+		close(c.ended)
+		_ = c.line.SetWriteDeadline(longAgo)
 		c.wake()
 	}
 }
@@ -113,7 +150,7 @@ func (c *Console) Since(from int64) []byte {
 }
 
 func (c *Console) since(from int64) []byte {
-	return c.kept[min(max(from-c.dropped, 0), int64(len(c.kept))):]
+	return c.kept[min(max(from-c.dropped, 0), int64(len(c.kept))):len(c.kept):len(c.kept)]
 }
 
 // LastOutput returns when the guest's last byte arrived here; the zero time
@@ -124,14 +161,16 @@ func (c *Console) LastOutput() time.Time {
 	return c.last
 }
 
-// Write sends bytes to the guest, as if typed.
-func (c *Console) Write(p []byte) (int, error) { return c.in.Write(p) }
-
 // Wait returns once the text has been written from the place given on, with
 // the place behind it. It ends with a *ConsoleError where the context or the
 // console ends first.
 func (c *Console) Wait(ctx context.Context, from int64, text string) (int64, error) {
-	return c.WaitMatch(ctx, from, regexp.MustCompile(regexp.QuoteMeta(text)))
+	return c.WaitFunc(ctx, from, strconv.Quote(text), func(said []byte) (int, error) {
+		if at := bytes.Index(said, []byte(text)); at >= 0 {
+			return at + len(text), nil
+		}
+		return -1, nil
+	})
 }
 
 // WaitMatch is Wait for a regular expression.
@@ -146,15 +185,15 @@ func (c *Console) WaitMatch(ctx context.Context, from int64, pattern *regexp.Reg
 
 // WaitFunc calls match with everything written from the place given on, each
 // time there is more of it, until match returns the length of what satisfied
-// it (anything but -1) or an error. The bytes are match's only for the call.
-// what names the thing waited for in a *ConsoleError.
+// it (anything but -1) or an error. match must not change the bytes. A slow one
+// doesn't hold the guest up. what names the thing waited for in a *ConsoleError.
 func (c *Console) WaitFunc(ctx context.Context, from int64, what string, match func(said []byte) (int, error)) (int64, error) {
 	for {
 		c.mu.Lock()
 		start := max(from, c.dropped)
-		n, err := match(c.since(start))
-		more, end := c.more, c.end
+		said, more, end := c.since(start), c.more, c.end
 		c.mu.Unlock()
+		n, err := match(said)
 		switch {
 		case err != nil:
 			return 0, c.failed(what, err)

@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"os"
 	"os/exec"
 	"sync"
@@ -109,7 +107,7 @@ func (v *VM) launch(ctx, start context.Context) error {
 	}
 	v.argv.closeInherited()
 	v.stopKill = context.AfterFunc(ctx, func() { v.process.signal(syscall.SIGKILL) })
-	v.recordConsole(w.serial, w.serialCopy)
+	v.recordConsole(w)
 
 	if v.qmp, err = qmp.New(start, w.qmp, v.qmpOptions(w)); err != nil {
 		return v.startError("before its monitor answered", err)
@@ -160,18 +158,6 @@ func (v *VM) qmpOptions(w *wiring) qmp.Options {
 		return err
 	}
 	return o
-}
-
-func (v *VM) recordConsole(from net.Conn, keep *os.File) {
-	v.console = newConsole(from)
-	v.recorder.Go(func() {
-		var w io.Writer // a nil *os.File is not a nil Writer
-		if keep != nil {
-			w = keep
-		}
-		v.console.record(from, w)
-		v.console.finish(v.explain(io.EOF))
-	})
 }
 
 // QMP returns the QMP session.

@@ -3,9 +3,11 @@ package launcher
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -14,12 +16,13 @@ import (
 
 // wiring is our side of everything that goes between us and a QEMU.
 type wiring struct {
-	qmp, serial          net.Conn
+	qmp                  net.Conn
+	serial               line
 	qtest                net.Conn          // where QEMU inherits its end
 	qtestListener        *net.UnixListener // where QEMU has to connect
 	qtestDir             string            // what the listener stands in
 	qmpTrace, qtestTrace func(transcript.Message)
-	serialCopy           *os.File
+	serialCopies         []io.Writer
 }
 
 // wire builds both sides: ours, and QEMU's as its command line. What it opens
@@ -47,10 +50,10 @@ func (v *VM) wire() (*wiring, error) {
 		}
 		a.qtest(nil, path)
 	}
-	if w.serial, end, err = v.pair("serial"); err != nil {
+	if w.serial, end, err = v.serialPair(); err != nil {
 		return nil, err
 	}
-	a.serial(end)
+	a.serial(end, v.config.Serial)
 	if err := v.bootProgram(); err != nil {
 		return nil, err
 	}
@@ -144,7 +147,12 @@ func (v *VM) keepLogs(w *wiring) error {
 		}
 		return f
 	}
-	w.serialCopy = open("console")
+	if f := open("console"); f != nil {
+		w.serialCopies = append(w.serialCopies, f)
+	}
+	if f := open("console.cast"); f != nil {
+		w.serialCopies = append(w.serialCopies, newCast(f, v.config.Name, time.Now()))
+	}
 	v.stderr.copy = open("stderr")
 	w.qmpTrace = traceTo(open("qmp"))
 	w.qtestTrace = traceTo(open("qtest"))
