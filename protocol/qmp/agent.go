@@ -62,7 +62,7 @@ func (s *Session) synchronize(split *splitter, token string) error {
 		if err != nil {
 			return err
 		}
-		if string(m.Return) == token {
+		if string(m.result) == token {
 			s.deliver(m)
 			return nil
 		}

@@ -1,8 +1,11 @@
 package qmp
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"os"
+	"slices"
 	"strconv"
 )
 
@@ -14,19 +17,23 @@ const maxInBand = 8
 type call struct {
 	command   string
 	oob       bool
-	data      []byte       // as it goes over the wire; the id comes with the place in the queue
-	files     []*os.File   // go beside it; closed when it has been written, or never will be
-	reply     chan message // room for one: the reader never waits
+	data      []byte        // as it goes over the wire; the id comes with the place in the queue
+	files     []*os.File    // go beside it; closed when it has been written, or never will be
+	wanted    bool          // the value of the reply is, not only that it has come
+	answered  chan struct{} // closed when result or failure is there
+	result    json.RawMessage
+	failure   json.RawMessage
 	id        uint64
+	sent      bool // or about to be
 	abandoned bool // nobody waits for the reply any more
 }
 
 func newCall(verb, command string, arguments []byte) *call {
 	return &call{
-		command: command,
-		oob:     verb == "exec-oob",
-		data:    encodeCommand(verb, command, arguments),
-		reply:   make(chan message, 1),
+		command:  command,
+		oob:      verb == "exec-oob",
+		data:     encodeCommand(verb, command, arguments),
+		answered: make(chan struct{}),
 	}
 }
 
@@ -68,13 +75,11 @@ func (s *Session) send(ctx context.Context, c *call) error {
 func (s *Session) abandon(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, queued := range s.queue {
-		if queued == c {
-			s.queue = append(s.queue[:i], s.queue[i+1:]...)
-			closeAll(c.files)
-			s.forget(c)
-			return
-		}
+	if i := slices.Index(s.queue, c); i >= 0 {
+		s.queue = slices.Delete(s.queue, i, i+1)
+		closeAll(c.files)
+		s.forget(c)
+		return
 	}
 	c.abandoned = true
 }
@@ -100,7 +105,11 @@ func (s *Session) deliver(m message) {
 		return
 	}
 	s.forget(c)
-	c.reply <- m
+	c.failure = bytes.Clone(m.failure)
+	if c.wanted {
+		c.result = bytes.Clone(m.result)
+	}
+	close(c.answered)
 	if c.oob {
 		return
 	}
@@ -113,19 +122,19 @@ func (s *Session) deliver(m message) {
 	}
 }
 
-// callOf returns the command that a reply answers. A monitor that leaves out
-// the id answers in order. s.mu is held.
+// callOf returns the command that a reply answers: one that has been sent. A
+// monitor that leaves out the id answers in order. s.mu is held.
 func (s *Session) callOf(m message) *call {
-	if m.ID != nil {
-		id, err := strconv.ParseUint(string(m.ID), 10, 64)
-		if err != nil {
-			return nil // not of our making
+	if m.id != nil {
+		id, err := strconv.ParseUint(string(m.id), 10, 64)
+		if c := s.pending[id]; err == nil && c != nil && c.sent {
+			return c
 		}
-		return s.pending[id]
+		return nil
 	}
 	var oldest *call
 	for _, c := range s.pending {
-		if oldest == nil || c.id < oldest.id {
+		if c.sent && (oldest == nil || c.id < oldest.id) {
 			oldest = c
 		}
 	}

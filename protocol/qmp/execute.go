@@ -101,39 +101,41 @@ func (s *Session) prepare(verb, command string, arguments any) (*call, error) {
 
 // execute sends a command, waits for its reply and takes that apart.
 func (s *Session) execute(ctx context.Context, c *call, reply any) error {
-	m, err := s.roundTrip(ctx, c)
-	switch {
-	case err != nil:
+	c.wanted = reply != nil
+	if err := s.roundTrip(ctx, c); err != nil {
 		return err
-	case m.Error != nil:
-		return m.failure(c.command)
-	case reply == nil:
+	}
+	if c.failure != nil {
+		return refusal(c.failure, c.command)
+	}
+	if reply == nil {
 		return nil
 	}
-	if err := decode(m.Return, reply); err != nil {
+	if err := decode(c.result, reply); err != nil {
 		return fmt.Errorf("qmp: reply to %s: %w", c.command, err)
 	}
 	return nil
 }
 
-func (s *Session) roundTrip(ctx context.Context, c *call) (message, error) {
+// roundTrip returns nil when a command has been answered.
+func (s *Session) roundTrip(ctx context.Context, c *call) error {
 	if err := s.send(ctx, c); err != nil {
 		closeAll(c.files)
-		return message{}, err
+		return err
 	}
 	select {
-	case m := <-c.reply:
-		return m, nil
+	case <-c.answered:
+		return nil
 	case <-ctx.Done():
 		s.abandon(c)
-		return message{}, cancelled(ctx, c.command)
+		return cancelled(ctx, c.command)
 	case <-s.done:
 	}
 	select {
-	case m := <-c.reply: // came just before the end
-		return m, nil
+	case <-c.answered: // just before the end
+		return nil
 	default:
-		return message{}, s.err
+		return s.err
 	}
 }
 

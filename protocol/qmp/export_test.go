@@ -21,12 +21,12 @@ func Parse(value []byte) error {
 		return err
 	}
 	switch {
-	case m.QMP != nil:
+	case m.qmp != nil:
 		_, err = m.greeting()
-	case m.Event != nil:
-		_, err = m.event()
-	case m.Error != nil:
-		_ = m.failure("command")
+	case m.event != nil:
+		_, err = m.readEvent()
+	case m.failure != nil:
+		_ = refusal(m.failure, "command")
 	}
 	return err
 }

@@ -27,8 +27,8 @@ func (m message) greeting() (Greeting, error) {
 		}
 		Capabilities []string
 	}
-	if err := json.Unmarshal(m.QMP, &g); err != nil {
-		return Greeting{}, &ProtocolError{Problem: "the greeting can't be read: " + err.Error(), Data: excerpt(m.QMP)}
+	if err := json.Unmarshal(m.qmp, &g); err != nil {
+		return Greeting{}, &ProtocolError{Problem: "the greeting can't be read: " + err.Error(), Data: excerpt(m.qmp)}
 	}
 	v := g.Version
 	return Greeting{Version{v.QEMU.Major, v.QEMU.Minor, v.QEMU.Micro, v.Package}, g.Capabilities}, nil

@@ -167,12 +167,12 @@ func (s *Session) read(split *splitter) error {
 			return err
 		}
 		switch {
-		case m.QMP != nil:
+		case m.qmp != nil:
 			err = s.greet(m)
-		case m.Event != nil:
-			var event func(Mark) Event
-			if event, err = m.event(); err == nil {
-				s.events.Append(event)
+		case m.event != nil:
+			var event Event
+			if event, err = m.readEvent(); err == nil {
+				s.events.Append(func(place Mark) Event { event.Place = place; return event })
 			}
 		default:
 			s.deliver(m)
@@ -195,7 +195,7 @@ func (s *Session) receive(split *splitter) (message, error) {
 func (s *Session) greet(m message) error {
 	select {
 	case <-s.greeted:
-		return &ProtocolError{Problem: "the peer greets out of place", Data: excerpt(m.QMP)}
+		return &ProtocolError{Problem: "the peer greets out of place", Data: excerpt(m.qmp)}
 	default:
 	}
 	var err error

@@ -2,6 +2,7 @@ package qmp
 
 import (
 	"bytes"
+	"slices"
 	"time"
 
 	"github.com/drover-vm/drover/protocol/transcript"
@@ -44,10 +45,8 @@ func (s *Session) next() *call {
 		return nil
 	}
 	c := s.queue[0]
-	s.queue[0] = nil
-	if s.queue = s.queue[1:]; len(s.queue) == 0 {
-		s.queue = s.queue[:0:0]
-	}
+	s.queue = slices.Delete(s.queue, 0, 1)
+	c.sent = true
 	return c
 }
 
