@@ -48,7 +48,7 @@ func Monitor(t testing.TB, binary string, args ...string) net.Conn {
 
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, binary, append([]string{
-		"-nodefaults", "-display", "none", "-S", "-m", "64", "-accel", "tcg",
+		"-nodefaults", "-display", "none", "-S", "-m", "256", "-accel", "tcg",
 		"-chardev", "socket,id=mon,fd=3", "-mon", "chardev=mon,mode=control",
 	}, args...)...)
 	cmd.ExtraFiles = []*os.File{theirs}

@@ -73,8 +73,14 @@ func compare(s *schema.Type, of reflect.Type, at string, sent map[string]bool) (
 		}
 		of = of.Elem()
 	}
-	if of == raw || of.Kind() == reflect.Map || s.Meta != schema.Object {
+	if of == raw || of.Kind() == reflect.Map {
 		return nil
+	}
+	if s.Meta != schema.Object {
+		if !holds(of.Kind(), s) {
+			missing = append(missing, at+" is a "+s.String()+", not a "+of.String())
+		}
+		return missing
 	}
 	fields := fields(of)
 	for _, m := range s.Members {
@@ -91,6 +97,23 @@ func compare(s *schema.Type, of reflect.Type, at string, sent map[string]bool) (
 		missing = append(missing, compare(v.Type, of, at, sent)...)
 	}
 	return missing
+}
+
+// holds says whether a Go type can hold what isn't an object.
+func holds(kind reflect.Kind, s *schema.Type) bool {
+	switch {
+	case s.Meta == schema.Alternate: // of a string and null
+		return slices.ContainsFunc(s.Alternatives, func(a *schema.Type) bool { return holds(kind, a) })
+	case s.Meta == schema.Enum || s.JSON == "string":
+		return kind == reflect.String
+	case s.JSON == "int":
+		return reflect.Int <= kind && kind <= reflect.Uint64
+	case s.JSON == "number":
+		return kind == reflect.Float64
+	case s.JSON == "boolean":
+		return kind == reflect.Bool
+	}
+	return false
 }
 
 // fields returns a struct's fields by their names in JSON.
