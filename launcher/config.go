@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -67,9 +68,13 @@ type Config struct {
 	// one; "off" means none. A helper that is set-uid (qemu-bridge-helper)
 	// needs "off" or "on".
 	Sandbox string
+	// Serial is what the guest's first serial port, the console, is connected
+	// to. Zero is SerialSocket.
+	Serial Serial
 	// Dir is an existing folder in which the console, the error output and the
-	// transcripts of both sessions are kept as they come. Empty keeps none of
-	// them on disk.
+	// transcripts of both sessions are kept as they come: NAME.console, the same
+	// with its times as NAME.console.cast ("asciinema play" shows it), NAME.stderr,
+	// NAME.qmp and NAME.qtest. Empty keeps none of them on disk.
 	Dir string
 	// Attach is the path of a socket on which QEMU listens for a second QMP
 	// client, so that a person can look at a guest that is held. Empty means
@@ -127,6 +132,22 @@ func setDefault(d *time.Duration, value time.Duration) {
 	if *d == 0 {
 		*d = value
 	}
+}
+
+// maxSocketPath is the length of sockaddr_un.sun_path without its final zero.
+const maxSocketPath = 107
+
+// check refuses what would go wrong later and say less.
+func (c Config) check() error {
+	switch {
+	case c.Name == "." || c.Name == ".." || strings.ContainsAny(c.Name, "/\x00"):
+		return fmt.Errorf("launcher: the name %q can't be that of a file: leave out slashes", c.Name)
+	case len(c.Attach) > maxSocketPath:
+		return fmt.Errorf("launcher: %s is too long for a socket's path (%d bytes, at most %d): choose a shorter folder", c.Attach, len(c.Attach), maxSocketPath)
+	case c.MemoryMiB < 0:
+		return fmt.Errorf("launcher: %s can't have %d MiB of memory", c.Name, c.MemoryMiB)
+	}
+	return nil
 }
 
 // logFile opens the file in Dir that keeps one of the streams, or nothing
