@@ -74,7 +74,8 @@ const nameWidth = 28
 // Line is one result in one line: outcome, name, seconds, and what the
 // migration took, or why the outcome isn't a pass.
 func Line(r *record.Result, colour bool) string {
-	return fmt.Sprintf("%s  %-*s %6.2f s  %s", Word(r.Outcome, colour), nameWidth, r.Name(), r.Seconds, gist(r))
+	line := fmt.Sprintf("%s  %-*s %6.2f s  %s", Word(r.Outcome, colour), nameWidth, r.Name(), r.Seconds, gist(r))
+	return strings.TrimRight(line, " ")
 }
 
 func gist(r *record.Result) string {
