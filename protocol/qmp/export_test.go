@@ -33,3 +33,15 @@ func Parse(value []byte) error {
 
 // Unreadable says what QEMU could not read in a JSON text.
 func Unreadable(text []byte) error { return unreadable(text) }
+
+// Members returns the members of an object, the last where two have one name.
+func Members(object []byte) map[string]string {
+	all := map[string]string{}
+	for name, value := range members(object) {
+		all[string(name)] = string(value)
+	}
+	return all
+}
+
+// AppendText writes a string as JSON.
+func AppendText(b []byte, s string) []byte { return appendText(b, s) }

@@ -7,17 +7,21 @@ import (
 	"unicode/utf8"
 )
 
-// members iterates over the members of an object that is valid JSON. The values
-// are parts of it. It takes a message apart in a third of the time that
-// json.Unmarshal takes to do so, and without memory.
-func members(object []byte) iter.Seq2[string, json.RawMessage] {
-	return func(yield func(string, json.RawMessage) bool) {
+// members iterates over the members of an object that is valid JSON: over what
+// stands between the quotes of a name, unless that is escaped, and over values as they
+// stand there. Both are parts of the object.
+func members(object []byte) iter.Seq2[[]byte, json.RawMessage] {
+	return func(yield func([]byte, json.RawMessage) bool) {
 		for i := blank(object, 1); object[i] == '"'; i = blank(object, i+1) {
 			end := i + length(object[i:])
-			name, _ := text(object[i:end])
+			name := object[i+1 : end-1]
+			if bytes.IndexByte(name, '\\') >= 0 {
+				plain, _ := text(object[i:end])
+				name = []byte(plain)
+			}
 			i = blank(object, blank(object, end)+1) // over the colon
 			end = i + length(object[i:])
-			if !yield(name, json.RawMessage(object[i:end:end])) {
+			if !yield(name, object[i:end:end]) {
 				return
 			}
 			if i = blank(object, end); object[i] == '}' {

@@ -21,7 +21,7 @@ func parse(value []byte) (message, error) {
 		return m, &ProtocolError{Problem: "a message can't be read: " + json.Unmarshal(value, &any).Error(), Data: excerpt(value)}
 	}
 	for name, member := range members(value) {
-		switch name {
+		switch string(name) {
 		case "QMP":
 			m.qmp = member
 		case "event":
@@ -58,7 +58,7 @@ func (m message) time() time.Time {
 	seconds, microseconds := int64(-1), int64(-1)
 	if len(m.timestamp) > 0 && m.timestamp[0] == '{' {
 		for name, member := range members(m.timestamp) {
-			switch name {
+			switch string(name) {
 			case "seconds":
 				seconds = integer(member)
 			case "microseconds":
