@@ -1,6 +1,9 @@
 package host
 
-import "os"
+import (
+	"errors"
+	"os"
+)
 
 // A Fact is one thing that a host has or hasn't, for a person to read.
 type Fact struct {
@@ -29,8 +32,8 @@ func Facts() []Fact {
 func userfaultfdFact(f Features, err error) Fact {
 	fact := Fact{Name: "userfaultfd"}
 	if err != nil {
-		fact.Says, fact.Costs, fact.Remedy = err.Error(), "postcopy, and snapshots in the background", ""
-		if missing, ok := err.(*UserfaultfdError); ok {
+		fact.Says, fact.Costs = err.Error(), "postcopy, and snapshots in the background"
+		if missing, ok := errors.AsType[*UserfaultfdError](err); ok {
 			fact.Says, fact.Remedy = missing.Reason, missing.Remedy
 		}
 		return fact

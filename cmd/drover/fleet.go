@@ -64,11 +64,8 @@ func fleetCommand(ctx context.Context, args []string, stdin *os.File, stdout, st
 // fleetFlags parses a fleet command's arguments. Help goes to standard
 // output, what is wrong to standard error.
 func fleetFlags(set *flag.FlagSet, args []string, stdout, stderr io.Writer) (words []string, exit int, ok bool) {
-	for _, arg := range args {
-		switch arg {
-		case "-h", "-help", "--help":
-			set.SetOutput(stdout)
-		}
+	if wantsHelp(args) {
+		set.SetOutput(stdout)
 	}
 	words, err := parseMixed(set, args)
 	if err != nil {
