@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"syscall"
 	"time"
 )
 
@@ -32,16 +34,17 @@ func Dial(ctx context.Context, network, address string, o Options) (*Session, er
 		select {
 		case <-time.After(pause):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("qmp: %w; the last try: %w", context.Cause(ctx), err)
+			return nil, fmt.Errorf("qmp: %w; the last try: %w", ended(ctx), err)
 		}
 	}
 }
 
 // worthAnotherTry tells a server that has not started from an address that
-// can't be right.
+// can't be right, or isn't for us.
 func worthAnotherTry(err error) bool {
 	_, address := errors.AsType[*net.AddrError](err)
 	_, network := errors.AsType[net.UnknownNetworkError](err)
 	_, name := errors.AsType[*net.DNSError](err)
-	return !address && !network && !name
+	tooLong := errors.Is(err, syscall.EINVAL) // a UNIX path has room for some hundred bytes
+	return !address && !network && !name && !tooLong && !errors.Is(err, fs.ErrPermission)
 }

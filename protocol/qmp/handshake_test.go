@@ -12,6 +12,7 @@ import (
 	"math/big"
 	"net"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -201,7 +202,7 @@ func TestDialEndsWithTheContextAndSaysWhatItLastMet(t *testing.T) {
 }
 
 func TestDialDoesNotTryAgainWhatCanNeverBe(t *testing.T) {
-	for _, address := range [][2]string{{"carrier-pigeon", "x"}, {"tcp", "no port"}} {
+	for _, address := range [][2]string{{"carrier-pigeon", "x"}, {"tcp", "no port"}, {"unix", "/" + strings.Repeat("x", 200)}} {
 		_, err := qmp.Dial(t.Context(), address[0], address[1], qmp.Options{})
 		require.Error(t, err)
 	}

@@ -30,7 +30,9 @@ func (s *Session) write(ended <-chan struct{}) {
 				s.mu.Lock()
 				s.broken = err
 				s.mu.Unlock()
-				_ = s.conn.SetReadDeadline(time.Now().Add(lastWords))
+				if s.conn.SetReadDeadline(time.Now().Add(lastWords)) != nil {
+					_ = s.conn.Close()
+				}
 				return
 			}
 		}
