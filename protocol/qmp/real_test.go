@@ -193,11 +193,11 @@ func TestALateReplyToAnEarlierSessionIsDropped(t *testing.T) {
 		require.NoError(t, first.Close())
 		conn, err := net.Dial("unix", path)
 		require.NoError(t, err)
-		go func() {
-			if f, err := os.Open(fifo); err == nil {
-				f.Close()
-			}
-		}()
+		// Both ends, for a command that QEMU had not begun was dropped with its session,
+		// and nobody opens the other.
+		read, err := os.OpenFile(fifo, os.O_RDWR, 0)
+		require.NoError(t, err)
+		defer read.Close()
 		second, err := qmp.New(t.Context(), conn, qmp.Options{})
 		require.NoError(t, err)
 		defer second.Close()
