@@ -14,6 +14,7 @@ import (
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
+	"github.com/drover-vm/drover/protocol/qmp/schema"
 )
 
 // A reply is what one call got from a QEMU, in a situation with a name.
@@ -53,6 +54,7 @@ func situations() []reply {
 		{"query-status.postmigrate", asking(qapi.QueryStatus)},
 		{"query-migrate.failed", asking(qapi.QueryMigrate)},
 		{"query-migrate.listening", asking(qapi.QueryMigrate)},
+		{"query-migrate.postcopy", asking(qapi.QueryMigrate)},
 	}
 }
 
@@ -133,6 +135,13 @@ func TestRecordedRepliesSayWhatTheyDo(t *testing.T) {
 		require.Equal(t, "inet", listening.SocketAddress[0].Type)
 		require.NotEqual(t, "0", listening.SocketAddress[0].Port)
 
+		postcopy, err := qapi.QueryMigrate(t.Context(), ask("query-migrate.postcopy"))
+		require.NoError(t, err)
+		require.Equal(t, qapi.MigrationCompleted, postcopy.Status)
+		require.NotNil(t, postcopy.BlockTime)
+		require.Len(t, postcopy.VCPUBlockTime, 1)
+		require.Equal(t, version == "11.1", len(postcopy.LatencyDist) > 0)
+
 		p, err := qapi.QueryMigrationParameters(t.Context(), ask("query-migrate-parameters"))
 		require.NoError(t, err)
 		require.Equal(t, uint64(300), *p.DowntimeLimit)
@@ -178,6 +187,7 @@ func TestRealQEMUsAnswer(t *testing.T) {
 			v.migrate()
 			v.fail(binary)
 			v.listen(binary)
+			v.postcopy(binary)
 		})
 	}
 }
@@ -243,6 +253,37 @@ func (v live) migrate() {
 	v.await(qapi.MigrationCompleted)
 	v.ask("query-migrate.completed", asking(qapi.QueryMigrate))
 	v.ask("query-status.postmigrate", asking(qapi.QueryStatus))
+}
+
+// postcopy moves a guest in postcopy, over channels where there are any.
+func (v live) postcopy(binary string) {
+	ctx := v.t.Context()
+	source := live{t: v.t, recording: monitor(v.t, binary)}
+	v.recording = monitor(v.t, binary, "-incoming", "defer")
+	for _, side := range []live{source, v} {
+		capabilities := map[string]bool{"events": true, "postcopy-ram": true, "postcopy-blocktime": true}
+		if err := qapi.SetMigrateCapabilities(ctx, side, capabilities); err != nil {
+			v.t.Skipf("no postcopy here: %v; it wants userfaultfd: sysctl vm.unprivileged_userfaultfd=1", err)
+		}
+	}
+	path := filepath.Join(v.t.TempDir(), "migrate")
+	s, err := schema.Query(ctx, v)
+	require.NoError(v.t, err)
+	to, from := qapi.MigrateArguments{URI: "unix:" + path}, qapi.IncomingArguments{URI: "unix:" + path}
+	if s.Has("migrate channels") {
+		channels := []qapi.MigrationChannel{qapi.UnixChannel(path)}
+		to, from = qapi.MigrateArguments{Channels: channels}, qapi.IncomingArguments{Channels: channels}
+	}
+	slow := qapi.MigrationParameters{MaxBandwidth: new(uint64(1 << 16))}
+	require.NoError(v.t, qapi.SetMigrationParameters(ctx, source, slow))
+	require.NoError(v.t, qapi.Cont(ctx, source))
+	require.NoError(v.t, qapi.MigrateIncoming(ctx, v, from))
+	require.NoError(v.t, qapi.Migrate(ctx, source, to))
+	source.await(qapi.MigrationActive)
+	require.NoError(v.t, qapi.MigrateStartPostcopy(ctx, source))
+	source.await(qapi.MigrationCompleted)
+	v.await(qapi.MigrationCompleted)
+	v.ask("query-migrate.postcopy", asking(qapi.QueryMigrate))
 }
 
 func (v live) await(status qapi.MigrationStatus) {
