@@ -6,6 +6,7 @@ import (
 
 	"github.com/drover-vm/drover/host"
 	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp/schema"
 )
 
 // A Need is something that a scenario can't do without. Each is asked of who
@@ -16,7 +17,13 @@ type Need struct {
 	Host func() string
 	// Capability is a migration capability that both QEMUs must know.
 	Capability Capability
+	// Schema is the path to something in QMP's schema that both QEMUs must
+	// have, and What says what that is, for a skip.
+	Schema, What string
 }
+
+// FileTransport is migration into a file and out of one.
+var FileTransport = Need{Schema: "migrate channels addr transport file", What: "migration to a file"}
 
 // Userfaultfd is the kernel's service that postcopy stands on.
 var Userfaultfd = Need{Host: func() string {
@@ -53,7 +60,21 @@ func (r *run) needQEMU(ctx context.Context, p *Pair, s Scenario) error {
 			if _, ok := known[string(n.Capability)]; n.Capability != "" && !ok {
 				return &MissingError{fmt.Sprintf("QEMU %s has no capability %s", side.Facts.Version, n.Capability)}
 			}
+			if err := side.needSchema(ctx, n); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+func (s *Side) needSchema(ctx context.Context, n Need) error {
+	if n.Schema == "" {
+		return nil
+	}
+	known, err := schema.Query(ctx, s.QMP())
+	if err == nil && !known.Has(n.Schema) {
+		err = &MissingError{fmt.Sprintf("QEMU %s has no %s (%q is not in its schema)", s.Facts.Version, n.What, n.Schema)}
+	}
+	return err
 }

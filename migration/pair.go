@@ -3,6 +3,8 @@ package migration
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 
@@ -27,7 +29,8 @@ type Side struct {
 	*launcher.VM
 	Facts *record.SideFacts
 
-	since qmp.Mark // where the log of the present migration begins
+	since qmp.Mark      // where the log of the present migration begins
+	lent  []os.FileInfo // files that it was given for the migration
 }
 
 // A Pair is what the steps of a story work on. Steps run one after another,
@@ -38,9 +41,13 @@ type Pair struct {
 	Program     fixtures.Program
 	Facts       *record.Record
 
-	run *run
-	uri string // where the destination listens
+	run     *run
+	uri     string // where the destination listens
+	fileSet string // the set that the stream's file was lent in, where it was
 }
+
+// path is that of a file in the run's private folder, short enough for a socket's.
+func (p *Pair) path(name string) string { return filepath.Join(p.run.sockets, name) }
 
 // Sides returns those that there are.
 func (p *Pair) Sides() []*Side {

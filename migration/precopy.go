@@ -3,16 +3,78 @@ package migration
 import "time"
 
 func precopy() []Scenario {
-	return []Scenario{precopyUnixPlain}
+	return []Scenario{precopyUnixPlain, precopyUnixXBZRLE, precopyTCPPlain, precopyFDTCP, precopyFDFile, precopyExec}
 }
+
+// unhurried lets a live guest dirty its RAM faster than what is left of it can
+// be sent within the downtime limit, so no pass is the last.
+func unhurried() Step { return Set(DowntimeLimit, time.Millisecond) }
+
+// letConverge gives a migration enough downtime to end with.
+func letConverge() Step { return Set(DowntimeLimit, 300*time.Millisecond) }
 
 var precopyUnixPlain = Scenario{
 	Name: "precopy/unix/plain",
 	Doc:  "one full pass under a downtime limit that it can't meet, then room to converge",
 	Story: Steps{
-		Set(DowntimeLimit, time.Millisecond), Set(MaxBandwidth, 1*GB),
+		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(Unix), Migrate(), AwaitPass(1),
-		Set(DowntimeLimit, 300*time.Millisecond),
-		AwaitSwitchover(),
+		letConverge(), AwaitSwitchover(),
+	},
+}
+
+var precopyUnixXBZRLE = Scenario{
+	Name:  "precopy/unix/xbzrle",
+	Doc:   "pages that are sent again are sent as what has changed in them",
+	Needs: []Need{{Capability: XBZRLE}},
+	Story: Steps{
+		// Room for the whole of RAM: what is not in the cache is sent in full.
+		Enable(XBZRLE), Set(XBZRLECacheSize, 256<<20),
+		unhurried(), Set(MaxBandwidth, 1*GB),
+		Boot(), Listen(Unix), Migrate(), AwaitPass(2), AwaitDifferences(1000),
+		// QEMU reckons the downtime from the few bytes a second that differences
+		// are, as if what is left had to be sent in full.
+		Set(DowntimeLimit, time.Minute), AwaitSwitchover(), SeeXBZRLE(1000),
+	},
+}
+
+var precopyTCPPlain = Scenario{
+	Name: "precopy/tcp/plain",
+	Doc:  "over TCP, to the port that the destination says it listens on",
+	Story: Steps{
+		unhurried(), Set(MaxBandwidth, 1*GB),
+		Boot(), Listen(TCP), Migrate(), AwaitPass(1),
+		letConverge(), AwaitSwitchover(),
+	},
+}
+
+var precopyFDTCP = Scenario{
+	Name: "precopy/fd/tcp",
+	Doc:  "over a connection that both sides are given, and close when it has served",
+	Story: Steps{
+		unhurried(), Set(MaxBandwidth, 1*GB),
+		Boot(), Listen(FDTCP), Migrate(), AwaitPass(1),
+		letConverge(), AwaitSwitchover(), SeeDescriptorsGone(),
+	},
+}
+
+var precopyFDFile = Scenario{
+	Name: "precopy/fd/file",
+	Doc:  "into a file that the source is given, and out of it when all is there",
+	Story: Steps{
+		unhurried(), Set(MaxBandwidth, 1*GB),
+		Boot(), MigrateIntoLentFile(), AwaitPass(1),
+		letConverge(), AwaitSaved(),
+		LoadLentFile(), AwaitSwitchover(), SeeDescriptorsGone(),
+	},
+}
+
+var precopyExec = Scenario{
+	Name: "precopy/exec",
+	Doc:  "through a program on each side and a pipe between them",
+	Story: Steps{
+		unhurried(), Set(MaxBandwidth, 1*GB),
+		Boot(), Listen(Exec), Migrate(), AwaitPass(1),
+		letConverge(), AwaitSwitchover(),
 	},
 }

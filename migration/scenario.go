@@ -46,5 +46,5 @@ func (s Scenario) proof() Steps {
 
 // Scenarios returns every scenario there is, in the order of a first read.
 func Scenarios() []Scenario {
-	return slices.Concat(basics(), precopy(), postcopy())
+	return slices.Concat(basics(), precopy(), files(), postcopy())
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"path/filepath"
-	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -20,6 +18,8 @@ type Parameter string
 const (
 	DowntimeLimit Parameter = "downtime-limit" // a time.Duration, to the millisecond
 	MaxBandwidth  Parameter = "max-bandwidth"  // bytes a second
+
+	XBZRLECacheSize Parameter = "xbzrle-cache-size" // bytes, a power of two
 )
 
 // Bandwidths, in bytes a second.
@@ -34,25 +34,39 @@ type Capability string
 const (
 	PostcopyRAM       Capability = "postcopy-ram"
 	PostcopyBlocktime Capability = "postcopy-blocktime"
+	XBZRLE            Capability = "xbzrle"
 )
 
 // Set gives the source's parameter a value, also while a migration is under
 // way, and reads it back.
 func Set(parameter Parameter, value any) Step {
-	number := fmt.Sprint(value)
-	if d, ok := value.(time.Duration); ok {
-		number = strconv.FormatInt(d.Milliseconds(), 10)
-	}
 	return Step{fmt.Sprintf("set %s to %v", parameter, value), func(ctx context.Context, p *Pair) error {
-		err := qapi.SetMigrateParameters(ctx, p.Source.QMP(), map[string]any{string(parameter): json.Number(number)})
-		if err != nil {
-			return err
-		}
-		return parameterIs(ctx, p.Source, parameter, number)
+		return p.Source.set(ctx, parameter, value)
 	}}
 }
 
-// parameterIs reads a parameter and compares it with the number expected.
+// SetOnBoth is Set for a parameter that both sides have to agree on.
+func SetOnBoth(parameter Parameter, value any) Step {
+	return Step{fmt.Sprintf("set %s to %v on both", parameter, value), func(ctx context.Context, p *Pair) error {
+		return p.OnBoth(ctx, func(ctx context.Context, s *Side) error { return s.set(ctx, parameter, value) })
+	}}
+}
+
+func (s *Side) set(ctx context.Context, parameter Parameter, value any) error {
+	if d, ok := value.(time.Duration); ok {
+		value = d.Milliseconds()
+	}
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	if err := qapi.SetMigrateParameters(ctx, s.QMP(), map[string]any{string(parameter): json.RawMessage(text)}); err != nil {
+		return err
+	}
+	return parameterIs(ctx, s, parameter, string(text))
+}
+
+// parameterIs reads a parameter and compares it with the JSON text expected.
 func parameterIs(ctx context.Context, s *Side, parameter Parameter, want string) error {
 	var all map[string]json.RawMessage
 	if err := s.QMP().Execute(ctx, "query-migrate-parameters", nil, &all); err != nil {
@@ -89,28 +103,6 @@ func Boot() Step {
 			return booted(p.Program, said)
 		})
 		return err
-	}}
-}
-
-// A Transport is a way from the source to the destination.
-type Transport string
-
-const (
-	Unix Transport = "unix"
-	TCP  Transport = "tcp"
-)
-
-// Listen makes the destination wait for the migration.
-func Listen(over Transport) Step {
-	return Step{"listen on " + string(over), func(ctx context.Context, p *Pair) error {
-		switch over {
-		case Unix:
-			p.uri = "unix:" + filepath.Join(p.run.sockets, "migration.sock")
-		default:
-			p.uri = "tcp:127.0.0.1:0"
-		}
-		p.Destination.since = p.Destination.QMP().Mark()
-		return p.Destination.tell(ctx, "migrate-incoming", map[string]any{"uri": p.uri})
 	}}
 }
 
@@ -175,8 +167,11 @@ func (s *Side) passesDone(ctx context.Context) (int64, error) {
 	if err != nil || info.RAM == nil || info.RAM.Total == 0 {
 		return 0, err
 	}
-	sent := float64(info.RAM.Normal+info.RAM.Duplicate) * float64(info.RAM.PageSize)
-	return int64(sent/float64(info.RAM.Total) + 0.1), nil
+	pages := info.RAM.Normal + info.RAM.Duplicate
+	if info.XBZRLE != nil {
+		pages += uint64(info.XBZRLE.Pages)
+	}
+	return int64(float64(pages*info.RAM.PageSize)/float64(info.RAM.Total) + 0.1), nil
 }
 
 // StartPostcopy tells the source to let the guest run on the destination now,
@@ -217,7 +212,7 @@ func AwaitFailure() Step {
 	return Step{"await failure", func(ctx context.Context, p *Pair) error {
 		event, err := p.Source.Await(ctx, "status failed", func(e qmp.Event) bool {
 			status := statusOf(e)
-			return status != "" && status != qapi.MigrationSetup
+			return status != "" && status != qapi.MigrationSetup && status != qapi.MigrationFailing
 		})
 		if err != nil {
 			return err

@@ -25,9 +25,11 @@ type Verdict struct {
 
 // A Check judges a record. Judge is a pure function.
 type Check struct {
-	Name  string
-	Doc   string // what holds where it passes
-	Ends  []Ending
+	Name string
+	Doc  string // what holds where it passes
+	Ends []Ending
+	// Asked says whether the record calls for the check; nil means that each does.
+	Asked func(r *Record) bool
 	Judge func(r *Record) (Outcome, string)
 }
 
@@ -37,13 +39,14 @@ func Checks() []Check {
 	moved, stayed := []Ending{OnDestination}, []Ending{OnSource}
 	everywhere := []Ending{OnDestination, OnSource, NoGuest}
 	return []Check{
-		{"story", "every step of the scenario did what it says", everywhere, judgeStory},
-		{"guest lives", "the workload's counter changes and its console speaks", append(moved, stayed...), judgeLife},
-		{"one life", "the source stopped once, before the destination ran, and never ran again", moved, judgeOneLife},
-		{"stopped is still", "nothing changes on a destination that has been stopped", moved, judgeStillness},
-		{"workload", "the workload's invariant holds on every page, and all else in them is zero", moved, judgeWorkload},
-		{"memory", "RAM outside the workload's range equals the source's", moved, judgeMemory},
-		{"clean end", "both QEMUs exit with status 0 when told to quit, and nothing is left", everywhere, judgeEnd},
+		{"story", "every step of the scenario did what it says", everywhere, nil, judgeStory},
+		{"guest lives", "the workload's counter changes and its console speaks", append(moved, stayed...), nil, judgeLife},
+		{"one life", "the source stopped once, before the destination ran, and never ran again", moved, nil, judgeOneLife},
+		{"stopped is still", "nothing changes on a destination that has been stopped", moved, nil, judgeStillness},
+		{"workload", "the workload's invariant holds on every page, and all else in them is zero", moved, nil, judgeWorkload},
+		{"memory", "RAM outside the workload's range equals the source's", moved, nil, judgeMemory},
+		{"measures", "what was measured lies within its bounds", everywhere, func(r *Record) bool { return len(r.Measures) > 0 }, judgeMeasures},
+		{"clean end", "both QEMUs exit with status 0 when told to quit, and nothing is left", everywhere, nil, judgeEnd},
 	}
 }
 
@@ -53,7 +56,7 @@ func Judge(r *Record) []Verdict {
 	var verdicts []Verdict
 	for _, c := range Checks() {
 		for _, e := range c.Ends {
-			if e == r.Ends {
+			if e == r.Ends && (c.Asked == nil || c.Asked(r)) {
 				verdicts = append(verdicts, c.apply(r))
 			}
 		}

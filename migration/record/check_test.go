@@ -2,6 +2,7 @@ package record
 
 import (
 	"encoding/json"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -34,7 +35,8 @@ func good() *Record {
 			Range: fixtures.Range{Start: 1 << 20, End: 100 << 20}, Stride: 4096, Pages: 25344,
 			Runs: []Run{{1 << 20, 344, 8}, {(1 << 20) + 344*4096, 25000, 7}},
 		},
-		Memory: &MemoryFacts{Size: 150 << 20, Compared: 51 << 20},
+		Memory:   &MemoryFacts{Size: 150 << 20, Compared: 51 << 20},
+		Measures: []Measure{{"pages sent as differences", 20000, "pages", AtLeast(1000)}, {"connections", 5, "connections", Exactly(5)}},
 		Teardown: &TeardownFacts{Exits: []ExitFacts{
 			{Side: "source", State: "exit status 0", Clean: true},
 			{Side: "destination", State: "exit status 0", Clean: true},
@@ -97,6 +99,13 @@ var doctored = []struct {
 	{"clean end", "the destination was killed", func(r *Record) {
 		r.Teardown.Exits[1] = ExitFacts{Side: "destination", State: "signal: killed", Reason: "it had ended"}
 	}, Fail, []string{"destination", "signal: killed", "exit status 0"}},
+	{"measures", "a feature did nothing", func(r *Record) { r.Measures[0].Value = 0 }, Fail, []string{"pages sent as differences: 0 pages", "at least 1000"}},
+	{"measures", "too much", func(r *Record) { r.Measures[1].Value = 6 }, Fail, []string{"6 connections", "exactly 5"}},
+	{"measures", "out of both bounds", func(r *Record) { r.Measures[0].Bounds = Between(1, 2.5) }, Fail, []string{"20000 pages", "1 to 2.5"}},
+	{"measures", "over the most", func(r *Record) { r.Measures[0].Bounds = AtMost(5) }, Fail, []string{"at most 5"}},
+	{"measures", "no number", func(r *Record) { r.Measures[0].Value = math.NaN() }, Unknown, []string{"pages sent as differences"}},
+	{"measures", "no bounds", func(r *Record) { r.Measures[1].Bounds = Bounds{} }, Unknown, []string{"connections"}},
+
 	{"clean end", "a socket is left", func(r *Record) { r.Teardown.Left = []string{"/tmp/x/migration.sock"} }, Fail, []string{"/tmp/x/migration.sock"}},
 	{"clean end", "nobody looked", func(r *Record) { r.Teardown = nil }, Unknown, nil},
 }

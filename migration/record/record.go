@@ -45,6 +45,7 @@ type Record struct {
 	Stillness   *StillnessFacts `json:",omitempty"`
 	Workload    *WorkloadFacts  `json:",omitempty"`
 	Memory      *MemoryFacts    `json:",omitempty"`
+	Measures    []Measure       `json:",omitempty"` // what the scenario measured beside these
 	Teardown    *TeardownFacts  `json:",omitempty"`
 	Diagnosis   []string        `json:",omitempty"` // of a story that ended early
 }

@@ -1,0 +1,47 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// AwaitDifferences waits until so many pages were sent as differences.
+func AwaitDifferences(pages int64) Step {
+	return Step{fmt.Sprintf("await %d pages sent as differences", pages), func(ctx context.Context, p *Pair) error {
+		return poll(ctx, "pages to be sent as differences", func() (bool, error) {
+			x, err := p.Source.xbzrle(ctx)
+			return err == nil && x.Pages >= pages, err
+		})
+	}}
+}
+
+// SeeXBZRLE gathers how pages were sent that were sent again: as differences,
+// which for the workload's, one byte a page, are short.
+func SeeXBZRLE(pages int64) Step {
+	return Step{"see xbzrle's counters", func(ctx context.Context, p *Pair) error {
+		x, err := p.Source.xbzrle(ctx)
+		if err != nil {
+			return err
+		}
+		p.measure("pages sent as differences", float64(x.Pages), "pages", record.AtLeast(float64(pages)))
+		p.measure("size of a difference", float64(x.Bytes)/float64(max(1, x.Pages)), "bytes", record.Between(1, 256))
+		return nil
+	}}
+}
+
+// xbzrle returns what the side says of its cache.
+func (s *Side) xbzrle(ctx context.Context) (*qapi.XBZRLEStats, error) {
+	info, err := qapi.QueryMigrate(ctx, s.QMP())
+	if err != nil {
+		return nil, err
+	}
+	if info.XBZRLE == nil {
+		return nil, errors.New("query-migrate says nothing of an xbzrle cache")
+	}
+	return info.XBZRLE, nil
+}
