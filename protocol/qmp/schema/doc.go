@@ -18,7 +18,8 @@
 // and "->" behind a command's name goes to its reply.
 //
 // [Schema.Check] is made for the Check of a session's Options: it refuses a command
-// that QEMU would refuse for its shape, and says what was probably meant.
+// that QEMU would refuse for its shape, and says what was probably meant. A [Guard]
+// puts it there where the schema comes over the same session.
 //
 // A Schema is not changed after it is made, and safe for concurrent use. QEMU hides
 // the names of its types, so those here are numbers that mean nothing. What the

@@ -74,20 +74,18 @@ func object(text string) json.RawMessage {
 
 func TestASchemaCanWatchOverASession(t *testing.T) {
 	for _, binary := range qemutest.Binaries(t) {
-		var s *schema.Schema
-		check := func(command string, arguments json.RawMessage) error {
-			if s == nil {
-				return nil // the handshake, and the question for the schema
-			}
-			return s.Check(command, arguments)
-		}
-		session, err := qmp.New(t.Context(), qemutest.Monitor(t, binary), qmp.Options{Check: check})
+		var guard schema.Guard
+		session, err := qmp.New(t.Context(), qemutest.Monitor(t, binary), qmp.Options{Check: guard.Check})
 		require.NoError(t, err)
-		s, err = schema.Query(t.Context(), session)
+		s, err := schema.Query(t.Context(), session)
 		require.NoError(t, err)
+		guard.Use(s)
 		err = session.Execute(t.Context(), "migrate_cancle", nil, nil)
 		require.ErrorAs(t, err, new(*schema.CheckError))
 		require.ErrorContains(t, err, "migrate_cancel")
+		guard.Use(nil)
+		err = session.Execute(t.Context(), "migrate_cancle", nil, nil)
+		require.ErrorAs(t, err, new(*qmp.Error))
 		require.NoError(t, session.Close())
 	}
 }
