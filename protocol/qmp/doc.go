@@ -25,5 +25,26 @@
 // Numbers in replies and events survive exactly: they are never turned into
 // floating point here, so decode integers into integer types.
 //
+// # Connections
+//
+// [Dial] connects to a monitor that listens, and waits for one that does not yet;
+// [New] takes any [net.Conn]: an inherited descriptor by way of [net.FileConn], a
+// [crypto/tls] client, an end of a [net.Pipe] in a test. [NewAgent] takes one to a
+// guest agent. To reconnect is to make a new session.
+//
+// # Cost
+//
+// QEMU reads its monitor one byte at a time, and takes microseconds for each: a
+// command of 40 bytes takes a fraction of a millisecond, one of a megabyte takes
+// seconds, whoever sends it. A session adds a few microseconds, and as many bytes of
+// memory as the reply has that is asked for.
+//
+// # Bounds
+//
+// What a peer sends can't make a session hang, panic or grow: messages are at most
+// Options.MaxMessage long and nested 1024 deep, the log of events holds at most
+// Options.EventLog of them, and as much as MaxMessage together. What is no JSON, or no
+// message of QMP, ends the session with a [ProtocolError]; a reply to nobody is dropped.
+//
 // The protocol is QEMU's docs/interop/qmp-spec.rst.
 package qmp
