@@ -195,6 +195,28 @@ func TestAReplyTwiceIsTakenOnce(t *testing.T) {
 	}
 }
 
+func TestAReplyBeforeItsCommandHasBeenSentIsDropped(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		session, s := open(t, qmp.Options{})
+		results := make(chan string, 2)
+		for range 2 { // the first keeps the writer, the second waits behind it
+			go func() {
+				var got string
+				_ = session.Execute(t.Context(), "query", nil, &got)
+				results <- got
+			}()
+			synctest.Wait()
+		}
+		s.say(`{"return": "too early", "id": 3}`)
+		synctest.Wait()
+		for range 2 {
+			s.answer(s.hear(), `"own"`)
+			require.Equal(t, "own", <-results)
+		}
+		session.Close()
+	})
+}
+
 func TestRepliesOutOfOrderFindTheirCallers(t *testing.T) {
 	session, s := open(t, qmp.Options{})
 	results := make(chan string, 8)
