@@ -2,7 +2,6 @@ package qtest
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"time"
 
@@ -35,33 +34,12 @@ func (s *Session) Mark() Mark { return s.irqs.Mark() }
 // a nil match accepts any. The error is a *LostError where changes after
 // from have been dropped, the context's cause, or a *ClosedError.
 func (s *Session) WaitIRQ(ctx context.Context, from Mark, match func(IRQ) bool) (IRQ, error) {
-	for {
-		irq, err := s.irqs.At(ctx, from)
-		if err != nil || match == nil || match(irq) {
-			return irq, err
-		}
-		from = irq.Next()
-	}
+	return s.irqs.First(ctx, from, match)
 }
 
 // IRQs yields the IRQ changes from a place on, in order, and waits for more. It ends
 // after the first error, except for a *LostError: after that it may go on, from
 // the oldest change there is.
 func (s *Session) IRQs(ctx context.Context, from Mark) iter.Seq2[IRQ, error] {
-	return func(yield func(IRQ, error) bool) {
-		for {
-			irq, err := s.irqs.At(ctx, from)
-			if !yield(irq, err) {
-				return
-			}
-			from = irq.Next()
-			if err != nil {
-				lost, ok := errors.AsType[*LostError](err)
-				if !ok {
-					return
-				}
-				from = lost.Next
-			}
-		}
-	}
+	return s.irqs.All(ctx, from)
 }
