@@ -4,7 +4,6 @@ package qmp_test
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -161,9 +160,8 @@ func TestNoFileIsLeftOpen(t *testing.T) {
 		s.say("%s", greeting)
 		s.answer(s.hear(), "{}")
 	}()
-	session, err := qmp.New(t.Context(), client, qmp.Options{
-		Check: func(string, json.RawMessage) error { return nil },
-	})
+	sent := make(chan struct{})
+	session, err := qmp.New(t.Context(), client, qmp.Options{Trace: closeWhenSent("xxxx", sent)})
 	require.NoError(t, err)
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
@@ -176,14 +174,16 @@ func TestNoFileIsLeftOpen(t *testing.T) {
 	require.True(t, refused)
 
 	// Nobody reads: the first fills the socket, the others wait behind it.
-	large := map[string]string{"fdname": strings.Repeat("x", 8<<20)}
 	failures := make(chan error, 2)
-	for range 2 {
-		go func() { failures <- session.ExecuteFiles(t.Context(), "getfd", large, nil, write) }()
+	execute := func(arguments any) {
+		failures <- session.ExecuteFiles(t.Context(), "getfd", arguments, nil, write)
 	}
+	go execute(map[string]string{"fdname": strings.Repeat("x", 8<<20)})
+	<-sent
+	go execute(nil)
 	giveUp, stop := context.WithTimeout(t.Context(), 50*time.Millisecond) // the others are behind each other by then
 	defer stop()
-	require.ErrorIs(t, session.ExecuteFiles(giveUp, "getfd", large, nil, write), context.DeadlineExceeded)
+	require.ErrorIs(t, session.ExecuteFiles(giveUp, "getfd", nil, nil, write), context.DeadlineExceeded)
 	require.NoError(t, session.Close())
 	<-failures
 	<-failures
