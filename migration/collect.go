@@ -48,6 +48,9 @@ func (p *Pair) counter(ctx context.Context, s *Side) (record.Reading, error) {
 // what it saw when the context ended.
 func (p *Pair) watchLife(ctx context.Context, s *Side, console int64) error {
 	life := &record.LifeFacts{Side: s.Name()}
+	if p.Facts.Life != nil {
+		p.Facts.EarlierLives = append(p.Facts.EarlierLives, *p.Facts.Life)
+	}
 	p.Facts.Life = life
 	status, err := qapi.QueryStatus(ctx, s.QMP())
 	if err != nil {
@@ -166,6 +169,12 @@ func QuitBoth() Step {
 
 func (s *Side) quit(ctx context.Context) record.ExitFacts {
 	exit := record.ExitFacts{Side: s.Name()}
+	if s.gaveUp {
+		exit.State, exit.Clean = s.ExitState().String(), true
+		exit.Reason = "it gave the migration up, as expected"
+		_ = s.Close()
+		return exit
+	}
 	err := s.Quit(ctx)
 	if err != nil {
 		exit.Reason = err.Error()

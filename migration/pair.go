@@ -31,6 +31,8 @@ type Side struct {
 
 	since qmp.Mark      // where the log of the present migration begins
 	lent  []os.FileInfo // files that it was given for the migration
+
+	gaveUp bool // it ended by itself, as the story wants it
 }
 
 // A Pair is what the steps of a story work on. Steps run one after another,
@@ -43,6 +45,7 @@ type Pair struct {
 
 	run     *run
 	uri     string // where the destination listens
+	held    []int  // sockets that keep others waiting
 	fileSet string // the set that the stream's file was lent in, where it was
 }
 
@@ -75,8 +78,10 @@ func (p *Pair) OnBoth(ctx context.Context, do func(ctx context.Context, s *Side)
 func start(s Scenario) Step {
 	return Step{"start", func(ctx context.Context, p *Pair) error {
 		r := p.run
+		if err := r.shareRAM(p); err != nil {
+			return err
+		}
 		source, destination := r.config(SourceName), r.config(DestinationName)
-		destination.Args = append(destination.Args, "-incoming", "defer")
 		g := new(errgroup.Group)
 		g.Go(func() (err error) { p.Source, err = p.launch(ctx, source, p.Facts.Source); return })
 		if s.Ends != record.NoGuest {
@@ -89,6 +94,19 @@ func start(s Scenario) Step {
 			return &StartError{err}
 		}
 		return r.needQEMU(ctx, p, s)
+	}}
+}
+
+// FreshDestination starts another destination in place of one that has given up.
+func FreshDestination() Step {
+	return Step{"start a fresh destination", func(ctx context.Context, p *Pair) (err error) {
+		_ = p.Destination.Close()
+		if err := p.run.keepLogs(DestinationName); err != nil {
+			return err
+		}
+		p.Facts.Destination = &record.SideFacts{}
+		p.Destination, err = p.launch(ctx, p.run.config(DestinationName), p.Facts.Destination)
+		return err
 	}}
 }
 
@@ -202,6 +220,7 @@ func poll(ctx context.Context, what string, look func() (bool, error)) error {
 
 // closeAll ends what is still alive of a pair.
 func (p *Pair) closeAll() {
+	p.dropHeld()
 	var all sync.WaitGroup
 	for _, s := range p.Sides() {
 		all.Go(func() { _ = s.Close() })

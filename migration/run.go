@@ -57,6 +57,8 @@ type run struct {
 	program  fixtures.Program
 	dir      string // artifacts
 	sockets  string // private, short, removed at the end
+	ram      *os.File
+	ramArgs  []string // that make both QEMUs map it
 }
 
 // Run tells the story, gathers the facts, saves and judges them. The error
@@ -151,6 +153,21 @@ func (r *run) folders() error {
 	return err
 }
 
+// keepLogs renames what a side has written, for another of the same name.
+func (r *run) keepLogs(side string) error {
+	old, err := filepath.Glob(filepath.Join(r.dir, side+".*"))
+	if err != nil {
+		return err
+	}
+	for _, path := range old {
+		name := "first-" + filepath.Base(path)
+		if err := os.Rename(path, filepath.Join(r.dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (r *run) removeSockets() { _ = os.RemoveAll(r.sockets) }
 
 // config is how one side is started.
@@ -158,17 +175,19 @@ func (r *run) config(side string) launcher.Config {
 	o := r.options
 	c := launcher.Config{
 		Binary: o.Source, Arch: o.Arch, Name: side, Machine: o.Machine, Accel: o.Accel,
-		Dir: r.dir, Args: o.Args,
+		Dir: r.dir, Args: slices.Concat(r.scenario.Source.Args, o.Args),
 	}
 	if o.Hold != nil {
 		c.Attach = filepath.Join(r.sockets, side+".qmp")
 	}
 	if side == DestinationName {
 		c.Binary = o.Destination
+		c.Args = slices.Concat(r.scenario.Destination.Args, o.Args, []string{"-incoming", "defer"})
 	}
 	if r.scenario.Ends != record.NoGuest {
 		c.Program = &r.program
 	}
+	c.Args = append(c.Args, r.ramArgs...)
 	return c
 }
 
@@ -182,6 +201,7 @@ func (r *run) tell(ctx context.Context, result *record.Result) error {
 	p := &Pair{Program: r.program, Facts: facts, run: r}
 	r.ctx = ctx
 	defer p.closeAll()
+	defer func() { _ = r.ram.Close() }() // nil has a Close that says so
 
 	budget, cancel := context.WithTimeoutCause(ctx, r.options.Budget,
 		fmt.Errorf("the scenario's budget of %s is spent", r.options.Budget))

@@ -16,6 +16,15 @@ type Scenario struct {
 	Needs []Need        // what the host and the QEMUs must have
 	Ends  record.Ending // where the guest is when the story has been told
 	Story Steps
+
+	// How the sides are started, beyond what every scenario has.
+	Source, Destination Guest
+	SharedRAM           bool // the guest's RAM is a file in memory that both QEMUs map
+}
+
+// A Guest says how one side is started differently.
+type Guest struct {
+	Args []string // added to QEMU's command line
 }
 
 // A Step is a name and what to do. Do returns as soon as ctx ends.
@@ -46,5 +55,5 @@ func (s Scenario) proof() Steps {
 
 // Scenarios returns every scenario there is, in the order of a first read.
 func Scenarios() []Scenario {
-	return slices.Concat(basics(), precopy(), files(), postcopy())
+	return slices.Concat(basics(), identity(), cancel(), precopy(), files(), shared(), postcopy())
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,6 +36,9 @@ const (
 	PostcopyRAM       Capability = "postcopy-ram"
 	PostcopyBlocktime Capability = "postcopy-blocktime"
 	XBZRLE            Capability = "xbzrle"
+	ValidateUUID      Capability = "validate-uuid"
+	IgnoreShared      Capability = "x-ignore-shared"
+	PauseBefore       Capability = "pause-before-switchover"
 )
 
 // Set gives the source's parameter a value, also while a migration is under
@@ -118,6 +122,7 @@ func MigrateTo(uri string) Step {
 
 func (p *Pair) migrate(ctx context.Context, uri string) error {
 	p.Source.since = p.Source.QMP().Mark()
+	p.Source.Facts.Began = time.Now()
 	return qapi.Migrate(ctx, p.Source.QMP(), qapi.MigrateArguments{URI: uri})
 }
 
@@ -204,6 +209,29 @@ func (s *Side) completes(ctx context.Context, event string) error {
 		return err
 	}
 	return s.AwaitStatus(ctx, qapi.MigrationCompleted)
+}
+
+// DestinationGivesUp waits until the destination has ended by itself, as a QEMU
+// does whose incoming migration fails: with status 1, and saying why.
+func DestinationGivesUp(words ...string) Step {
+	return Step{"await the end of the destination", func(ctx context.Context, p *Pair) error {
+		d := p.Destination
+		select {
+		case <-d.Exited():
+		case <-ctx.Done():
+			return fmt.Errorf("the destination goes on after its migration was given up: %w", context.Cause(ctx))
+		}
+		if d.ExitState().ExitCode() != 1 {
+			return fmt.Errorf("the destination ended with %s, expected exit status 1: %s", d.ExitState(), d.Stderr())
+		}
+		for _, word := range words {
+			if !strings.Contains(d.Stderr(), word) {
+				return fmt.Errorf("the destination's last words do not name %s: %q", word, d.Stderr())
+			}
+		}
+		d.gaveUp = true
+		return nil
+	}}
 }
 
 // AwaitFailure waits until the source gives the migration up, which it must do

@@ -2,6 +2,7 @@ package record
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -110,10 +111,19 @@ func judgeStory(r *Record) (Outcome, string) {
 }
 
 func judgeLife(r *Record) (Outcome, string) {
-	l := r.Life
-	switch {
-	case l == nil:
+	if r.Life == nil {
 		return unknown("whether the guest lives")
+	}
+	for _, l := range r.EarlierLives {
+		if outcome, witness := l.judge(); outcome != Pass {
+			return outcome, witness
+		}
+	}
+	return r.Life.judge()
+}
+
+func (l LifeFacts) judge() (Outcome, string) {
+	switch {
 	case !l.Running:
 		return fail("the %s does not run: its status is %s", l.Side, l.Status)
 	case l.Before == l.After:
@@ -133,23 +143,24 @@ func judgeOneLife(r *Record) (Outcome, string) {
 	if lost := r.Source.EventsLost + r.Destination.EventsLost; lost > 0 {
 		return Unknown, fmt.Sprintf("%d events were lost", lost)
 	}
-	stops, resumes := named(r.Source.Events, "STOP"), named(r.Destination.Events, "RESUME")
+	source := since(r.Source.Began, r.Source.Events)
+	stops, resumes := named(source, "STOP"), named(r.Destination.Events, "RESUME")
 	if len(stops) != 1 {
 		return fail("the source stopped %d times, where once was expected", len(stops))
 	}
 	if len(resumes) != 1 {
 		return fail("the destination resumed %d times, where once was expected", len(resumes))
 	}
-	if again := named(r.Source.Events, "RESUME"); len(again) > 0 {
+	if again := named(source, "RESUME"); len(again) > 0 {
 		return fail("the source ran again at %s, after it had given its guest away", clock(again[0].Time))
 	}
 	if !stops[0].Time.Before(resumes[0].Time) {
 		return fail("the destination ran from %s, and the source stopped only at %s", clock(resumes[0].Time), clock(stops[0].Time))
 	}
-	return judgeStand(r.Stand, resumes[0].Time.Sub(stops[0].Time))
+	return judgeStand(r.Stand, r.SharedRAM, resumes[0].Time.Sub(stops[0].Time))
 }
 
-func judgeStand(s *StandFacts, gap time.Duration) (Outcome, string) {
+func judgeStand(s *StandFacts, shared bool, gap time.Duration) (Outcome, string) {
 	switch {
 	case s.Status != "postmigrate" || s.Running:
 		return fail("the source's status at completion is %s, expected postmigrate", runState(s.Status, s.Running))
@@ -157,7 +168,7 @@ func judgeStand(s *StandFacts, gap time.Duration) (Outcome, string) {
 		return unknown("the source's status at the end")
 	case s.StatusAtEnd != "postmigrate" || s.RunningEnd:
 		return fail("the source's status at the end is %s, expected postmigrate", runState(s.StatusAtEnd, s.RunningEnd))
-	case s.Before != s.After:
+	case s.Before != s.After && !shared:
 		return fail("the byte at %#x on the source went from %d to %d after the migration, so its guest ran", s.Before.Address, s.Before.Value, s.After.Value)
 	}
 	return pass("the source stopped %s before the destination ran, and stands in postmigrate", gap)
@@ -178,6 +189,11 @@ func named(events []EventFacts, name string) []EventFacts {
 		}
 	}
 	return found
+}
+
+// since leaves out the events before the time given.
+func since(began time.Time, events []EventFacts) []EventFacts {
+	return slices.DeleteFunc(slices.Clone(events), func(e EventFacts) bool { return e.Time.Before(began) })
 }
 
 func clock(t time.Time) string { return t.Format("15:04:05.000000") }

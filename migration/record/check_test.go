@@ -60,8 +60,14 @@ var doctored = []struct {
 	{"guest lives", "it is paused", func(r *Record) { r.Life.Running, r.Life.Status = false, "paused" }, Fail, []string{"destination", "paused"}},
 	{"guest lives", "the console is silent", func(r *Record) { r.Life.Heartbeats = 0 }, Fail, []string{"says nothing"}},
 	{"guest lives", "the guest was reset", func(r *Record) { r.Life.Unexpected = "A" }, Fail, []string{`"A"`}},
+	{"guest lives", "it was paused after a migration that was cancelled", func(r *Record) {
+		r.EarlierLives = []LifeFacts{{Side: "source", Status: "paused"}}
+	}, Fail, []string{"source", "paused"}},
 	{"guest lives", "nobody looked", func(r *Record) { r.Life = nil }, Unknown, nil},
 
+	{"one life", "it stopped for an earlier migration only", func(r *Record) {
+		r.Source.Began = r.Started.Add(time.Second)
+	}, Fail, []string{"stopped 0 times"}},
 	{"one life", "the source never stopped", func(r *Record) { r.Source.Events = nil }, Fail, []string{"stopped 0 times"}},
 	{"one life", "the source stopped twice", func(r *Record) { r.Source.Events = append(r.Source.Events, r.Source.Events[0]) }, Fail, []string{"stopped 2 times"}},
 	{"one life", "the destination never ran", func(r *Record) { r.Destination.Events = nil }, Fail, []string{"resumed 0 times"}},

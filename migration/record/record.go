@@ -36,18 +36,23 @@ type Record struct {
 	Seconds  float64
 	Steps    []StepFacts
 	Error    string `json:",omitempty"` // what ended the story early
+	// SharedRAM says that both sides have the same RAM: a source that stands
+	// still sees it change.
+	SharedRAM bool `json:",omitempty"`
 
 	Source      *SideFacts
 	Destination *SideFacts      `json:",omitempty"`
 	Migration   *MigrationFacts `json:",omitempty"`
 	Life        *LifeFacts      `json:",omitempty"`
-	Stand       *StandFacts     `json:",omitempty"`
-	Stillness   *StillnessFacts `json:",omitempty"`
-	Workload    *WorkloadFacts  `json:",omitempty"`
-	Memory      *MemoryFacts    `json:",omitempty"`
-	Measures    []Measure       `json:",omitempty"` // what the scenario measured beside these
-	Teardown    *TeardownFacts  `json:",omitempty"`
-	Diagnosis   []string        `json:",omitempty"` // of a story that ended early
+	// What was seen of the guest before, on its way to where it is in the end.
+	EarlierLives []LifeFacts     `json:",omitempty"`
+	Stand        *StandFacts     `json:",omitempty"`
+	Stillness    *StillnessFacts `json:",omitempty"`
+	Workload     *WorkloadFacts  `json:",omitempty"`
+	Memory       *MemoryFacts    `json:",omitempty"`
+	Measures     []Measure       `json:",omitempty"` // what the scenario measured beside these
+	Teardown     *TeardownFacts  `json:",omitempty"`
+	Diagnosis    []string        `json:",omitempty"` // of a story that ended early
 }
 
 // StepFacts say how long a step took.
@@ -63,6 +68,7 @@ type SideFacts struct {
 	Version     string
 	Package     string `json:",omitempty"`
 	CommandLine string
+	Began       time.Time    // when the last migration was asked for; zero on who receives
 	Events      []EventFacts `json:",omitempty"`
 	EventsLost  uint64       `json:",omitempty"`
 	Console     string       `json:",omitempty"` // its end
@@ -179,8 +185,8 @@ type TeardownFacts struct {
 type ExitFacts struct {
 	Side   string
 	State  string // "exit status 0"
-	Clean  bool   // exit status 0
-	Reason string `json:",omitempty"` // why it isn't
+	Clean  bool   // exit status 0, or the end that the story wants
+	Reason string `json:",omitempty"` // why it isn't, or why that is the wanted end
 }
 
 // MaxListed bounds what a record lists of a kind; totals are always counted.
