@@ -71,7 +71,8 @@ func (s *Session) send(ctx context.Context, c *call) error {
 }
 
 // abandon gives up a command. One that the writer has not begun is taken back.
-// Any other keeps its slot, for the monitor has it; its late reply is dropped.
+// Any other in-band command keeps its slot, for the monitor has it. A late reply is
+// dropped.
 func (s *Session) abandon(c *call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -80,6 +81,9 @@ func (s *Session) abandon(c *call) {
 		closeAll(c.files)
 		s.forget(c)
 		return
+	}
+	if c.oob {
+		s.forget(c) // there is no bound to how many there may be
 	}
 	c.abandoned = true
 }

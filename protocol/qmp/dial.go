@@ -28,7 +28,7 @@ func Dial(ctx context.Context, network, address string, o Options) (*Session, er
 		if err == nil {
 			return New(ctx, conn, o)
 		}
-		if !worthAnotherTry(err) {
+		if ctx.Err() == nil && !worthAnotherTry(err) {
 			return nil, fmt.Errorf("qmp: %w", err)
 		}
 		select {
@@ -39,12 +39,10 @@ func Dial(ctx context.Context, network, address string, o Options) (*Session, er
 	}
 }
 
-// worthAnotherTry tells a server that has not started from an address that
-// can't be right, or isn't for us.
+// worthAnotherTry tells a server that has not started, which is the system's to
+// say, from an address that can't be right or isn't for us. EINVAL is a UNIX socket's
+// path of more than about a hundred bytes.
 func worthAnotherTry(err error) bool {
-	_, address := errors.AsType[*net.AddrError](err)
-	_, network := errors.AsType[net.UnknownNetworkError](err)
-	_, name := errors.AsType[*net.DNSError](err)
-	tooLong := errors.Is(err, syscall.EINVAL) // a UNIX path has room for some hundred bytes
-	return !address && !network && !name && !tooLong && !errors.Is(err, fs.ErrPermission)
+	no, fromSystem := errors.AsType[syscall.Errno](err)
+	return fromSystem && no != syscall.EINVAL && !errors.Is(no, fs.ErrPermission)
 }

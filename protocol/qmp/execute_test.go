@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"strings"
@@ -325,4 +326,19 @@ func TestCloseIsNoAccident(t *testing.T) {
 	require.NoError(t, session.Close())
 	require.ErrorIs(t, session.Err(), net.ErrClosed)
 	require.ErrorIs(t, session.Execute(t.Context(), "late", nil, nil), net.ErrClosed)
+}
+
+// A question that nobody answers, asked again and again, must not pile up.
+func TestOutOfBandCommandsThatAreNeverAnsweredAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		session, s := open(t, qmp.Options{})
+		go io.Copy(io.Discard, s.conn)
+		for range 1000 {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			require.ErrorIs(t, session.Alive(ctx), context.DeadlineExceeded)
+			cancel()
+		}
+		require.Zero(t, qmp.Pending(session))
+		session.Close()
+	})
 }

@@ -45,3 +45,10 @@ func Members(object []byte) map[string]string {
 
 // AppendText writes a string as JSON.
 func AppendText(b []byte, s string) []byte { return appendText(b, s) }
+
+// Pending says how many commands a session keeps in mind.
+func Pending(s *Session) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.pending)
+}

@@ -202,7 +202,7 @@ func TestDialEndsWithTheContextAndSaysWhatItLastMet(t *testing.T) {
 }
 
 func TestDialDoesNotTryAgainWhatCanNeverBe(t *testing.T) {
-	for _, address := range [][2]string{{"carrier-pigeon", "x"}, {"tcp", "no port"}, {"unix", "/" + strings.Repeat("x", 200)}} {
+	for _, address := range [][2]string{{"carrier-pigeon", "x"}, {"tcp", "no port"}, {"tcp", ""}, {"unix", "/" + strings.Repeat("x", 200)}} {
 		_, err := qmp.Dial(t.Context(), address[0], address[1], qmp.Options{})
 		require.Error(t, err)
 	}

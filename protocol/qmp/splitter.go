@@ -64,6 +64,7 @@ func (s *splitter) value() ([]byte, error) {
 
 // skip drops what comes up to the next byte of resynchronization.
 func (s *splitter) skip() error {
+	s.begin()
 	for {
 		for s.next < s.end {
 			b := s.buf[s.next]
