@@ -56,6 +56,11 @@ func (v *VM) terminalPair() (line, *os.File, error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("serial: no pseudo-terminal: %w; is /dev/pts mounted? a socket needs none", err)
 	}
+	master, err = nonblocking(master)
+	if err != nil {
+		_ = slave.Close()
+		return nil, nil, fmt.Errorf("serial: %w", err)
+	}
 	v.closers = append(v.closers, func() { _ = master.Close() })
 	if err := makeRaw(slave); err != nil {
 		_ = slave.Close()
@@ -63,6 +68,22 @@ func (v *VM) terminalPair() (line, *os.File, error) {
 	}
 	_ = slave.Chmod(0o600) // where write(1) may write to terminals, not to a guest's
 	return master, slave, nil
+}
+
+// nonblocking gives f, which it closes, back as a file whose reads and writes
+// end when it is closed or its deadline comes. Package pty has asked the file
+// for its descriptor, and so lost that.
+func nonblocking(f *os.File) (*os.File, error) {
+	defer func() { _ = f.Close() }()
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		_ = unix.Close(fd)
+		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+	}
+	return os.NewFile(uintptr(fd), f.Name()), nil
 }
 
 // makeRaw is cfmakeraw(3).
