@@ -45,8 +45,9 @@ func (a *argv) closeInherited() {
 func Escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
 
 // machine is the part of the command line that says what the guest is.
-func (a *argv) machine(c Config) {
+func (a *argv) machine(c Config, sandbox string) {
 	a.add("-name", Escape(c.Name)+",debug-threads=on")
+	a.sandbox(sandbox)
 	machine := "accel=" + c.Accel
 	if c.Machine != "" {
 		machine = c.Machine + "," + machine
@@ -70,18 +71,22 @@ func (a *argv) monitor(end *os.File, c Config) {
 	}
 }
 
-// qtest gives QEMU its end of the qtest session, or, before 6.0, the path to
-// connect to.
-func (a *argv) qtest(end *os.File, path string) {
-	if end == nil {
-		a.addForms([]string{"-qtest", "unix:" + path, "-qtest-log", "none"}, nil)
-		return
+// qtest gives QEMU its end of the qtest session. Since 6.0 a chardev is named in
+// an object; before, in the option, which later versions take as a path only.
+func (a *argv) qtest(end *os.File, object bool) {
+	a.addForms([]string{"-chardev", "socket,id=drover-qtest,fd=" + a.inherit(end)}, nil)
+	if object {
+		a.addForms([]string{"-object", "qtest,id=drover-qtest-server,chardev=drover-qtest,log=none"}, nil)
+	} else {
+		a.addForms([]string{"-qtest", "chardev:drover-qtest", "-qtest-log", "none"}, nil)
 	}
-	fd := a.inherit(end)
-	a.addForms([]string{
-		"-chardev", "socket,id=drover-qtest,fd=" + fd,
-		"-object", "qtest,id=drover-qtest-server,chardev=drover-qtest,log=none",
-	}, nil)
+}
+
+// sandbox turns QEMU's system call filter on.
+func (a *argv) sandbox(value string) {
+	if value != "" && value != "off" {
+		a.add("-sandbox", value)
+	}
 }
 
 // serialID is what QEMU calls the other end of the console.

@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -10,16 +11,32 @@ import (
 	"github.com/drover-vm/drover/protocol/qmp"
 )
 
-// DefaultStartTimeout bounds the start of a QEMU, from exec to the answer of
-// both its sessions, where Config.StartTimeout is zero.
-const DefaultStartTimeout = 20 * time.Second
+// Times where Config says nothing. A QEMU that works needs a hundredth of
+// each, on a machine that has time for it.
+const (
+	// DefaultStartTimeout bounds the start of a QEMU, from exec to the answer
+	// of both its sessions.
+	DefaultStartTimeout = 20 * time.Second
+	// DefaultQuitPatience is how long Close waits after quit before SIGTERM.
+	DefaultQuitPatience = 3 * time.Second
+	// DefaultTermPatience is how long Close waits after SIGTERM before SIGKILL.
+	DefaultTermPatience = 2 * time.Second
+)
+
+// DefaultSandbox is QEMU's own system call filter as it is set where
+// Config.Sandbox says nothing: obsolete calls and those that change who one is
+// are refused. Starting programs is not, for exec: migrations are programs.
+const DefaultSandbox = "on,elevateprivileges=deny"
+
+const defaultName = "vm"
 
 // Config says which QEMU to start and with what. The zero value starts
 // qemu-system-x86_64 from PATH, with QEMU's default machine and memory, under
 // TCG, with no device beyond the machine's own and no display.
 type Config struct {
 	// Binary is the QEMU to run: a path, or a name looked up in PATH. Empty
-	// means qemu-system-<Arch>.
+	// means qemu-system-<Arch>. A script has to exec the QEMU that it starts:
+	// what it leaves running as a child outlives a SIGKILL of this process.
 	Binary string
 	// Arch is the target, in QEMU's spelling. Empty means what the name of
 	// Binary says, and x86_64 where it says nothing.
@@ -39,7 +56,18 @@ type Config struct {
 	// Program is a guest program to boot; nil boots nothing but the firmware.
 	Program *fixtures.Program
 	// Args are appended to the command line as they are; no shell reads them.
+	// Values inside a comma-separated option need Escape.
 	Args []string
+	// Secrets become QEMU's secret objects, by their ids, for options that name
+	// one (-blockdev with key-secret=ID, -object tls-creds-x509 with
+	// passwordid=ID). They travel in memory, never in the command line, which
+	// every user of the machine may read.
+	Secrets map[string][]byte
+	// Sandbox is the value of QEMU's -sandbox option. Empty means
+	// DefaultSandbox, or none where the binary was built without or Args have
+	// one; "off" means none. A helper that is set-uid (qemu-bridge-helper)
+	// needs "off" or "on".
+	Sandbox string
 	// Serial is what the guest's first serial port, the console, is connected
 	// to. Zero is SerialSocket.
 	Serial Serial
@@ -50,10 +78,26 @@ type Config struct {
 	Dir string
 	// Attach is the path of a socket on which QEMU listens for a second QMP
 	// client, so that a person can look at a guest that is held. Empty means
-	// none. QEMU takes at most 107 bytes.
+	// none. QEMU takes at most 107 bytes. Whoever may enter the folder rules
+	// the guest, so it should be private (0700). Close removes the socket.
 	Attach string
+	// CoreDumps lets a QEMU that crashes leave a core, as far as the hard limit
+	// of this process goes (ulimit -Hc), where the kernel's core_pattern says.
+	// Else it leaves none, whatever this process' own limit.
+	CoreDumps bool
 	// StartTimeout bounds the start; 0 means DefaultStartTimeout.
 	StartTimeout time.Duration
+	// QuitPatience is how long Close waits after quit before it sends SIGTERM;
+	// 0 means DefaultQuitPatience.
+	QuitPatience time.Duration
+	// TermPatience is how long Close waits after SIGTERM before it sends
+	// SIGKILL; 0 means DefaultTermPatience.
+	TermPatience time.Duration
+	// HangTimeout, where it isn't zero, has the VM watched: when its monitor
+	// has been deaf for so long, its state is collected (Diagnose) and it is
+	// killed, and every wait ends with an *ExitError whose By is a *HangError.
+	// A monitor that is busy, but there, is left alone. See VM.Watch.
+	HangTimeout time.Duration
 	// QMP is handed to the session; Trace and Explain, where set, are called
 	// as well as the launcher's own.
 	QMP qmp.Options
@@ -70,7 +114,7 @@ func (c Config) withDefaults() Config {
 		c.Binary = "qemu-system-" + c.Arch
 	}
 	if c.Name == "" {
-		c.Name = "vm"
+		c.Name = defaultName
 	}
 	if c.Accel == "" {
 		c.Accel = "tcg"
@@ -78,10 +122,32 @@ func (c Config) withDefaults() Config {
 	if c.MemoryMiB == 0 && c.Program != nil {
 		c.MemoryMiB = c.Program.MemoryMiB
 	}
-	if c.StartTimeout == 0 {
-		c.StartTimeout = DefaultStartTimeout
-	}
+	setDefault(&c.StartTimeout, DefaultStartTimeout)
+	setDefault(&c.QuitPatience, DefaultQuitPatience)
+	setDefault(&c.TermPatience, DefaultTermPatience)
 	return c
+}
+
+func setDefault(d *time.Duration, value time.Duration) {
+	if *d == 0 {
+		*d = value
+	}
+}
+
+// maxSocketPath is the length of sockaddr_un.sun_path without its final zero.
+const maxSocketPath = 107
+
+// check refuses what would go wrong later and say less.
+func (c Config) check() error {
+	switch {
+	case c.Name == "." || c.Name == ".." || strings.ContainsAny(c.Name, "/\x00"):
+		return fmt.Errorf("launcher: the name %q can't be that of a file: leave out slashes", c.Name)
+	case len(c.Attach) > maxSocketPath:
+		return fmt.Errorf("launcher: %s is too long for a socket's path (%d bytes, at most %d): choose a shorter folder", c.Attach, len(c.Attach), maxSocketPath)
+	case c.MemoryMiB < 0:
+		return fmt.Errorf("launcher: %s can't have %d MiB of memory", c.Name, c.MemoryMiB)
+	}
+	return nil
 }
 
 // logFile opens the file in Dir that keeps one of the streams, or nothing

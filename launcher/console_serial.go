@@ -103,7 +103,7 @@ func makeRaw(tty *os.File) error {
 // recordConsole records until the line ends, which it does with QEMU.
 func (v *VM) recordConsole(w *wiring) {
 	v.console = newConsole(w.serial)
-	v.recorder.Go(func() {
+	v.work.Go(func() {
 		v.console.record(w.serialCopies...)
 		v.console.finish(v.explain(io.EOF))
 	})

@@ -3,7 +3,9 @@ package launcher
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -93,6 +95,28 @@ func (v *VM) dump(ctx context.Context, start, size uint64) ([]byte, error) {
 func (v *VM) endDump() {
 	_ = v.dumpFile.Truncate(0)
 	<-v.dumping
+}
+
+// secrets hands each secret over in a file that lives in memory only.
+func (v *VM) secrets() error {
+	for _, id := range slices.Sorted(maps.Keys(v.config.Secrets)) {
+		f, err := v.memory("drover-secret")
+		if err != nil {
+			return err
+		}
+		if _, err := f.Write(v.config.Secrets[id]); err != nil {
+			return err
+		}
+		path, err := v.share(f)
+		if err != nil {
+			return err
+		}
+		object := func(path string) []string {
+			return []string{"-object", "secret,id=" + Escape(id) + ",file=" + Escape(path)}
+		}
+		v.argv.addForms(object(path), object(v.config.Name+"."+id+".secret"))
+	}
+	return nil
 }
 
 // bootProgram adds what the guest program needs to boot.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"sync"
 	"syscall"
 )
 
@@ -18,7 +17,10 @@ type ExitError struct {
 	When   string           // what it was about: "before its monitor answered"
 	State  *os.ProcessState // nil where it still ran when its session ended
 	Stderr string           // the end of its error output
+	QMP    string           // the last command sent to it and the last message from it, shortened; "" where there was none
+	Serial string           // the end of its guest's console
 	Cause  error            // what the session met: usually io.EOF
+	By     error            // why this launcher ended it; nil where it ended by itself
 
 	machine string // the machine type asked for
 }
@@ -26,7 +28,7 @@ type ExitError struct {
 func (e *ExitError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "launcher: %s", e.Binary)
-	if e.Name != "vm" {
+	if e.Name != defaultName {
 		fmt.Fprintf(&b, " (%s)", e.Name)
 	}
 	switch {
@@ -37,8 +39,18 @@ func (e *ExitError) Error() string {
 	default:
 		fmt.Fprintf(&b, " exited: %v", e.State)
 	}
+	if e.By != nil {
+		fmt.Fprintf(&b, ": %v", e.By)
+	}
 	if said := lastLines(e.Stderr, 3); said != "" {
 		fmt.Fprintf(&b, ": %s", said)
+	}
+	if e.When == "" && e.QMP != "" {
+		fmt.Fprintf(&b, "; last on its monitor: %s", e.QMP)
+	}
+	if e.When == "" && e.Serial != "" {
+		const shown = 40
+		fmt.Fprintf(&b, "; its console ends in %q", e.Serial[max(0, len(e.Serial)-shown):])
 	}
 	if hint := e.remedy(); hint != "" {
 		fmt.Fprintf(&b, "; %s", hint)
@@ -46,7 +58,18 @@ func (e *ExitError) Error() string {
 	return b.String()
 }
 
-func (e *ExitError) Unwrap() error { return e.Cause }
+// Unwrap returns what the session met and why QEMU was ended, so far as there
+// are any: errors.Is(err, context.Canceled) is true of a VM that ended with its
+// context.
+func (e *ExitError) Unwrap() []error {
+	var causes []error
+	for _, err := range []error{e.Cause, e.By} {
+		if err != nil {
+			causes = append(causes, err)
+		}
+	}
+	return causes
+}
 
 // ExitCode returns the status that QEMU exited with, -1 where a signal ended
 // it or it still runs.
@@ -68,68 +91,39 @@ func (e *ExitError) Signal() syscall.Signal {
 	return 0
 }
 
-// remedies gives the way out of what QEMU says when it can't start.
-var remedies = []struct{ word, way string }{
-	{"failed to initialize kvm", "try the accelerator tcg"},
-	{"could not access KVM kernel module", "try the accelerator tcg"},
-	{"invalid accelerator", "ask it with -accel help which it has"},
-	{"unsupported machine type", "-machine help lists those it has"},
-	{"is not a valid device model name", "ask it with -device help which it has"},
-	{"Cannot set up guest memory", "give the guest less memory"},
-	{"Could not open ROM", "install the firmware that belongs to this QEMU, or name its folder with -L"},
-	{"could not load PC BIOS", "install the firmware that belongs to this QEMU (seabios), or name its folder with -L"},
-	{"Address already in use", "let the system choose the port (0)"},
-}
-
-func (e *ExitError) remedy() string {
-	for _, r := range remedies {
-		if strings.Contains(strings.ToLower(e.Stderr), strings.ToLower(r.word)) {
-			if e.machine != "" && strings.Contains(r.word, "machine") {
-				return fmt.Sprintf("the machine asked for is %q: %s", e.machine, r.way)
-			}
-			return r.way
-		}
-	}
-	return ""
-}
-
-// lastLines joins the last few lines that are not empty into one.
-func lastLines(text string, most int) string {
-	var lines []string
-	for line := range strings.Lines(text) {
-		if line = strings.TrimSpace(line); line != "" {
-			lines = append(lines, line)
-		}
-	}
-	return strings.Join(lines[max(0, len(lines)-most):], " / ")
-}
-
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	kept []byte
-	copy *os.File
-}
-
-const tailKept = 16 << 10
-
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.kept = append(t.kept, p...)
-	if extra := len(t.kept) - tailKept; extra > 0 {
-		t.kept = append(t.kept[:0], t.kept[extra:]...)
-	}
-	if t.copy != nil {
-		_, _ = t.copy.Write(p) // a full disk costs the copy, not QEMU
-	}
-	return len(p), nil
-}
-
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return string(bytes.ToValidUTF8(t.kept, []byte("?")))
-}
+// errKilled is why a QEMU ended that Kill ended.
+var errKilled = errors.New("it was told to (Kill)")
 
 var errStillStarting = errors.New("it had not answered when the time for its start ran out")
+
+// exitError gathers what is known of the end of QEMU.
+func (v *VM) exitError(cause error) *ExitError {
+	e := &ExitError{
+		Name: v.config.Name, Binary: v.binary, Cause: cause, machine: v.config.Machine,
+		State: v.process.state(), Stderr: v.stderr.String(), QMP: v.exchange.String(),
+	}
+	if v.console != nil {
+		const kept = 400
+		e.Serial = string(bytes.ToValidUTF8(v.console.Since(v.console.Mark()-kept), []byte("?")))
+	}
+	v.mu.Lock()
+	e.By = v.endedBy
+	v.mu.Unlock()
+	return e
+}
+
+// explain adds to the end of a session how QEMU ended.
+func (v *VM) explain(cause error) error {
+	v.process.exited(lastWords)
+	return v.exitError(cause)
+}
+
+// endBecause notes why QEMU is about to be ended from here; the first reason
+// counts, and none where QEMU has ended already.
+func (v *VM) endBecause(reason error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.endedBy == nil && v.process.state() == nil {
+		v.endedBy = reason
+	}
+}

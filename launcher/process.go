@@ -2,6 +2,7 @@ package launcher
 
 import (
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -22,13 +23,17 @@ type process struct {
 // when the thread that forked it ends, which is how it dies with us even if
 // we are killed; so one thread does nothing else than fork, and stay until
 // the child is gone.
-func startProcess(cmd *exec.Cmd) (*process, error) {
+func startProcess(cmd *exec.Cmd, coreDumps bool) (*process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p := &process{cmd: cmd, done: make(chan struct{})}
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		keepInheritedToOurselves()
 		err := cmd.Start()
+		if err == nil {
+			limitCore(cmd.Process.Pid, coreDumps)
+		}
 		started <- err
 		if err == nil {
 			p.reap()
@@ -37,22 +42,55 @@ func startProcess(cmd *exec.Cmd) (*process, error) {
 	return p, <-started
 }
 
+// keepInheritedToOurselves sets close-on-exec on what whoever started us left
+// open (make's job server, a lock of flock(1)): a QEMU that held it would hold
+// them up. What a Go program opens has it set anyway, and exec.Cmd.ExtraFiles
+// are not affected. Linux has the call since 5.11; before, they pass on.
+func keepInheritedToOurselves() {
+	_ = unix.CloseRange(firstInherited, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC)
+}
+
+// limitCore settles whether a crash leaves a core. Limits are of a process, not
+// of a thread, and there is no shell to set them between fork and exec; so the
+// child's are set once it runs, which is long before it has read its arguments.
+//
+// The limit is one byte because the kernel reads 0 as "no file", and pipes the
+// core to a handler all the same where core_pattern names one; 1 stops both.
+func limitCore(pid int, dumps bool) {
+	limit := unix.Rlimit{Cur: 1, Max: 1}
+	if dumps {
+		if unix.Prlimit(pid, unix.RLIMIT_CORE, nil, &limit) != nil {
+			return
+		}
+		limit.Cur = limit.Max
+	}
+	_ = unix.Prlimit(pid, unix.RLIMIT_CORE, &limit, nil)
+}
+
 // reap waits for the child, and kills what it left behind before its number
 // can be given to somebody else.
 func (p *process) reap() {
 	for {
-		err := unix.Waitid(unix.P_PID, p.cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		err := unix.Waitid(unix.P_PID, p.pid(), nil, unix.WEXITED|unix.WNOWAIT, nil)
 		if !errors.Is(err, unix.EINTR) {
 			break
 		}
 	}
-	_ = unix.Kill(-p.cmd.Process.Pid, unix.SIGKILL)
+	_ = unix.Kill(-p.pid(), unix.SIGKILL)
 	_ = p.cmd.Wait() // what it says is in ProcessState
 	close(p.done)
 }
 
+func (p *process) pid() int { return p.cmd.Process.Pid }
+
 // signal sends to the child only; it says nothing where that is gone.
 func (p *process) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) }
+
+// terminate asks the child to end. A stopped one is woken up to hear it.
+func (p *process) terminate() {
+	p.signal(syscall.SIGTERM)
+	p.signal(syscall.SIGCONT)
+}
 
 // kill ends the group and returns when it is gone.
 func (p *process) kill() {
@@ -68,6 +106,22 @@ func (p *process) exited(patience time.Duration) bool {
 	case <-p.done:
 		return true
 	case <-timer.C:
-		return false
+		// Both may be ready: what has happened counts.
+		select {
+		case <-p.done:
+			return true
+		default:
+			return false
+		}
+	}
+}
+
+// state is how the child ended, nil while it runs.
+func (p *process) state() *os.ProcessState {
+	select {
+	case <-p.done:
+		return p.cmd.ProcessState
+	default:
+		return nil
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -13,13 +15,6 @@ import (
 	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/protocol/qmp"
 	"github.com/drover-vm/drover/protocol/qtest"
-)
-
-// How Close ends a QEMU: it asks with quit, then with SIGTERM, then doesn't
-// ask. A QEMU that works needs a hundredth of the first.
-const (
-	QuitPatience = 3 * time.Second // from quit to SIGTERM
-	TermPatience = 2 * time.Second // from SIGTERM to SIGKILL
 )
 
 // lastWords is how long a session that ended waits for the end of its QEMU,
@@ -33,20 +28,26 @@ type VM struct {
 	binary  string
 	probed  probe.Info
 	argv    argv
+	sandbox string // as given to QEMU
 	process *process
 	stderr  *tail
 	console *Console
 	qmp     *qmp.Session
 	qtest   *qtest.Session
 
+	exchange exchange // of the QMP session
+	mu       sync.Mutex
+	endedBy  error // why it was ended from here
+
 	dumpFile *os.File
 	dumpPath string // dumpFile's, for QEMU
 	dumping  chan struct{}
 
-	recorder sync.WaitGroup // the console's reader
-	closers  []func()       // in the order of opening
-	close    func() error
-	stopKill func() bool
+	work      sync.WaitGroup // the VM's goroutines, all of which end with QEMU
+	closers   []func()       // in the order of opening
+	close     func() error
+	stopKill  func() bool
+	stopWatch context.CancelFunc
 }
 
 // Launch starts a QEMU and returns once both its sessions answer. The VM lives
@@ -55,6 +56,9 @@ type VM struct {
 // own last words, at the latest when Config.StartTimeout has passed.
 func Launch(ctx context.Context, config Config) (*VM, error) {
 	c := config.withDefaults()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
 	binary, err := lookPath(c.Binary)
 	if err != nil {
 		return nil, err
@@ -65,9 +69,35 @@ func Launch(ctx context.Context, config Config) (*VM, error) {
 	if err != nil {
 		return nil, fmt.Errorf("launcher: %w", err)
 	}
-	v := &VM{config: c, binary: binary, probed: probed, stderr: &tail{}, dumping: make(chan struct{}, 1)}
+	sandbox := c.Sandbox
+	if sandbox == "" && !slices.Contains(c.Args, "-sandbox") {
+		sandbox = DefaultSandbox
+	}
+	v, err := tryLaunch(ctx, start, c, probed, sandbox)
+	if err != nil && c.Sandbox == "" && sandbox != "" && withoutSandbox(err) {
+		v, err = tryLaunch(ctx, start, c, probed, "")
+	}
+	return v, err
+}
+
+// withoutSandbox says whether QEMU did not start because it was built without
+// -sandbox. No help option tells that beforehand.
+func withoutSandbox(err error) bool {
+	exit, ok := errors.AsType[*ExitError](err)
+	return ok && strings.Contains(exit.Stderr, "-sandbox support is not enabled")
+}
+
+func tryLaunch(ctx, start context.Context, c Config, probed probe.Info, sandbox string) (*VM, error) {
+	v := &VM{
+		config: c, binary: probed.Path, probed: probed, sandbox: sandbox,
+		stderr: &tail{}, dumping: make(chan struct{}, 1), stopWatch: func() {},
+	}
 	v.close = sync.OnceValue(v.end)
 	if err := v.launch(ctx, start); err != nil {
+		if v.process != nil {
+			v.endBecause(err)
+			v.process.kill()
+		}
 		_ = v.Close()
 		return nil, err
 	}
@@ -100,27 +130,40 @@ func (v *VM) launch(ctx, start context.Context) error {
 	cmd.Stdout, cmd.Stderr = v.stderr, v.stderr
 	cmd.WaitDelay = lastWords / 2 // for a grandchild that holds the error output open
 	cmd.ExtraFiles = v.argv.inherited
-	v.process, err = startProcess(cmd)
+	v.process, err = startProcess(cmd, v.config.CoreDumps)
 	if err != nil {
 		v.process = nil
 		return fmt.Errorf("launcher: %w", err)
 	}
 	v.argv.closeInherited()
-	v.stopKill = context.AfterFunc(ctx, func() { v.process.signal(syscall.SIGKILL) })
+	v.work.Go(func() { v.endStreams(w) })
+	v.stopKill = context.AfterFunc(ctx, func() {
+		v.endBecause(fmt.Errorf("its context ended: %w", context.Cause(ctx)))
+		v.process.signal(syscall.SIGKILL)
+	})
 	v.recordConsole(w)
 
 	if v.qmp, err = qmp.New(start, w.qmp, v.qmpOptions(w)); err != nil {
 		return v.startError("before its monitor answered", err)
 	}
-	qtestConn, err := w.qtestConn(start, v.process.done)
-	if err != nil {
-		return v.startError("before its qtest server answered", err)
-	}
-	v.qtest = qtest.New(qtestConn, qtest.Options{Trace: w.qtestTrace, Explain: v.explain, Machine: v.machine()})
+	v.qtest = qtest.New(w.qtest, qtest.Options{Trace: w.qtestTrace, Explain: v.explain, Machine: v.machine()})
 	if _, err := v.qtest.ByteOrder(start); err != nil {
 		return v.startError("before its qtest server answered", err)
 	}
+	v.watchHang()
 	return nil
+}
+
+// endStreams makes sure that the end of QEMU is the end of its streams, also
+// where a program that it started, and that went into a session of its own,
+// holds the other ends open.
+func (v *VM) endStreams(w *wiring) {
+	<-v.process.done
+	for _, stream := range []any{w.qmp, w.qtest, w.serial} {
+		if s, ok := stream.(interface{ SetReadDeadline(time.Time) error }); ok {
+			_ = s.SetReadDeadline(time.Now().Add(lastWords / 2)) // for what is still on the way
+		}
+	}
 }
 
 // startError makes of what a session met the sentence that says why there is
@@ -136,19 +179,9 @@ func (v *VM) startError(when string, err error) error {
 	return fmt.Errorf("launcher: %s was started but did not answer: %w; is it QEMU?", v.binary, err)
 }
 
-// explain adds to the end of a session how QEMU ended.
-func (v *VM) explain(cause error) error {
-	e := &ExitError{Name: v.config.Name, Binary: v.binary, Cause: cause, machine: v.config.Machine}
-	if v.process.exited(lastWords) {
-		e.State = v.process.cmd.ProcessState
-	}
-	e.Stderr = v.stderr.String()
-	return e
-}
-
 func (v *VM) qmpOptions(w *wiring) qmp.Options {
 	o := v.config.QMP
-	o.Trace = both(w.qmpTrace, o.Trace)
+	o.Trace = both(v.exchange.trace, both(w.qmpTrace, o.Trace))
 	outer := o.Explain
 	o.Explain = func(err error) error {
 		err = v.explain(err)
@@ -176,7 +209,7 @@ func (v *VM) Name() string { return v.config.Name }
 func (v *VM) Binary() string { return v.binary }
 
 // PID returns QEMU's process id.
-func (v *VM) PID() int { return v.process.cmd.Process.Pid }
+func (v *VM) PID() int { return v.process.pid() }
 
 // Stderr returns the end of what QEMU wrote to its error output (16 KiB).
 func (v *VM) Stderr() string { return v.stderr.String() }
@@ -185,77 +218,4 @@ func (v *VM) Stderr() string { return v.stderr.String() }
 func (v *VM) Exited() <-chan struct{} { return v.process.done }
 
 // ExitState says how QEMU ended; nil while it runs.
-func (v *VM) ExitState() *os.ProcessState {
-	select {
-	case <-v.process.done:
-		return v.process.cmd.ProcessState
-	default:
-		return nil
-	}
-}
-
-// Quit asks QEMU to quit and waits for its end. The error is an *ExitError
-// where it ended with anything but status 0, and that of ctx where it did not
-// end in time; Close is still to be called.
-func (v *VM) Quit(ctx context.Context) error {
-	err := v.qmp.Execute(ctx, "quit", nil, nil)
-	// QEMU may be gone before its reply is out: how it ended is what counts.
-	if _, closed := errors.AsType[*qmp.ClosedError](err); err != nil && !closed {
-		return err
-	}
-	select {
-	case <-v.process.done:
-	case <-ctx.Done():
-		return fmt.Errorf("launcher: %s did not end after quit: %w", v.config.Name, context.Cause(ctx))
-	}
-	if state := v.process.cmd.ProcessState; !state.Success() {
-		return &ExitError{Name: v.config.Name, Binary: v.binary, When: "on quit", State: state, Stderr: v.stderr.String()}
-	}
-	return nil
-}
-
-// Close ends QEMU, if it has not ended: it sends quit, after QuitPatience
-// SIGTERM, and after TermPatience SIGKILL, also to what QEMU started. When it
-// returns there is no process, file, socket or goroutine left of the VM. Only
-// the first call does anything; the others return what that one did.
-func (v *VM) Close() error { return v.close() }
-
-// Kill ends QEMU at once with SIGKILL, and then does as Close.
-func (v *VM) Kill() error {
-	v.process.kill()
-	return v.close()
-}
-
-func (v *VM) end() error {
-	if v.process != nil {
-		v.endProcess()
-		v.stopKill()
-	}
-	if v.qmp != nil {
-		_ = v.qmp.Close()
-	}
-	if v.qtest != nil {
-		_ = v.qtest.Close()
-	}
-	v.recorder.Wait()
-	v.argv.closeInherited()
-	for _, f := range v.closers {
-		f()
-	}
-	return nil
-}
-
-func (v *VM) endProcess() {
-	if v.qmp != nil && v.qmp.Err() == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), QuitPatience)
-		defer cancel()
-		if v.Quit(ctx) == nil {
-			return
-		}
-		if !v.process.exited(0) {
-			v.process.signal(syscall.SIGTERM)
-		}
-		v.process.exited(TermPatience)
-	}
-	v.process.kill()
-}
+func (v *VM) ExitState() *os.ProcessState { return v.process.state() }

@@ -1,12 +1,10 @@
 package launcher
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,11 +14,8 @@ import (
 
 // wiring is our side of everything that goes between us and a QEMU.
 type wiring struct {
-	qmp                  net.Conn
+	qmp, qtest           net.Conn
 	serial               line
-	qtest                net.Conn          // where QEMU inherits its end
-	qtestListener        *net.UnixListener // where QEMU has to connect
-	qtestDir             string            // what the listener stands in
 	qmpTrace, qtestTrace func(transcript.Message)
 	serialCopies         []io.Writer
 }
@@ -30,7 +25,7 @@ type wiring struct {
 func (v *VM) wire() (*wiring, error) {
 	w := &wiring{}
 	a := &v.argv
-	a.machine(v.config)
+	a.machine(v.config, v.sandbox)
 
 	var end *os.File
 	var err error
@@ -38,23 +33,18 @@ func (v *VM) wire() (*wiring, error) {
 		return nil, err
 	}
 	a.monitor(end, v.config)
-	if v.probed.HasObject("qtest") {
-		if w.qtest, end, err = v.pair("qtest"); err != nil {
-			return nil, err
-		}
-		a.qtest(end, "")
-	} else {
-		path, err := v.listen(w)
-		if err != nil {
-			return nil, err
-		}
-		a.qtest(nil, path)
+	if w.qtest, end, err = v.pair("qtest"); err != nil {
+		return nil, err
 	}
+	a.qtest(end, v.probed.HasObject("qtest"))
 	if w.serial, end, err = v.serialPair(); err != nil {
 		return nil, err
 	}
 	a.serial(end, v.config.Serial)
 	if err := v.bootProgram(); err != nil {
+		return nil, err
+	}
+	if err := v.secrets(); err != nil {
 		return nil, err
 	}
 	if err := v.offerDump(); err != nil {
@@ -79,59 +69,6 @@ func (v *VM) pair(name string) (net.Conn, *os.File, error) {
 	}
 	v.closers = append(v.closers, func() { _ = conn.Close() })
 	return conn, theirs, nil
-}
-
-// maxSocketPath is the length of sockaddr_un.sun_path without its final zero.
-const maxSocketPath = 107
-
-// listen makes the socket that a QEMU before 6.0 connects to for qtest, in a
-// folder that only we may enter.
-func (v *VM) listen(w *wiring) (string, error) {
-	dir, err := os.MkdirTemp("", "drover-")
-	if err != nil {
-		return "", err
-	}
-	v.closers = append(v.closers, func() { _ = os.RemoveAll(dir) })
-	path := filepath.Join(dir, "qtest.sock")
-	if len(path) > maxSocketPath {
-		return "", fmt.Errorf("%s is too long for a socket's path (at most %d bytes): set TMPDIR to a shorter one", path, maxSocketPath)
-	}
-	w.qtestListener, err = net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
-		return "", err
-	}
-	w.qtestDir = dir
-	v.closers = append(v.closers, func() { _ = w.qtestListener.Close() })
-	return path, nil
-}
-
-// qtestConn returns our end of the qtest session. Where QEMU connects by
-// itself, it waits for that, and then removes the way in.
-func (w *wiring) qtestConn(ctx context.Context, exited <-chan struct{}) (net.Conn, error) {
-	if w.qtest != nil {
-		return w.qtest, nil
-	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	go func() {
-		select {
-		case <-exited:
-			cancel(net.ErrClosed)
-		case <-ctx.Done():
-		}
-	}()
-	stop := context.AfterFunc(ctx, func() { _ = w.qtestListener.Close() })
-	defer stop()
-	conn, err := w.qtestListener.Accept()
-	if err != nil {
-		if cause := context.Cause(ctx); cause != nil {
-			err = cause
-		}
-		return nil, err
-	}
-	_ = w.qtestListener.Close()
-	_ = os.RemoveAll(w.qtestDir)
-	return conn, nil
 }
 
 // keepLogs opens what Config.Dir is to hold.
