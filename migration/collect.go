@@ -124,7 +124,7 @@ func (s *Side) settled(ctx context.Context) (status qapi.StatusInfo, err error) 
 		status, err = qapi.QueryStatus(patience, s.QMP())
 		return status.Status != "finish-migrate", err
 	})
-	return status, errors.Join(deadOnly(waited), ctx.Err())
+	return status, errors.Join(deadOnly(waited), context.Cause(ctx))
 }
 
 // SourceStands gathers what the source is at completion.

@@ -10,13 +10,17 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/drover-vm/drover/fleet"
+	"github.com/drover-vm/drover/internal/fakeprocess"
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	fakeprocess.Main()
+	goleak.VerifyTestMain(m)
+}
 
 // TestMigration runs every scenario on every target. What a failed one leaves
 // stays in a folder of its own: in DROVER_ARTIFACTS, else in the system's

@@ -1,0 +1,113 @@
+package migration_test
+
+import (
+	"bytes"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/drover-vm/drover/internal/fakeprocess"
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/protocol/fakeqemu"
+)
+
+// fakes plays a source and a destination that can't go wrong by themselves,
+// for what a real QEMU can't be asked to do, and where none is installed. Their
+// guest says what it should, but nothing runs in it.
+func fakes(t *testing.T, injure func(source, destination *fakeprocess.Process)) string {
+	t.Helper()
+	var mu sync.Mutex
+	sides := map[bool]*fakeprocess.Process{}
+	return fakeprocess.Binary(t, func(p *fakeprocess.Process) {
+		mu.Lock()
+		defer mu.Unlock()
+		incoming := slices.Contains(p.Args, "-incoming")
+		sides[incoming] = p
+		if !incoming {
+			go func() { _, _ = p.Console.Write([]byte("AB")) }()
+		}
+		if len(sides) == 2 {
+			sides[false].MigrateTo(sides[true].QEMU)
+			injure(sides[false], sides[true])
+		}
+	})
+}
+
+func onFakes(t *testing.T, injure func(source, destination *fakeprocess.Process)) *record.Result {
+	t.Helper()
+	story := migration.Scenario{Name: "on fakes", Story: migration.Steps{
+		migration.Boot(), migration.Listen(migration.Unix), migration.Migrate(), migration.AwaitSwitchover(),
+	}}
+	return run(t, story, migration.Options{
+		Source: fakes(t, injure), Artifacts: t.TempDir(), Budget: 6 * time.Second,
+	})
+}
+
+// live lets the first byte of the workload count up, and the console speak, until
+// the fake ends.
+func live(p *fakeprocess.Process) {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if p.Status() == "running" {
+				counter := make([]byte, 1)
+				p.ReadMemory(1<<20, counter)
+				p.WriteMemory(1<<20, []byte{counter[0] + 1})
+				_, _ = p.Console.Write([]byte("B"))
+			}
+		case <-p.Done():
+			return
+		}
+	}
+}
+
+func TestFailedMigrationNamesQEMUsReason(t *testing.T) {
+	t.Parallel()
+	result := onFakes(t, func(source, _ *fakeprocess.Process) { source.FailMigration("the link was cut") })
+	require.Equal(t, record.Fail, result.Outcome, explain(result))
+	require.Contains(t, result.Reason, "the link was cut", explain(result))
+}
+
+func TestDeafMonitorIsNamedInTheDiagnosis(t *testing.T) {
+	t.Parallel()
+	result := onFakes(t, func(source, _ *fakeprocess.Process) {
+		source.Injure(fakeqemu.Fault{
+			On:   func(message []byte) bool { return bytes.Contains(message, []byte(`"MIGRATION"`)) },
+			Hang: true,
+		})
+	})
+	require.Equal(t, record.Fail, result.Outcome, explain(result))
+	require.Contains(t, result.Reason, "budget of 6s is spent", explain(result))
+	require.Contains(t, explain(result), "the source's monitor does not answer")
+}
+
+func TestQEMUThatEndsWithAnErrorOnQuitFailsTheCleanEnd(t *testing.T) {
+	t.Parallel()
+	result := onFakes(t, func(_, destination *fakeprocess.Process) {
+		go live(destination)
+		destination.Handle("quit", func(fakeqemu.Command) (any, error) {
+			go destination.Exit(3)
+			return struct{}{}, nil
+		})
+	})
+	require.Equal(t, record.Fail, result.Outcome, explain(result))
+	for _, v := range result.Verdicts {
+		if v.Check == "clean end" {
+			require.Equal(t, record.Fail, v.Outcome, explain(result))
+			require.Contains(t, v.Witness, "destination ended with exit status 3")
+		}
+	}
+}
+
+func TestGuestThatStandsStillOnBothSidesIsNotAlive(t *testing.T) {
+	t.Parallel()
+	result := onFakes(t, func(*fakeprocess.Process, *fakeprocess.Process) {})
+	require.Equal(t, record.Fail, result.Outcome, explain(result))
+	require.Contains(t, explain(result), "guest lives")
+}
