@@ -48,7 +48,9 @@ type Config struct {
 	// "q35,smm=off"). Empty means QEMU's default for the target.
 	Machine string
 	// Accel is the accelerator. Empty means "tcg": a /dev/kvm that opens may
-	// well be nested, and many times slower than TCG.
+	// well be nested, and many times slower than TCG. AccelAuto ("auto") measures
+	// which is better here, once; see ChooseAccel. That is not part of
+	// StartTimeout.
 	Accel string
 	// MemoryMiB is the guest's memory. 0 means what Program needs, or QEMU's
 	// default where there is none.
@@ -101,6 +103,8 @@ type Config struct {
 	// QMP is handed to the session; Trace and Explain, where set, are called
 	// as well as the launcher's own.
 	QMP qmp.Options
+
+	choice Choice // of Accel
 }
 
 func (c Config) withDefaults() Config {
@@ -117,7 +121,8 @@ func (c Config) withDefaults() Config {
 		c.Name = defaultName
 	}
 	if c.Accel == "" {
-		c.Accel = "tcg"
+		c.Accel = tcg
+		c.choice = Choice{Accel: tcg, Why: "nothing else was asked for"}
 	}
 	if c.MemoryMiB == 0 && c.Program != nil {
 		c.MemoryMiB = c.Program.MemoryMiB

@@ -63,6 +63,9 @@ func Launch(ctx context.Context, config Config) (*VM, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c, err = c.chosen(ctx); err != nil {
+		return nil, err
+	}
 	start, cancel := context.WithTimeoutCause(ctx, c.StartTimeout, errStillStarting)
 	defer cancel()
 	probed, err := probe.Binary(start, binary)
