@@ -45,6 +45,8 @@ type Pair struct {
 
 	run     *run
 	uri     string // where the destination listens
+	channel bool   // the source is told as a channel
+	tap     *tap
 	held    []int  // sockets that keep others waiting
 	fileSet string // the set that the stream's file was lent in, where it was
 }
@@ -220,6 +222,7 @@ func poll(ctx context.Context, what string, look func() (bool, error)) error {
 
 // closeAll ends what is still alive of a pair.
 func (p *Pair) closeAll() {
+	defer p.tap.close()
 	p.dropHeld()
 	var all sync.WaitGroup
 	for _, s := range p.Sides() {

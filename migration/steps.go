@@ -20,6 +20,10 @@ const (
 	DowntimeLimit Parameter = "downtime-limit" // a time.Duration, to the millisecond
 	MaxBandwidth  Parameter = "max-bandwidth"  // bytes a second
 
+	MultifdChannels    Parameter = "multifd-channels"
+	MultifdCompression Parameter = "multifd-compression"
+	ZeroPages          Parameter = "zero-page-detection"
+
 	XBZRLECacheSize Parameter = "xbzrle-cache-size" // bytes, a power of two
 )
 
@@ -37,6 +41,7 @@ const (
 	PostcopyBlocktime Capability = "postcopy-blocktime"
 	XBZRLE            Capability = "xbzrle"
 	ValidateUUID      Capability = "validate-uuid"
+	Multifd           Capability = "multifd"
 	IgnoreShared      Capability = "x-ignore-shared"
 	PauseBefore       Capability = "pause-before-switchover"
 )
@@ -123,7 +128,15 @@ func MigrateTo(uri string) Step {
 func (p *Pair) migrate(ctx context.Context, uri string) error {
 	p.Source.since = p.Source.QMP().Mark()
 	p.Source.Facts.Began = time.Now()
-	return qapi.Migrate(ctx, p.Source.QMP(), qapi.MigrateArguments{URI: uri})
+	to := qapi.MigrateArguments{URI: uri}
+	if p.channel {
+		channel, err := channelOf(uri)
+		if err != nil {
+			return err
+		}
+		to = qapi.MigrateArguments{Channels: []qapi.MigrationChannel{channel}}
+	}
+	return qapi.Migrate(ctx, p.Source.QMP(), to)
 }
 
 // AwaitPass waits until the source has sent n full passes over the guest's

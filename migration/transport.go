@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,10 +19,11 @@ import (
 type Transport string
 
 const (
-	Unix  Transport = "unix"
-	TCP   Transport = "tcp"   // a port that the destination chooses, and tells
-	Exec  Transport = "exec"  // two programs with a named pipe between them
-	FDTCP Transport = "fd of" // a TCP connection that both sides are given
+	Unix        Transport = "unix"
+	TCP         Transport = "tcp"                    // a port that the destination chooses, and tells
+	TCPChannels Transport = "tcp, told as a channel" // the same
+	Exec        Transport = "exec"                   // two programs with a named pipe between them
+	FDTCP       Transport = "fd of"                  // a TCP connection that both sides are given
 )
 
 // Listen makes the destination wait for the migration.
@@ -30,6 +32,9 @@ func Listen(over Transport) Step {
 		switch over {
 		case Unix:
 			return p.listen(ctx, "unix:"+p.path("migration.sock"))
+		case TCPChannels:
+			p.channel = true
+			return p.listenTCP(ctx)
 		case Exec:
 			return p.listenExec(ctx)
 		case FDTCP:
@@ -44,7 +49,21 @@ func Listen(over Transport) Step {
 func (p *Pair) listen(ctx context.Context, uri string) error {
 	p.uri = uri
 	p.Destination.since = p.Destination.QMP().Mark()
-	return qapi.MigrateIncoming(ctx, p.Destination.QMP(), qapi.IncomingArguments{URI: uri})
+	from := qapi.IncomingArguments{URI: uri}
+	if p.channel {
+		channel, err := channelOf(uri)
+		if err != nil {
+			return err
+		}
+		from = qapi.IncomingArguments{Channels: []qapi.MigrationChannel{channel}}
+	}
+	return qapi.MigrateIncoming(ctx, p.Destination.QMP(), from)
+}
+
+// channelOf says as a channel what a TCP URI says.
+func channelOf(uri string) (qapi.MigrationChannel, error) {
+	host, port, err := net.SplitHostPort(strings.TrimPrefix(uri, "tcp:"))
+	return qapi.InetChannel(host, port), err
 }
 
 // listenTCP lets the destination choose a port, and asks it which.

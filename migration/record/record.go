@@ -50,6 +50,7 @@ type Record struct {
 	Stillness    *StillnessFacts `json:",omitempty"`
 	Workload     *WorkloadFacts  `json:",omitempty"`
 	Memory       *MemoryFacts    `json:",omitempty"`
+	Link         *LinkFacts      `json:",omitempty"`
 	Measures     []Measure       `json:",omitempty"` // what the scenario measured beside these
 	Teardown     *TeardownFacts  `json:",omitempty"`
 	Diagnosis    []string        `json:",omitempty"` // of a story that ended early
@@ -173,6 +174,18 @@ type MemoryFacts struct {
 	DifferentTotal int              `json:",omitempty"`
 	CopySeconds    float64          // to copy both sides' memory
 	CompareSeconds float64
+}
+
+// LinkFacts are what went over the link between the sides, seen from outside.
+type LinkFacts struct {
+	Connections []ConnectionFacts // in the order in which the source made them
+}
+
+// ConnectionFacts are what went over one connection.
+type ConnectionFacts struct {
+	Forward int64  // bytes towards the destination
+	Back    int64  // bytes towards the source
+	First   []byte // the first that went to the destination
 }
 
 // TeardownFacts say how the QEMUs ended and what they left.

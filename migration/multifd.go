@@ -1,0 +1,172 @@
+package migration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+func multifd() []Scenario {
+	return []Scenario{
+		multifdTCPURI, multifdTCPChannels, multifdTCPCancel, multifdTCPZlib, multifdTCPZstd,
+		multifdTCPZeroPageLegacy, multifdTCPZeroPageNone,
+	}
+}
+
+// multifdChannels is how many channels carry pages, beside the main one.
+const multifdChannels = 4
+
+// WithMultifd prepares both sides for pages on channels of their own.
+func WithMultifd(more ...Step) Steps {
+	return append(Steps{Enable(Multifd), SetOnBoth(MultifdChannels, multifdChannels)}, more...)
+}
+
+// liveOverTap moves a busy guest, and sees what went over the link meanwhile.
+func liveOverTap(over Transport) Steps {
+	return Steps{
+		unhurried(), Set(MaxBandwidth, 1*GB),
+		Boot(), Listen(over), Tap(), Migrate(), AwaitPass(1),
+		letConverge(), AwaitSwitchover(),
+	}
+}
+
+// compressedOverTap is the same for pages that shrink. QEMU reckons the downtime as
+// if what is left had to be sent whole at the few bytes a second that there were,
+// hence the limit.
+func compressedOverTap(with string) Steps {
+	return Steps{
+		SetOnBoth(MultifdCompression, with), Set(DowntimeLimit, time.Minute), Set(MaxBandwidth, 1*GB),
+		Boot(), Listen(TCP), Tap(), Migrate(), AwaitSwitchover(), SeeChannels(compressedPages),
+	}
+}
+
+var multifdTCPURI = Scenario{
+	Name:  "multifd/tcp/uri/plain/none",
+	Doc:   "pages go over four channels, whole",
+	Needs: []Need{{Capability: Multifd}},
+	Story: slices.Concat(WithMultifd(), liveOverTap(TCP), Steps{SeeChannels(wholePages)}),
+}
+
+var multifdTCPChannels = Scenario{
+	Name:  "multifd/tcp/channels/plain/none",
+	Doc:   "the same, where both sides are told the address as a channel",
+	Needs: []Need{{Capability: Multifd}, ChannelsArgument},
+	Story: slices.Concat(WithMultifd(), liveOverTap(TCPChannels), Steps{SeeChannels(wholePages)}),
+}
+
+var multifdTCPCancel = Scenario{
+	Name:  "multifd/tcp/plain/cancel",
+	Doc:   "given up while pages go over four channels; then the guest moves over four others",
+	Needs: []Need{{Capability: Multifd}},
+	Story: slices.Concat(
+		WithMultifd(unhurried(), Set(MaxBandwidth, 30*MB)),
+		Steps{
+			Boot(), Listen(TCP), Tap(), Migrate(), AwaitStatus(qapi.MigrationActive),
+			Cancel(), AwaitStatus(qapi.MigrationCancelled), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
+		},
+		WithMultifd(Set(MaxBandwidth, 1*GB), Listen(TCP), Tap(), Migrate(), AwaitPass(1)),
+		Steps{letConverge(), AwaitSwitchover(), SeeChannels(wholePages)},
+	),
+}
+
+var multifdTCPZlib = Scenario{
+	Name:  "multifd/tcp/plain/zlib",
+	Doc:   "pages go over four channels, compressed with zlib",
+	Needs: []Need{{Capability: Multifd}, compressor("zlib")},
+	Story: append(WithMultifd(), compressedOverTap("zlib")...),
+}
+
+var multifdTCPZstd = Scenario{
+	Name:  "multifd/tcp/plain/zstd",
+	Doc:   "pages go over four channels, compressed with zstd",
+	Needs: []Need{{Capability: Multifd}, compressor("zstd")},
+	Story: append(WithMultifd(), compressedOverTap("zstd")...),
+}
+
+var multifdTCPZeroPageLegacy = Scenario{
+	Name:  "multifd/tcp/plain/zero-page/legacy",
+	Doc:   "zero pages are found by the migration thread, and named on the main channel",
+	Needs: []Need{{Capability: Multifd}, ZeroPageDetection},
+	Story: slices.Concat(WithMultifd(SetOnBoth(ZeroPages, "legacy")), liveOverTap(TCP),
+		Steps{SeeChannels(wholePages), SeeZeroPages(record.AtLeast(10000)), SeeMainChannel(record.AtLeast(10000 * 8))}),
+}
+
+var multifdTCPZeroPageNone = Scenario{
+	Name:  "multifd/tcp/plain/zero-page/none",
+	Doc:   "nobody looks for zero pages: they are sent as any other",
+	Needs: []Need{{Capability: Multifd}, ZeroPageDetection},
+	Story: slices.Concat(WithMultifd(SetOnBoth(ZeroPages, "none")), liveOverTap(TCP),
+		Steps{SeeChannels(wholePages), SeeZeroPages(record.Exactly(0))}),
+}
+
+func compressor(name string) Need {
+	return Need{Schema: "migrate-set-parameters multifd-compression " + name, What: "compression of channels with " + name}
+}
+
+// ZeroPageDetection is the choice of who looks for zero pages.
+var ZeroPageDetection = Need{Schema: "migrate-set-parameters zero-page-detection legacy", What: "parameter zero-page-detection"}
+
+// What a page may take on the link. One of the workload's compresses to a few
+// dozen bytes; what is more stands in packets' headers.
+var (
+	wholePages      = record.Between(4096, 4096*1.1)
+	compressedPages = record.Between(1, 512)
+)
+
+// SeeChannels gathers over how many connections the pages went, and what each
+// page took.
+func SeeChannels(page record.Bounds) Step {
+	return Step{"see what went over the channels", func(ctx context.Context, p *Pair) error {
+		if err := p.drain(ctx); err != nil {
+			return err
+		}
+		var info qapi.MigrationInfo
+		if err := json.Unmarshal(p.Facts.Migration.Source, &info); err != nil {
+			return err
+		}
+		least, sum := math.Inf(1), 0.0
+		for _, c := range p.Facts.Link.Connections {
+			if !bytes.HasPrefix(c.First, []byte(streamMagic)) {
+				least, sum = min(least, float64(c.Forward)), sum+float64(c.Forward)
+			}
+		}
+		p.measure("connections", float64(len(p.Facts.Link.Connections)), "connections", record.Exactly(1+multifdChannels))
+		// A channel says 64 bytes before its first packet.
+		p.measure("sent over the least used channel", least, "bytes", record.AtLeast(1000))
+		p.measure("sent over the channels for each page that isn't zero", sum/float64(info.RAM.Normal), "bytes", page)
+		return nil
+	}}
+}
+
+// SeeZeroPages gathers how many pages were found to be zero.
+func SeeZeroPages(bounds record.Bounds) Step {
+	return Step{"see how many zero pages were found", func(_ context.Context, p *Pair) error {
+		var info qapi.MigrationInfo
+		if err := json.Unmarshal(p.Facts.Migration.Source, &info); err != nil {
+			return err
+		}
+		p.measure("zero pages found", float64(info.RAM.Duplicate), "pages", bounds)
+		return nil
+	}}
+}
+
+// SeeMainChannel gathers how much went over the main channel.
+func SeeMainChannel(bounds record.Bounds) Step {
+	return Step{"see what went over the main channel", func(_ context.Context, p *Pair) error {
+		sum := int64(0)
+		for _, c := range p.Facts.Link.Connections {
+			if bytes.HasPrefix(c.First, []byte(streamMagic)) {
+				sum += c.Forward
+			}
+		}
+		p.measure("sent over the main channel", float64(sum), "bytes", bounds)
+		return nil
+	}}
+}
