@@ -37,6 +37,21 @@ func (p *Pair) noteMigration(ctx context.Context) error {
 	return nil
 }
 
+// migrationInfo is what the source said of the migration that has ended. It is an
+// error where it said nothing of RAM.
+func (p *Pair) migrationInfo() (info qapi.MigrationInfo, err error) {
+	if p.Facts.Migration == nil {
+		return info, errors.New("no migration has ended")
+	}
+	if err := json.Unmarshal(p.Facts.Migration.Source, &info); err != nil {
+		return info, err
+	}
+	if info.RAM == nil {
+		return info, errors.New("the source's query-migrate says nothing of RAM")
+	}
+	return info, nil
+}
+
 // counter reads the first byte that the workload counts up.
 func (p *Pair) counter(ctx context.Context, s *Side) (record.Reading, error) {
 	value, err := s.QTest().Readb(ctx, p.Program.Start)

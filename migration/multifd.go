@@ -3,7 +3,6 @@ package migration
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"math"
 	"slices"
 	"time"
@@ -127,8 +126,8 @@ func SeeChannels(page record.Bounds) Step {
 		if err := p.drain(ctx); err != nil {
 			return err
 		}
-		var info qapi.MigrationInfo
-		if err := json.Unmarshal(p.Facts.Migration.Source, &info); err != nil {
+		info, err := p.migrationInfo()
+		if err != nil {
 			return err
 		}
 		least, sum := math.Inf(1), 0.0
@@ -148,8 +147,8 @@ func SeeChannels(page record.Bounds) Step {
 // SeeZeroPages gathers how many pages were found to be zero.
 func SeeZeroPages(bounds record.Bounds) Step {
 	return Step{"see how many zero pages were found", func(_ context.Context, p *Pair) error {
-		var info qapi.MigrationInfo
-		if err := json.Unmarshal(p.Facts.Migration.Source, &info); err != nil {
+		info, err := p.migrationInfo()
+		if err != nil {
 			return err
 		}
 		p.measure("zero pages found", float64(info.RAM.Duplicate), "pages", bounds)

@@ -20,6 +20,8 @@ const (
 	DowntimeLimit Parameter = "downtime-limit" // a time.Duration, to the millisecond
 	MaxBandwidth  Parameter = "max-bandwidth"  // bytes a second
 
+	MaxPostcopyBandwidth Parameter = "max-postcopy-bandwidth" // bytes a second, 0 for no limit
+
 	MultifdChannels    Parameter = "multifd-channels"
 	MultifdCompression Parameter = "multifd-compression"
 	ZeroPages          Parameter = "zero-page-detection"
@@ -41,6 +43,7 @@ const (
 	PostcopyBlocktime Capability = "postcopy-blocktime"
 	XBZRLE            Capability = "xbzrle"
 	ValidateUUID      Capability = "validate-uuid"
+	PostcopyPreempt   Capability = "postcopy-preempt"
 	Multifd           Capability = "multifd"
 	IgnoreShared      Capability = "x-ignore-shared"
 	PauseBefore       Capability = "pause-before-switchover"

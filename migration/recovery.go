@@ -1,0 +1,119 @@
+package migration
+
+import (
+	"context"
+	"math"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// A postcopy that lost its connection goes on over another.
+func recovery() []Scenario {
+	return []Scenario{postcopyRecovery, postcopyPreempt, postcopyPreemptRecovery}
+}
+
+var postcopyRecovery = Scenario{
+	Name:  "postcopy/recovery/plain",
+	Doc:   "the connection breaks while the guest runs without all its RAM; the rest goes over another",
+	Needs: []Need{Userfaultfd, {Capability: PostcopyRAM}},
+	Story: Steps{
+		Enable(PostcopyRAM), Set(MaxBandwidth, 100*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
+		Boot(), Listen(Unix), Migrate(), AwaitPass(1), StartPostcopy(),
+		BreakPostcopy(), Recover(), Set(MaxPostcopyBandwidth, 0),
+		AwaitSwitchover(), SeePostcopy(),
+	},
+}
+
+var postcopyPreempt = Scenario{
+	Name:  "postcopy/preempt/plain",
+	Doc:   "pages that the guest waits for have a connection of their own",
+	Needs: []Need{Userfaultfd, {Capability: PostcopyRAM}, {Capability: PostcopyPreempt}},
+	Story: Steps{
+		Enable(PostcopyRAM), Enable(PostcopyPreempt), Set(MaxBandwidth, 100*MB), unhurried(),
+		Boot(), Listen(TCP), Tap(), Migrate(), AwaitPass(1), StartPostcopy(),
+		AwaitSwitchover(), SeePostcopy(), SeePreemptChannel(),
+	},
+}
+
+var postcopyPreemptRecovery = Scenario{
+	Name:  "postcopy/preempt/recovery/plain",
+	Doc:   "both connections break while the guest runs without all its RAM; the rest goes over two others",
+	Needs: []Need{Userfaultfd, {Capability: PostcopyRAM}, {Capability: PostcopyPreempt}},
+	Story: Steps{
+		Enable(PostcopyRAM), Enable(PostcopyPreempt),
+		Set(MaxBandwidth, 100*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
+		Boot(), Listen(Unix), Migrate(), AwaitPass(1), StartPostcopy(),
+		BreakPostcopy(), Recover(), Set(MaxPostcopyBandwidth, 0),
+		AwaitSwitchover(), SeePostcopy(),
+	},
+}
+
+// BreakPostcopy breaks the connection once the guest runs on the destination, and
+// waits until both sides have noticed. Earlier, a destination that is still loading
+// would end with an error.
+func BreakPostcopy() Step {
+	return Step{"migrate-pause", func(ctx context.Context, p *Pair) error {
+		_, err := p.Destination.Await(ctx, "RESUME", func(e qmp.Event) bool { return e.Name == "RESUME" })
+		if err != nil {
+			return err
+		}
+		// Since 10.2 the source learns of it, and may be told to pause only then.
+		if err := p.Source.AwaitStatus(ctx, qapi.MigrationPostcopyActive); err != nil {
+			return err
+		}
+		if err := qapi.MigratePause(ctx, qapi.OOB(p.Source.QMP())); err != nil {
+			return err
+		}
+		return p.OnBoth(ctx, func(ctx context.Context, s *Side) error {
+			return s.AwaitStatus(ctx, qapi.MigrationPostcopyPaused)
+		})
+	}}
+}
+
+// Recover makes the destination listen anew, at another address, and the source go
+// on there. The destination's monitor may hang on a page that is missing, so it is
+// told out of band.
+func Recover() Step {
+	return Step{"recover over another connection", func(ctx context.Context, p *Pair) error {
+		p.uri = "unix:" + p.path("recovery.sock")
+		if err := qapi.MigrateRecover(ctx, qapi.OOB(p.Destination.QMP()), p.uri); err != nil {
+			return err
+		}
+		if err := qapi.Migrate(ctx, p.Source.QMP(), qapi.MigrateArguments{URI: p.uri, Resume: true}); err != nil {
+			return err
+		}
+		return p.Source.AwaitStatus(ctx, qapi.MigrationPostcopyRecover)
+	}}
+}
+
+// SeePostcopy gathers that the guest waited for pages and was sent them.
+func SeePostcopy() Step {
+	return Step{"see that pages were asked for", func(ctx context.Context, p *Pair) error {
+		info, err := p.migrationInfo()
+		if err != nil {
+			return err
+		}
+		p.measure("pages that the guest waited for", float64(info.RAM.PostcopyRequests), "pages", record.AtLeast(1))
+		return nil
+	}}
+}
+
+// SeePreemptChannel gathers that there was a second connection, and that pages went
+// over it.
+func SeePreemptChannel() Step {
+	return Step{"see what went over the preempt channel", func(ctx context.Context, p *Pair) error {
+		if err := p.drain(ctx); err != nil {
+			return err
+		}
+		least := math.Inf(1)
+		for _, c := range p.Facts.Link.Connections {
+			least = min(least, float64(c.Forward))
+		}
+		p.measure("connections", float64(len(p.Facts.Link.Connections)), "connections", record.Exactly(2))
+		p.measure("sent over the less used connection", least, "bytes", record.AtLeast(4096))
+		return nil
+	}}
+}
