@@ -9,9 +9,12 @@ import (
 	"strconv"
 )
 
-// maxInBand is how many in-band commands a monitor takes before it stops
-// reading, and out-of-band commands with it (QMP_REQ_QUEUE_LEN_MAX in QEMU).
-const maxInBand = 8
+// maxInBand is how many in-band commands are in flight at most. A monitor stops
+// reading, and is deaf out of band, when eight are in its queue
+// (QMP_REQ_QUEUE_LEN_MAX in QEMU), and goes on when it has executed one.
+// qmp-spec allows eight because the one that is being executed is not in the
+// queue; but where the main loop hangs in something else, none is being executed.
+const maxInBand = 7
 
 // A call is a command on its way to a monitor and back.
 type call struct {

@@ -3,8 +3,9 @@
 //
 // A [Session] stands on one connection. Any number of goroutines may execute
 // commands at once: each gets the reply to its own, by the id that it was sent
-// with. Up to eight are in flight, which is what a monitor takes before it
-// stops reading; the ninth waits here. Out-of-band commands are on their own.
+// with. Up to seven are in flight, for at eight a monitor may stop reading, and
+// be deaf even out of band; the next one waits here. Out-of-band commands are on their
+// own.
 //
 // Events are kept in one log, in the order in which they came, so an event and
 // a reply are never taken for each other, and an event that comes before anyone

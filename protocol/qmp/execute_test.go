@@ -94,7 +94,7 @@ func TestCallersAtOnceGetTheirOwnReplies(t *testing.T) {
 	group.Wait()
 }
 
-func TestTheNinthCommandWaitsHere(t *testing.T) {
+func TestWhatAMonitorCannotQueueWaitsHere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		session, s := open(t, qmp.Options{})
 		var group sync.WaitGroup
@@ -102,16 +102,16 @@ func TestTheNinthCommandWaitsHere(t *testing.T) {
 			group.Go(func() { session.Execute(t.Context(), "slow", nil, nil) })
 		}
 		var heard []request
-		for range 8 {
+		for range 7 {
 			heard = append(heard, s.hear())
 		}
-		ninth := make(chan request, 1)
-		go func() { ninth <- s.hear() }()
+		eighth := make(chan request, 1)
+		go func() { eighth <- s.hear() }()
 		synctest.Wait()
-		require.Empty(t, ninth, "eight are in flight")
+		require.Empty(t, eighth, "seven are in flight")
 
 		go session.ExecuteOOB(t.Context(), "overtake", nil, nil)
-		r := <-ninth
+		r := <-eighth
 		require.Equal(t, "overtake", r.ExecOOB, "out-of-band commands need no slot")
 		s.answer(r, "{}")
 
@@ -303,7 +303,7 @@ func TestEveryoneWhoWaitsGetsTheSameErrorAtOnce(t *testing.T) {
 			failures <- err
 		}
 	}()
-	for range 9 {
+	for range 8 { // seven, and the one out of band
 		s.hear()
 	}
 	s.conn.Close()

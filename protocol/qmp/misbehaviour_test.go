@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -218,26 +219,28 @@ func TestAReplyBeforeItsCommandHasBeenSentIsDropped(t *testing.T) {
 }
 
 func TestRepliesOutOfOrderFindTheirCallers(t *testing.T) {
+	const callers = 7
 	session, s := open(t, qmp.Options{})
-	results := make(chan string, 8)
-	for range 8 {
+	results := make(chan error, callers)
+	for n := range callers {
 		go func() {
-			var got struct{ Command string }
-			if err := session.Execute(t.Context(), "query", nil, &got); err != nil {
-				got.Command = err.Error()
+			want, got := fmt.Sprintf("query-%d", n), ""
+			err := session.Execute(t.Context(), want, nil, &got)
+			if err == nil && got != want {
+				err = fmt.Errorf("%s got the reply to %s", want, got)
 			}
-			results <- got.Command
+			results <- err
 		}()
 	}
 	var heard []request
-	for range 8 {
+	for range callers {
 		heard = append(heard, s.hear())
 	}
-	for i := range heard {
-		s.answer(heard[len(heard)-1-i], `{"command": "query"}`)
+	for _, r := range slices.Backward(heard) {
+		s.answer(r, `"`+r.Execute+`"`)
 	}
-	for range 8 {
-		require.Equal(t, "query", <-results)
+	for range callers {
+		require.NoError(t, <-results)
 	}
 }
 

@@ -127,7 +127,7 @@ func anyInterleaving(t *testing.T, r *rapid.T) {
 					inBand++
 				}
 			}
-			if inBand > 8 {
+			if inBand > 7 {
 				r.Fatalf("%d in-band commands in flight", inBand)
 			}
 		},

@@ -158,17 +158,19 @@ func TestAliveWhileTheMainLoopHangs(t *testing.T) {
 			hang <- session.Execute(t.Context(), "pmemsave", map[string]any{"val": 0, "size": 16, "filename": fifo}, nil)
 		}()
 		<-sent
+		patient, giveUp := context.WithCancel(t.Context())
 		waiting := make(chan error, 12)
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		defer cancel()
 		for range cap(waiting) {
-			go func() { waiting <- session.Execute(ctx, "query-status", nil, nil) }()
+			go func() { waiting <- session.Execute(patient, "query-status", nil, nil) }()
 		}
-		for range cap(waiting) {
-			require.ErrorIs(t, <-waiting, context.DeadlineExceeded)
-		}
+		// It is sent behind those that are in flight by now, and the others give up
+		// only when it has been answered: the more wait, the harder it is.
 		for range 20 {
 			require.NoError(t, session.Alive(t.Context()))
+		}
+		giveUp()
+		for range cap(waiting) {
+			require.ErrorIs(t, <-waiting, context.Canceled)
 		}
 		require.Empty(t, hang)
 
@@ -177,6 +179,55 @@ func TestAliveWhileTheMainLoopHangs(t *testing.T) {
 		defer read.Close()
 		require.NoError(t, <-hang)
 		require.NoError(t, session.Execute(t.Context(), "query-status", nil, nil), "late replies are dropped")
+	})
+}
+
+// The main loop hangs in what another monitor has asked for, so that nothing in
+// our monitor's queue is begun. With eight in it QEMU would stop reading.
+func TestOutOfBandOvertakesWhileAnotherMonitorHangs(t *testing.T) {
+	onEveryReal(t, func(t *testing.T, binary string) {
+		path := filepath.Join(t.TempDir(), "other")
+		sent := make(chan struct{}, 1000)
+		session, err := qmp.New(t.Context(), qemutest.Monitor(t, binary,
+			"-chardev", "socket,id=other,server=on,wait=off,path="+path, "-mon", "chardev=other,mode=control"),
+			qmp.Options{Trace: func(m transcript.Message) {
+				if m.Direction == transcript.Sent && bytes.Contains(m.Data, []byte("query-status")) {
+					sent <- struct{}{}
+				}
+			}})
+		require.NoError(t, err)
+		defer session.Close()
+		other := dial(t, path, qmp.Options{})
+		fifo := hangingFile(t)
+		hang := make(chan error, 1)
+		go func() {
+			hang <- other.Execute(t.Context(), "pmemsave", map[string]any{"val": 0, "size": 16, "filename": fifo}, nil)
+		}()
+		for err = nil; err == nil; <-sent { // until it hangs
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			err = session.Execute(ctx, "query-status", nil, nil)
+			cancel()
+		}
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		waiting := make(chan error, 12)
+		for range cap(waiting) {
+			go func() { waiting <- session.Execute(t.Context(), "query-status", nil, nil) }()
+		}
+		for range 6 { // and the one that has been given up: seven in QEMU
+			<-sent
+		}
+		for range 20 {
+			require.NoError(t, session.Alive(t.Context()))
+		}
+		require.Empty(t, waiting)
+
+		read, err := os.OpenFile(fifo, os.O_RDWR, 0)
+		require.NoError(t, err)
+		defer read.Close()
+		require.NoError(t, <-hang)
+		for range cap(waiting) {
+			require.NoError(t, <-waiting)
+		}
 	})
 }
 
