@@ -31,6 +31,7 @@ func commands() []command {
 	return []command{
 		{"run", "run migration scenarios", runCommand},
 		{"list", "name every scenario", listCommand},
+		{"console", "boot a guest and attach this terminal to its serial console", consoleCommand},
 		{"judge", "judge a saved run again", judgeCommand},
 		{"fleet", "fetch, list and remove private copies of QEMU", fleetCommand},
 		{"doctor", "say what this host has, what it lacks, and what that costs", doctorCommand},

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -32,13 +33,26 @@ type screen struct {
 // atTerminal starts drover on a terminal of its own.
 func atTerminal(t *testing.T, env []string, args ...string) *screen {
 	t.Helper()
+	return atTerminalWith(t, func(*os.File) {}, env, args...)
+}
+
+// atTerminalWith is atTerminal with something done to the terminal before.
+func atTerminalWith(t *testing.T, before func(tty *os.File), env []string, args ...string) *screen {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
 	s := &screen{more: make(chan struct{}, 1)}
 	s.cmd = &exec.Cmd{Path: self, Args: append([]string{"drover"}, args...)}
 	s.cmd.Env = append(os.Environ(), append([]string{"TERM=xterm", "NO_COLOR="}, env...)...)
-	s.tty, err = pty.StartWithSize(s.cmd, &pty.Winsize{Rows: 24, Cols: 100})
+	master, slave, err := pty.Open()
 	require.NoError(t, err)
+	s.tty = master
+	require.NoError(t, pty.Setsize(master, &pty.Winsize{Rows: 24, Cols: 100}))
+	before(slave)
+	s.cmd.Stdin, s.cmd.Stdout, s.cmd.Stderr = slave, slave, slave
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
+	err = s.cmd.Start()
+	require.NoError(t, errors.Join(err, slave.Close()))
 	s.read.Go(func() { _, _ = io.Copy(s, s.tty) }) // ends with EIO when drover does
 	t.Cleanup(func() {
 		_ = s.cmd.Process.Kill()

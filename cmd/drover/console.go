@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"syscall"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/fleet"
+	"github.com/drover-vm/drover/internal/near"
+	"github.com/drover-vm/drover/launcher"
+)
+
+const consoleUsage = `usage: drover console [flags] [guest program] [-- QEMU arguments]
+
+Boots a guest and attaches this terminal to its serial console. The guest is one
+of drover's own programs (incrementer, where nothing else is said), or whatever
+the arguments behind -- make of QEMU; with a program's name as well, both.
+QEMU is started with -nodefaults and without a display.
+
+At a terminal every key goes to the guest, Ctrl-C as well. Ctrl-] is the escape
+key:
+    Ctrl-] q        end QEMU and leave
+    Ctrl-] b        send a break (Linux takes it for SysRq)
+    Ctrl-] Ctrl-]   send Ctrl-] itself
+    Ctrl-] ?        show this
+
+Where the input is no terminal it is sent as it is, and its end ends nothing:
+the guest is shown until QEMU ends, -for or -until says so, or a signal comes.
+
+Exit status: 0 when QEMU ended with status 0, by itself or because it was told to
+here; 1 when it ended otherwise, or what -until names did not come; 2 when it
+could not run, or was interrupted.
+
+flags:
+`
+
+const escapeHelp = "q ends QEMU, b sends a break, Ctrl-] sends Ctrl-], ? shows this; the escape key is Ctrl-]"
+
+// consoleFlags are what "drover console" was told.
+type consoleFlags struct {
+	run     runFlags // its arch, qemu, machine and accel
+	pty     bool
+	most    time.Duration
+	until   *regexp.Regexp
+	record  string
+	program string
+	extra   []string // nil: there was no --
+}
+
+func parseConsole(args []string, stderr io.Writer) (consoleFlags, error) {
+	var f consoleFlags
+	var until string
+	set := newFlagSet("console", consoleUsage, stderr)
+	set.StringVar(&f.run.arch, "arch", "", "`target`: x86_64, i386, ppc64 (default: that of -qemu or DROVER_QEMU, else x86_64)")
+	set.StringVar(&f.run.qemu, "qemu", "", "QEMU `binary` (default: the one that \"drover run\" takes)")
+	set.StringVar(&f.run.machine, "machine", "", "machine `type` (default: QEMU's)")
+	set.StringVar(&f.run.accel, "accel", "", "`accelerator`: tcg, kvm, or auto, which measures (default tcg)")
+	set.BoolVar(&f.pty, "pty", false, "connect the guest's serial port to a pseudo-terminal instead of a socket")
+	set.DurationVar(&f.most, "for", 0, "end QEMU after this `time` (0: no limit)")
+	set.StringVar(&until, "until", "", "end QEMU when the console matches the regular `expression`")
+	set.StringVar(&f.record, "record", "", "existing `folder` to keep the console in, with its times, QEMU's errors and the protocols")
+	if at := slices.Index(args, "--"); at >= 0 {
+		args, f.extra = args[:at], append([]string{}, args[at+1:]...)
+	}
+	words, err := parseMixed(set, args)
+	switch {
+	case err != nil:
+		return f, err
+	case len(words) > 1:
+		return f, usageError(fmt.Sprintf("one guest program at a time, not %q; arguments for QEMU go behind --", words))
+	case f.most < 0:
+		return f, usageError("-for has to be above 0")
+	case len(words) == 1:
+		f.program = words[0]
+	case f.extra == nil:
+		f.program = "incrementer"
+	}
+	if until != "" {
+		if f.until, err = regexp.Compile(until); err != nil {
+			return f, usageError(fmt.Sprintf("-until: %v", err))
+		}
+	}
+	return f, nil
+}
+
+func (f consoleFlags) config() (launcher.Config, error) {
+	env := f.run.environment()
+	archs, err := f.run.targets(env)
+	if err != nil {
+		return launcher.Config{}, err
+	}
+	if len(archs) != 1 {
+		return launcher.Config{}, usageError("-arch: one target at a time")
+	}
+	c := launcher.Config{
+		Arch: archs[0], Name: "guest", Machine: f.run.machine, Accel: f.run.accel, Dir: f.record, Args: f.extra,
+	}
+	if f.pty {
+		c.Serial = launcher.SerialPTY
+	}
+	if f.program != "" {
+		if c.Program, err = findProgram(f.program, c.Arch); err != nil {
+			return c, err
+		}
+		c.Name = c.Program.Name
+	}
+	qemu, err := fleet.Find(c.Arch, fleet.Either, env)
+	c.Binary = qemu.Path
+	return c, err
+}
+
+func findProgram(name, arch string) (*fixtures.Program, error) {
+	var names []string
+	for _, p := range fixtures.All() {
+		if p.Arch != arch {
+			continue
+		}
+		if p.Name == name {
+			return &p, nil
+		}
+		names = append(names, p.Name)
+	}
+	if offers := near.Names(name, names); len(offers) > 0 {
+		names = offers
+	}
+	return nil, usageError(fmt.Sprintf("no guest program %q for %s; there is %q; arguments for QEMU go behind --", name, arch, names))
+}
+
+func consoleCommand(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
+	flags, err := parseConsole(args, stderr)
+	if err != nil {
+		return usageExit(err, stderr)
+	}
+	config, err := flags.config()
+	if err != nil {
+		return complain(stderr, err)
+	}
+	// The VM outlives ctx for as long as the terminal takes to be restored; Close
+	// ends it.
+	vm, err := launcher.Launch(context.WithoutCancel(ctx), config)
+	if err != nil {
+		return complain(stderr, err)
+	}
+	defer func() { _ = vm.Close() }()
+	what := "QEMU"
+	if flags.program != "" {
+		what = flags.program + " on QEMU"
+	}
+	accel := vm.Accel().Accel
+	if config.Accel == launcher.AccelAuto {
+		accel = vm.Accel().String() // with its why
+	}
+	fmt.Fprintf(stderr, "drover: %s, process %d, accelerator %s\n", what, vm.PID(), accel)
+	if term.IsTerminal(int(stdin.Fd())) {
+		fmt.Fprint(stderr, "drover: the escape key is Ctrl-]: Ctrl-] q ends QEMU, Ctrl-] ? tells more\n")
+	}
+	why := attach(ctx, vm, flags, stdin, stdout, stderr)
+	_ = vm.Close()
+	return consoleEnd(vm, flags, why, stderr)
+}
+
+// Why a person was detached, other than by QEMU's end or a signal.
+var (
+	errQuit    = errors.New("Ctrl-] q was pressed")
+	errTime    = errors.New("the time of -for is over")
+	errMatched = errors.New("what -until names has come")
+	errHungUp  = errors.New("the terminal is gone")
+)
+
+// consoleEnd says how it ended, and returns the exit status.
+func consoleEnd(vm *launcher.VM, f consoleFlags, why error, stderr io.Writer) int {
+	state := vm.ExitState()
+	fine := state.Success() || signalled(state) // Close asks a QEMU that is deaf with SIGTERM
+	exit, byItself := errors.AsType[*launcher.ExitError](why)
+	switch {
+	case byItself && exit.ExitCode() == 0:
+		fmt.Fprintf(stderr, "drover: QEMU has ended by itself: %v\n", state)
+	case byItself:
+		fmt.Fprintf(stderr, "drover: %v\n", exit)
+		return exitFailed
+	case errors.Is(why, errQuit), errors.Is(why, errTime), errors.Is(why, errMatched):
+		fmt.Fprintf(stderr, "drover: %v; QEMU has been ended: %v\n", why, state)
+	default:
+		fmt.Fprintf(stderr, "drover: interrupted (%v); QEMU has been ended: %v\n", why, state)
+		return exitCannotRun
+	}
+	if !fine || f.until != nil && !errors.Is(why, errMatched) {
+		return exitFailed
+	}
+	return exitOK
+}
+
+func signalled(state *os.ProcessState) bool {
+	status, ok := state.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && (status.Signal() == syscall.SIGTERM || status.Signal() == syscall.SIGKILL)
+}
