@@ -100,6 +100,10 @@ type Config struct {
 	// killed, and every wait ends with an *ExitError whose By is a *HangError.
 	// A monitor that is busy, but there, is left alone. See VM.Watch.
 	HangTimeout time.Duration
+	// Reservation is the room on this machine that the VM takes its place in.
+	// It stays the caller's, who releases it after Close. Nil means that
+	// Launch takes room for one VM and Close gives it back.
+	Reservation *Reservation
 	// QMP is handed to the session; Trace and Explain, where set, are called
 	// as well as the launcher's own.
 	QMP qmp.Options

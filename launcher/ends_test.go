@@ -37,6 +37,11 @@ func TestMain(m *testing.M) {
 
 // endAs starts a QEMU, prints its process id, and ends without closing it.
 func endAs(how string) {
+	if how == "reserve" {
+		_, err := launcher.Reserve(context.Background(), launcher.Config{})
+		fmt.Println(err)
+		select {}
+	}
 	vm, err := launcher.Launch(context.Background(), launcher.Config{Machine: "none"})
 	if err != nil {
 		fmt.Println(err)

@@ -54,6 +54,9 @@ type VM struct {
 // no longer than ctx: when that ends, QEMU is killed (Close is still to be
 // called). What keeps QEMU from starting comes back as an *ExitError with its
 // own last words, at the latest when Config.StartTimeout has passed.
+//
+// Without a Config.Reservation Launch waits until the machine has room for one
+// more VM, unless this process has one already: see Reserve.
 func Launch(ctx context.Context, config Config) (*VM, error) {
 	c := config.withDefaults()
 	if err := c.check(); err != nil {
@@ -66,6 +69,22 @@ func Launch(ctx context.Context, config Config) (*VM, error) {
 	if c, err = c.chosen(ctx); err != nil {
 		return nil, err
 	}
+	room := &Reservation{}
+	if c.Reservation == nil {
+		if room, err = reserveOne(ctx, c); err != nil {
+			return nil, err
+		}
+	}
+	v, err := launchIn(ctx, c, binary)
+	if err != nil {
+		room.Release()
+		return nil, err
+	}
+	v.closers = append(v.closers, room.Release)
+	return v, nil
+}
+
+func launchIn(ctx context.Context, c Config, binary string) (*VM, error) {
 	start, cancel := context.WithTimeoutCause(ctx, c.StartTimeout, errStillStarting)
 	defer cancel()
 	probed, err := probe.Binary(start, binary)

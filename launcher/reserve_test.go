@@ -1,0 +1,204 @@
+package launcher_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/drover-vm/drover/internal/qemutest"
+	"github.com/drover-vm/drover/launcher"
+)
+
+// withSlots gives the test a machine of its own.
+func withSlots(t *testing.T, slots int) {
+	t.Helper()
+	t.Setenv("DROVER_CACHE", t.TempDir())
+	t.Setenv(launcher.SlotsVariable, strconv.Itoa(slots))
+}
+
+func one() launcher.Config { return launcher.Config{MemoryMiB: 1} }
+
+// full says whether there is no room for what is asked.
+func full(t *testing.T, configs ...launcher.Config) bool {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	r, err := launcher.Reserve(ctx, configs...)
+	if err != nil {
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.ErrorContains(t, err, launcher.SlotsVariable)
+		return true
+	}
+	r.Release()
+	return false
+}
+
+func TestRoomIsWaitedForAndHandedOn(t *testing.T) {
+	withSlots(t, 2)
+	first, err := launcher.Reserve(t.Context(), one())
+	require.NoError(t, err)
+	second, err := launcher.Reserve(t.Context(), one())
+	require.NoError(t, err)
+	require.True(t, full(t, one()))
+
+	got := make(chan *launcher.Reservation)
+	go func() {
+		r, err := launcher.Reserve(context.Background(), one(), one())
+		if err != nil {
+			t.Error(err)
+		}
+		got <- r
+	}()
+	first.Release()
+	first.Release()
+	second.Release()
+	pair := <-got
+	require.True(t, full(t, one()))
+	pair.Release()
+	require.False(t, full(t, one(), one()))
+}
+
+func TestRoomOfAProcessThatIsKilledIsFree(t *testing.T) {
+	withSlots(t, 1)
+	child := exec.Command(os.Args[0])
+	child.Env = append(os.Environ(), childEnd+"=reserve")
+	out, err := child.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, child.Start())
+	said, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "<nil>\n", said)
+	require.True(t, full(t, one()))
+
+	got := make(chan error)
+	go func() {
+		r, err := launcher.Reserve(context.Background(), one())
+		if err == nil {
+			r.Release()
+		}
+		got <- err
+	}()
+	require.NoError(t, child.Process.Kill())
+	_ = child.Wait()
+	require.NoError(t, <-got)
+}
+
+func TestPairsNeverStarveEachOther(t *testing.T) {
+	withSlots(t, 3)
+	var held, most atomic.Int64
+	var all sync.WaitGroup
+	for i := range 24 {
+		all.Go(func() {
+			configs := []launcher.Config{one(), one()}
+			if i%3 == 0 {
+				configs = configs[:1]
+			}
+			r, err := launcher.Reserve(t.Context(), configs...)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			now := held.Add(int64(len(configs)))
+			for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
+			}
+			held.Add(-int64(len(configs)))
+			r.Release()
+		})
+	}
+	all.Wait()
+	require.LessOrEqual(t, most.Load(), int64(3))
+}
+
+func TestWaitForRoomEndsWithItsContext(t *testing.T) {
+	withSlots(t, 1)
+	r, err := launcher.Reserve(t.Context(), one())
+	require.NoError(t, err)
+	defer r.Release()
+	why := errors.New("enough")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(why)
+	_, err = launcher.Reserve(ctx, one())
+	require.ErrorIs(t, err, why)
+}
+
+func TestLargeVMTakesMoreRoomAndNeverMoreThanThereIs(t *testing.T) {
+	withSlots(t, 4)
+	r, err := launcher.Reserve(t.Context(), launcher.Config{MemoryMiB: 1 << 30})
+	require.NoError(t, err)
+	require.True(t, full(t, one()))
+	r.Release()
+	require.False(t, full(t, one(), one(), one(), one(), one()))
+}
+
+func TestNobodyIsCountedWithoutSlotsOrAFolder(t *testing.T) {
+	withSlots(t, 0)
+	for range 3 {
+		r, err := launcher.Reserve(t.Context(), one())
+		require.NoError(t, err)
+		defer r.Release()
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	t.Setenv("DROVER_CACHE", file)
+	t.Setenv(launcher.SlotsVariable, "1")
+	for range 3 {
+		r, err := launcher.Reserve(t.Context(), one())
+		require.NoError(t, err)
+		defer r.Release()
+	}
+}
+
+func TestSlotsAreForTheirUserOnly(t *testing.T) {
+	withSlots(t, 1)
+	r, err := launcher.Reserve(t.Context(), one())
+	require.NoError(t, err)
+	defer r.Release()
+	folders, err := filepath.Glob(filepath.Join(os.Getenv("DROVER_CACHE"), "drover", "slots", "*"))
+	require.NoError(t, err)
+	require.Len(t, folders, 1)
+	info, err := os.Stat(folders[0])
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm())
+}
+
+func TestVMHoldsItsRoomUntilItIsClosed(t *testing.T) {
+	withSlots(t, 1)
+	vm := launch(t, launcher.Config{Machine: "none", MemoryMiB: 1})
+	require.True(t, full(t, one()))
+	second := launch(t, launcher.Config{Machine: "none", MemoryMiB: 1}) // who has one doesn't wait
+	require.NoError(t, second.Close())
+	require.True(t, full(t, one()))
+	require.NoError(t, vm.Close())
+	require.False(t, full(t, one()))
+}
+
+func TestFailedLaunchGivesItsRoomBack(t *testing.T) {
+	withSlots(t, 1)
+	_, err := launcher.Launch(t.Context(), launcher.Config{Binary: qemutest.Binary(t, "x86_64"), Machine: "nonsense"})
+	require.Error(t, err)
+	require.False(t, full(t, one()))
+}
+
+func TestVMsShareTheReservationTheyAreGiven(t *testing.T) {
+	withSlots(t, 2)
+	c := launcher.Config{Machine: "none", MemoryMiB: 1}
+	r, err := launcher.Reserve(t.Context(), c, c)
+	require.NoError(t, err)
+	c.Reservation = r
+	source, destination := launch(t, c), launch(t, c)
+	require.NoError(t, source.Close())
+	require.True(t, full(t, one()), "it is the caller's")
+	require.NoError(t, destination.Close())
+	r.Release()
+	require.False(t, full(t, one(), one()))
+}
