@@ -111,7 +111,8 @@ func TestNoRoomReachesWhatItMustNotKnow(t *testing.T) {
 func TestReachIsWhatIsBuiltIn(t *testing.T) {
 	p := mustMatch(t, "cmd/drover")[0]
 	require.Contains(t, reach(p), "os/exec")
-	require.Equal(t, []string{module + "/cmd/drover", module + "/migration", module + "/launcher"}, way(p, module+"/launcher"))
+	probe := mustMatch(t, "launcher/probe")[0]
+	require.Equal(t, []string{module + "/launcher/probe", module + "/protocol/qmp", module + "/protocol/internal/eventlog"}, way(probe, module+"/protocol/internal/eventlog"))
 	require.NotContains(t, reach(p), module+"/protocol/fakeqemu")
 
 	require.True(t, matches("launcher", module+"/launcher"))
