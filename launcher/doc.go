@@ -1,0 +1,38 @@
+// Package launcher starts QEMUs as values: a VM has a QMP session, a qtest
+// session and a console, and is ended completely, whatever happens.
+//
+//	vm, err := launcher.Launch(ctx, launcher.Config{Program: &program})
+//	if err != nil { ... } // QEMU's own sentence, and the way out
+//	defer vm.Close()
+//	_, err = vm.Console().Wait(ctx, 0, "AB")
+//
+// # Contract
+//
+// Nothing is left. When Close returns, QEMU, what it started, every
+// descriptor, socket and goroutine is gone, also where QEMU had crashed, was
+// stopped or heard nothing: Close asks with quit, then with SIGTERM, then
+// doesn't ask (Config.QuitPatience, Config.TermPatience). Where this process
+// ends without Close, by a panic, os.Exit or any signal, SIGKILL included, the
+// kernel kills its QEMUs. A launcher makes no files but those that Config names
+// (Dir, Attach) and the slots of Reserve in the user's cache folder.
+//
+// Nobody waits for the dead. When QEMU ends, every wait on its sessions and
+// its console ends at once with an *ExitError: how it ended and who ended it,
+// the end of its error output, the last exchange with its monitor, the end of
+// the console. A QEMU that hangs is found by Watch, or by Config.HangTimeout, and
+// looked at by Diagnose.
+//
+// A VM lives no longer than the context of Launch. The contexts of all other
+// calls bound that call only.
+//
+// QEMU gets the descriptors that it needs and no others; descriptors that
+// this process itself was left with by its parent are set close-on-exec by the
+// first Launch. QEMU's system call filter is on where it has one
+// (Config.Sandbox), secrets travel in memory (Config.Secrets), there is no shell,
+// and a crash leaves no core unless asked for (Config.CoreDumps).
+//
+// VMs of all the user's processes share the machine: Launch waits where it
+// is full, and Reserve makes room for several VMs at once.
+//
+// All of it is for Linux. A VM and its parts are safe for concurrent use.
+package launcher
