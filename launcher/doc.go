@@ -13,7 +13,9 @@
 // stopped or heard nothing: Close asks with quit, then with SIGTERM, then
 // doesn't ask (Config.QuitPatience, Config.TermPatience). Where this process
 // ends without Close, by a panic, os.Exit or any signal, SIGKILL included, the
-// kernel kills its QEMUs. A launcher makes no files but those that Config names
+// kernel kills its QEMUs (not a binary that is set-uid or has capabilities of
+// its own; and what a QEMU has started, for exec:, only sees its stream end). A
+// launcher makes no files but those that Config names
 // (Dir, Attach) and the slots of Reserve in the user's cache folder.
 //
 // Nobody waits for the dead. When QEMU ends, every wait on its sessions and

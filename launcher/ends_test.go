@@ -42,6 +42,14 @@ func endAs(how string) {
 		fmt.Println(err)
 		select {}
 	}
+	if how == "folder" {
+		f, err := launcher.NewPrivateFolder()
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(f.Path())
+		select {}
+	}
 	vm, err := launcher.Launch(context.Background(), launcher.Config{Machine: "none"})
 	if err != nil {
 		fmt.Println(err)

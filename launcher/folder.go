@@ -1,0 +1,106 @@
+package launcher
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A PrivateFolder is a place for sockets and other short-lived files of VMs: its
+// path is short, nobody but this user may enter it, and it goes with Remove, or,
+// where this process was killed, when the user's next one is made.
+//
+// They all stand in one folder of the user's, among the temporary files, and
+// each is locked by its owner as long as that lives.
+type PrivateFolder struct {
+	path string
+	held *os.File // locked
+}
+
+// NewPrivateFolder makes a folder, and removes those whose owners are gone.
+func NewPrivateFolder() (*PrivateFolder, error) {
+	base, err := lockedBase()
+	if err != nil {
+		return nil, fmt.Errorf("launcher: %w", err)
+	}
+	defer base.Close() // and so unlock
+	sweep(base.Name())
+	path, err := os.MkdirTemp(base.Name(), "")
+	if err != nil {
+		return nil, fmt.Errorf("launcher: %w", err)
+	}
+	held, err := lockFolder(path, unix.LOCK_NB)
+	if err != nil {
+		_ = os.Remove(path)
+		return nil, fmt.Errorf("launcher: %w", err)
+	}
+	return &PrivateFolder{path, held}, nil
+}
+
+// Path returns the folder's absolute path.
+func (f *PrivateFolder) Path() string { return f.path }
+
+// Remove removes the folder with all that is in it. It may be called again.
+func (f *PrivateFolder) Remove() error {
+	err := os.RemoveAll(f.path)
+	_ = f.held.Close()
+	return err
+}
+
+// lockedBase opens the folder that they stand in, and locks it: who makes one has
+// locked it before another looks whether it is locked.
+func lockedBase() (*os.File, error) {
+	path, err := filepath.Abs(filepath.Join(os.TempDir(), fmt.Sprintf("drover-%d", os.Getuid())))
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Mkdir(path, 0o700); err != nil && !os.IsExist(err) {
+		return nil, err
+	}
+	// Others may write where temporary files are: what stands there may be theirs.
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil, err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !info.IsDir() || !ok || int(owner.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
+		return nil, &fs.PathError{Op: "use", Path: path, Err: fmt.Errorf("it is not a folder of this user's alone (%v): remove it, or set TMPDIR to another place", info.Mode())}
+	}
+	return lockFolder(path, 0)
+}
+
+// lockFolder opens a folder with a lock that ends when it is closed. Without
+// LOCK_NB in how it waits for it.
+func lockFolder(path string, how int) (*os.File, error) {
+	f, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|how)
+		if err == nil {
+			return f, nil
+		}
+		if err != unix.EINTR {
+			_ = f.Close()
+			return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
+		}
+	}
+}
+
+// sweep removes the folders that nobody holds. What can't be removed is left to
+// the next.
+func sweep(base string) {
+	entries, _ := os.ReadDir(base)
+	for _, entry := range entries {
+		path := filepath.Join(base, entry.Name())
+		if f, err := lockFolder(path, unix.LOCK_NB); err == nil {
+			_ = os.RemoveAll(path)
+			_ = f.Close()
+		}
+	}
+}
