@@ -144,12 +144,16 @@ func consoleCommand(ctx context.Context, args []string, stdin *os.File, stdout, 
 	if err != nil {
 		return complain(stderr, err)
 	}
-	// The VM outlives ctx for as long as the terminal takes to be restored; Close
-	// ends it.
-	vm, err := launcher.Launch(context.WithoutCancel(ctx), config)
+	// ctx ends the start, but not the VM: the terminal is restored first, and
+	// Close lets QEMU say how it ended.
+	life, kill := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer kill(nil)
+	started := context.AfterFunc(ctx, func() { kill(context.Cause(ctx)) })
+	vm, err := launcher.Launch(life, config)
 	if err != nil {
 		return complain(stderr, err)
 	}
+	started()
 	defer func() { _ = vm.Close() }()
 	what := "QEMU"
 	if flags.program != "" {
@@ -170,7 +174,7 @@ func consoleCommand(ctx context.Context, args []string, stdin *os.File, stdout, 
 
 // Why a person was detached, other than by QEMU's end or a signal.
 var (
-	errQuit    = errors.New("Ctrl-] q was pressed")
+	errQuit    = errors.New("the escape key and q were pressed")
 	errTime    = errors.New("the time of -for is over")
 	errMatched = errors.New("what -until names has come")
 	errHungUp  = errors.New("the terminal is gone")

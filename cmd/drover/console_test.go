@@ -82,7 +82,7 @@ func TestEveryKeyButTheEscapeKeyGoesToTheGuest(t *testing.T) {
 			s.press(t, "\x1d")
 			s.press(t, "q")
 			require.Equal(t, exitOK, s.exit(t), s)
-			require.Contains(t, s.String(), "Ctrl-] q was pressed; QEMU has been ended: exit status 0")
+			require.Contains(t, s.String(), "the escape key and q were pressed; QEMU has been ended: exit status 0")
 		})
 	}
 }
@@ -134,7 +134,7 @@ func TestTerminalIsRestoredHoweverTheConsoleEnds(t *testing.T) {
 		status int
 		says   string
 	}{
-		"escape key":  {func(t *testing.T, s *screen) { s.press(t, "\x1dq") }, exitOK, "Ctrl-] q was pressed"},
+		"escape key":  {func(t *testing.T, s *screen) { s.press(t, "\x1dq") }, exitOK, "the escape key and q were pressed"},
 		"SIGTERM":     {signals(syscall.SIGTERM), exitCannotRun, "interrupted (terminated"},
 		"SIGHUP":      {signals(syscall.SIGHUP), exitCannotRun, "interrupted (hangup"},
 		"SIGQUIT":     {signals(syscall.SIGQUIT), exitCannotRun, "interrupted (quit"},
