@@ -57,6 +57,7 @@ type run struct {
 	program  fixtures.Program
 	dir      string // artifacts
 	sockets  string // private, short, removed at the end
+	room     *launcher.Reservation
 	ram      *os.File
 	ramArgs  []string // that make both QEMUs map it
 }
@@ -95,6 +96,13 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 		return nil, fmt.Errorf("migration: %w", err)
 	}
 	defer r.removeSockets()
+	// Both VMs take their room on the machine together, and before the clock of
+	// the scenario's budget runs.
+	if r.room, err = launcher.Reserve(ctx, r.config(SourceName), r.config(DestinationName)); err != nil {
+		_ = os.RemoveAll(r.dir)
+		return nil, fmt.Errorf("migration: waiting for room on this machine: %w", err)
+	}
+	defer r.room.Release()
 	err = r.tell(ctx, result)
 	_, neverBegan := errors.AsType[*StartError](err)
 	if result.Outcome == record.Pass && !o.Keep || result.Outcome == record.Skip || neverBegan {
@@ -175,7 +183,7 @@ func (r *run) config(side string) launcher.Config {
 	o := r.options
 	c := launcher.Config{
 		Binary: o.Source, Arch: o.Arch, Name: side, Machine: o.Machine, Accel: o.Accel,
-		Dir: r.dir, Args: slices.Concat(r.scenario.Source.Args, o.Args),
+		Dir: r.dir, Args: slices.Concat(r.scenario.Source.Args, o.Args), Reservation: r.room,
 	}
 	if o.Hold != nil {
 		c.Attach = filepath.Join(r.sockets, side+".qmp")
