@@ -21,20 +21,24 @@ import (
 	"github.com/drover-vm/drover/launcher"
 )
 
-// echo is a guest that says > and then every byte that it is told.
+// echo is a guest that says > and then every byte that it is told. It spins
+// between its looks at the port, each of which takes QEMU's big lock: without
+// that QEMU's main loop, which has the bytes, starves on a busy host.
 func echo() *fixtures.Program {
 	code := []byte{
 		0xba, 0xf8, 0x03, // mov dx, 0x3f8
 		0xb0, '>', // mov al, '>'
 		0xee,             // out dx, al
-		0xba, 0xfd, 0x03, // next: mov dx, 0x3fd
-		0xec,       // wait: in al, dx
+		0xb9, 0x00, 0x40, // next: mov cx, 0x4000
+		0xe2, 0xfe, // spin: loop spin
+		0xba, 0xfd, 0x03, // mov dx, 0x3fd
+		0xec,       // in al, dx
 		0xa8, 0x01, // test al, 1
-		0x74, 0xfb, // jz wait
+		0x74, 0xf3, // jz next
 		0xba, 0xf8, 0x03, // mov dx, 0x3f8
 		0xec,       // in al, dx
 		0xee,       // out dx, al
-		0xeb, 0xf1, // jmp next
+		0xeb, 0xec, // jmp next
 	}
 	block := make([]byte, 512)
 	copy(block, code)

@@ -25,8 +25,9 @@ import (
 // echoGuest is a disk whose boot block says > and then every byte it is told.
 func echoGuest(t *testing.T) string {
 	code := "\xba\xf8\x03\xb0>\xee" + // mov dx, 0x3f8; mov al, '>'; out dx, al
-		"\xba\xfd\x03\xec\xa8\x01\x74\xfb" + // next: mov dx, 0x3fd; wait: in al, dx; test al, 1; jz wait
-		"\xba\xf8\x03\xec\xee\xeb\xf1" // mov dx, 0x3f8; in al, dx; out dx, al; jmp next
+		"\xb9\x00\x40\xe2\xfe" + // next: mov cx, 0x4000; spin: loop spin, which leaves QEMU's lock to its main loop
+		"\xba\xfd\x03\xec\xa8\x01\x74\xf3" + // mov dx, 0x3fd; in al, dx; test al, 1; jz next
+		"\xba\xf8\x03\xec\xee\xeb\xec" // mov dx, 0x3f8; in al, dx; out dx, al; jmp next
 	disk := filepath.Join(t.TempDir(), "echo.img")
 	block := code + strings.Repeat("\x00", 510-len(code)) + "\x55\xaa"
 	require.NoError(t, os.WriteFile(disk, []byte(block+strings.Repeat("\x00", 63<<10)), 0o600))
