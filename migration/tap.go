@@ -1,7 +1,6 @@
 package migration
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,6 +17,7 @@ import (
 // it is, and counts it: what goes over the link is so known from outside.
 type tap struct {
 	listener net.Listener
+	network  string // tcp or unix
 	to       string // the destination's address
 
 	work  sync.WaitGroup
@@ -39,21 +39,22 @@ type flow struct {
 	done  chan struct{}
 }
 
-// Tap puts a tap between the sides, where the destination listens on TCP.
+// Tap puts a tap between the sides.
 func Tap() Step {
 	return Step{"tap the link", func(_ context.Context, p *Pair) error {
-		to, ok := strings.CutPrefix(p.uri, "tcp:")
-		if !ok {
-			return fmt.Errorf("a tap is for TCP, and the destination listens on %s", p.uri)
+		network, to, _ := strings.Cut(p.uri, ":")
+		own := map[string]string{"tcp": "127.0.0.1:0", "unix": p.path("tap.sock")}[network]
+		if own == "" {
+			return fmt.Errorf("a tap is for tcp and unix, and the destination listens on %s", p.uri)
 		}
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen(network, own)
 		if err != nil {
 			return err
 		}
 		p.tap.close()
-		p.tap = &tap{listener: l, to: to}
+		p.tap = &tap{listener: l, network: network, to: to}
 		p.tap.work.Go(p.tap.accept)
-		p.uri = "tcp:" + l.Addr().String()
+		p.uri = network + ":" + l.Addr().String()
 		return nil
 	}}
 }
@@ -64,7 +65,7 @@ func (t *tap) accept() {
 		if err != nil {
 			return
 		}
-		out, err := net.Dial("tcp", t.to)
+		out, err := net.Dial(t.network, t.to)
 		if err != nil {
 			_ = in.Close()
 			continue
@@ -76,16 +77,17 @@ func (t *tap) accept() {
 			w.close()
 		}
 		t.mu.Unlock()
-		t.work.Go(func() { w.forward.pass(out, in) })
-		t.work.Go(func() { w.back.pass(in, out) })
+		t.work.Go(func() { w.forward.pass(out, in, w.close) })
+		t.work.Go(func() { w.back.pass(in, out, w.close) })
 	}
 }
 
 // firstKept is how many of a connection's first bytes are kept.
 const firstKept = 16
 
-// pass copies until who sends has no more, and lets the other side know.
-func (f *flow) pass(to, from net.Conn) {
+// pass copies until who sends has no more, and lets the other side know. Where
+// nobody takes what is sent, the connection is broken for who sends, too.
+func (f *flow) pass(to, from net.Conn, broken func()) {
 	defer close(f.done)
 	buffer := make([]byte, 256<<10)
 	for {
@@ -95,12 +97,13 @@ func (f *flow) pass(to, from net.Conn) {
 				first := append([]byte(nil), buffer[:min(n, firstKept)]...)
 				f.first.Store(&first)
 			}
-			if _, writeErr := to.Write(buffer[:n]); writeErr != nil {
-				err = cmp.Or(err, writeErr)
+			if _, err := to.Write(buffer[:n]); err != nil {
+				broken()
+				return
 			}
 		}
 		if err != nil {
-			_ = to.(*net.TCPConn).CloseWrite()
+			_ = to.(interface{ CloseWrite() error }).CloseWrite()
 			return
 		}
 	}
