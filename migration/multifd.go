@@ -70,8 +70,8 @@ var multifdTCPCancel = Scenario{
 			Boot(), Listen(TCP), Tap(), Migrate(), AwaitStatus(qapi.MigrationActive),
 			Cancel(), AwaitStatus(qapi.MigrationCancelled), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
 		},
-		WithMultifd(Set(MaxBandwidth, 1*GB), Listen(TCP), Tap(), Migrate(), AwaitPass(1)),
-		Steps{letConverge(), AwaitSwitchover(), SeeChannels(wholePages)},
+		WithMultifd(Set(MaxBandwidth, 1*GB), letConverge(), Listen(TCP), Tap(), Migrate()),
+		Steps{AwaitSwitchover(), SeeChannels(wholePages)},
 	),
 }
 
