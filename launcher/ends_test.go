@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 		endAs(how)
 		return
 	}
+	// Whatever else runs on this machine, these tests don't wait for it.
+	_ = os.Setenv(launcher.SlotsVariable, "0")
 	goleak.VerifyTestMain(m)
 }
 
@@ -41,6 +43,17 @@ func endAs(how string) {
 		_, err := launcher.Reserve(context.Background(), launcher.Config{})
 		fmt.Println(err)
 		select {}
+	}
+	if how == "contend" {
+		for i := range 100 {
+			r, err := launcher.Reserve(context.Background(), make([]launcher.Config, 1+i%2)...)
+			if err != nil {
+				panic(err)
+			}
+			time.Sleep(time.Millisecond) // others have to wait
+			r.Release()
+		}
+		return
 	}
 	if how == "folder" {
 		f, err := launcher.NewPrivateFolder()
@@ -154,6 +167,7 @@ func TestEveryEndIsCompleteAndSaysHow(t *testing.T) {
 	closeIt := func(vm *launcher.VM) { _ = vm.Close() }
 	for name, end := range map[string]struct {
 		ctx    func(*testing.T) context.Context
+		quit   time.Duration // patience; 0 = as ever
 		do     func(*launcher.VM)
 		closed []string // words of Close's error; nil = there is none
 		waiter []string // words of the error of one who waited
@@ -166,7 +180,7 @@ func TestEveryEndIsCompleteAndSaysHow(t *testing.T) {
 		"SIGSEGV":           {do: send(syscall.SIGSEGV), closed: []string{"segmentation fault"}, waiter: []string{"segmentation fault", "last on its monitor"}},
 		"SIGABRT":           {do: send(syscall.SIGABRT), closed: []string{"aborted"}, waiter: []string{"aborted"}},
 		"SIGKILL":           {do: send(syscall.SIGKILL), closed: []string{"killed"}, waiter: []string{"killed"}},
-		"stopped":           {do: func(vm *launcher.VM) { _ = syscall.Kill(vm.PID(), syscall.SIGSTOP); _ = vm.Close() }, closed: []string{"forced to end", "200ms after quit"}, waiter: []string{"forced"}},
+		"stopped":           {quit: 200 * time.Millisecond, do: func(vm *launcher.VM) { _ = syscall.Kill(vm.PID(), syscall.SIGSTOP); _ = vm.Close() }, closed: []string{"forced to end", "200ms after quit"}, waiter: []string{"forced"}},
 	} {
 		for _, binary := range qemutest.Binaries(t) {
 			t.Run(name+"/"+qemutest.Version(t, binary), func(t *testing.T) {
@@ -177,7 +191,7 @@ func TestEveryEndIsCompleteAndSaysHow(t *testing.T) {
 				}
 				dir := t.TempDir()
 				vm, err := launcher.Launch(ctx, launcher.Config{
-					Binary: binary, Machine: "none", QuitPatience: 200 * time.Millisecond, Attach: filepath.Join(dir, "a"),
+					Binary: binary, Machine: "none", QuitPatience: end.quit, Attach: filepath.Join(dir, "a"),
 				})
 				require.NoError(t, err)
 				waited := make(chan error)
@@ -209,6 +223,7 @@ func TestEveryEndIsCompleteAndSaysHow(t *testing.T) {
 // A main loop that hangs doesn't carry out quit. SIGTERM ends a system call, so
 // the one who doesn't hear that is a shell around it.
 func TestWhoHearsNothingIsKilledInItsTime(t *testing.T) {
+	t.Parallel()
 	wrapper := filepath.Join(t.TempDir(), "qemu-system-x86_64")
 	text := fmt.Sprintf("#!/bin/sh\ntrap '' TERM\n%s \"$@\"\n", qemutest.Binary(t, "x86_64"))
 	require.NoError(t, os.WriteFile(wrapper, []byte(text), 0o700))
@@ -231,7 +246,7 @@ func TestWhoHearsNothingIsKilledInItsTime(t *testing.T) {
 	require.True(t, ok)
 	require.Equal(t, syscall.SIGKILL, exit.Signal())
 	require.GreaterOrEqual(t, time.Since(began), 500*time.Millisecond)
-	require.Less(t, time.Since(began), 3*time.Second)
+	require.Less(t, time.Since(began), testPatience)
 	ended(t, pidfd)
 }
 
@@ -280,6 +295,7 @@ func launchAnyEnd(t *testing.T, c launcher.Config) *launcher.VM {
 // A program that left QEMU's process group, and holds its streams open, can't
 // make anybody wait.
 func TestStreamsEndWithQEMUThoughAnotherHoldsThem(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	wrapper := filepath.Join(dir, "qemu-system-x86_64")
 	text := fmt.Sprintf("#!/bin/sh\ncase $1 in -name) setsid sleep 600 & echo $! >%s/pid;; esac\nexec %s \"$@\"\n", dir, qemutest.Binary(t, "x86_64"))
@@ -298,7 +314,7 @@ func TestStreamsEndWithQEMUThoughAnotherHoldsThem(t *testing.T) {
 	require.True(t, ok, "%v", err)
 	require.Equal(t, syscall.SIGKILL, exit.Signal())
 	require.Error(t, vm.Close())
-	require.Less(t, time.Since(began), 3*time.Second)
+	require.Less(t, time.Since(began), testPatience)
 	require.NoError(t, syscall.Kill(sleeper, 0), "the test is about one that survives")
 }
 

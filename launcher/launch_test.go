@@ -94,6 +94,7 @@ func TestQEMUThatDiesAtOnceIsAnExitError(t *testing.T) {
 }
 
 func TestQEMUThatNeverAnswersIsGivenUp(t *testing.T) {
+	t.Parallel()
 	began := time.Now()
 	_, err := launcher.Launch(t.Context(), launcher.Config{
 		Binary: likeQEMU(t, "echo thinking >&2; exec sleep 600"), StartTimeout: 300 * time.Millisecond,

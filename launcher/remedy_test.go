@@ -73,6 +73,7 @@ func TestWhyIsSaidInLessThanASecond(t *testing.T) {
 
 // What can't be had everywhere is said by a stand-in, in the words of a QEMU.
 func TestRemediesForWhatQEMUSays(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ said, way string }{
 		{"Could not access KVM kernel module: Permission denied", "group kvm"},
 		{"Could not access KVM kernel module: No such file or directory", "try the accelerator tcg"},

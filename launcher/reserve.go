@@ -20,8 +20,8 @@ const SlotsVariable = "DROVER_SLOTS"
 // What a machine can take where SlotsVariable says nothing. That is generous:
 // it keeps a machine from drowning, not its fans from being heard.
 const (
-	slotsPerCPU   = 4
-	fewestSlots   = 8
+	slotsPerCPU   = 8
+	fewestSlots   = 16
 	slotMemoryMiB = 256 // of the machine's memory, for each slot
 )
 

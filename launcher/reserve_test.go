@@ -119,6 +119,30 @@ func TestPairsNeverStarveEachOther(t *testing.T) {
 	require.LessOrEqual(t, most.Load(), int64(3))
 }
 
+// Every other process is killed where it stands: none of the rest may be left
+// waiting for what it held.
+func TestProcessesThatContendAllGetThrough(t *testing.T) {
+	withSlots(t, 3)
+	var children []*exec.Cmd
+	for range 8 {
+		child := exec.Command(os.Args[0])
+		child.Env = append(os.Environ(), childEnd+"=contend")
+		require.NoError(t, child.Start())
+		children = append(children, child)
+	}
+	time.AfterFunc(100*time.Millisecond, func() {
+		for i := 0; i < len(children); i += 2 {
+			_ = children[i].Process.Kill()
+		}
+	})
+	for i, child := range children {
+		if err := child.Wait(); i%2 == 1 {
+			require.NoError(t, err)
+		}
+	}
+	require.False(t, full(t, one(), one(), one()))
+}
+
 func TestWaitForRoomEndsWithItsContext(t *testing.T) {
 	withSlots(t, 1)
 	r, err := launcher.Reserve(t.Context(), one())

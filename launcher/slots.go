@@ -32,6 +32,10 @@ type queue struct {
 // behind is reported as closed just before its lock goes.
 const retry = 50 * time.Millisecond
 
+// lookAgain is when to try without any change, for file systems that don't
+// report what other machines do.
+const lookAgain = 5 * time.Second
+
 func (m machine) queue() (*queue, error) {
 	if err := os.MkdirAll(m.dir, 0o700); err != nil {
 		return nil, err
@@ -140,11 +144,11 @@ func (q *queue) wait(ctx context.Context) error {
 			return context.Cause(ctx)
 		}
 	}
-	var until time.Time // for ever
+	patience := lookAgain
 	if !q.settled {
-		until = time.Now().Add(retry)
+		patience = retry
 	}
-	_ = q.changes.SetReadDeadline(until)
+	_ = q.changes.SetReadDeadline(time.Now().Add(patience))
 	stop := context.AfterFunc(ctx, func() { _ = q.changes.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	_, err := q.changes.Read(make([]byte, 4096))
