@@ -17,10 +17,15 @@ type Need struct {
 	Host func() string
 	// Capability is a migration capability that both QEMUs must know.
 	Capability Capability
+	// Arch says which targets will do; nil is all.
+	Arch func(arch string) bool
 	// Schema is the path to something in QMP's schema that both QEMUs must
 	// have, and What says what that is, for a skip.
 	Schema, What string
 }
+
+// PC is a machine with ports, and a PC's devices behind them.
+var PC = Need{Arch: func(arch string) bool { return arch == "x86_64" || arch == "i386" }, What: "a PC's devices"}
 
 // FileTransport is migration into a file and out of one.
 var FileTransport = Need{Schema: "migrate channels addr transport file", What: "migration to a file"}
@@ -57,6 +62,9 @@ func (r *run) needQEMU(ctx context.Context, p *Pair, s Scenario) error {
 			return err
 		}
 		for _, n := range s.Needs {
+			if n.Arch != nil && !n.Arch(r.options.Arch) {
+				return &MissingError{fmt.Sprintf("%s has no %s", r.options.Arch, n.What)}
+			}
 			if _, ok := known[string(n.Capability)]; n.Capability != "" && !ok {
 				return &MissingError{fmt.Sprintf("QEMU %s has no capability %s", side.Facts.Version, n.Capability)}
 			}

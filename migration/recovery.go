@@ -33,6 +33,7 @@ var postcopyPreempt = Scenario{
 	Needs: []Need{Userfaultfd, {Capability: PostcopyRAM}, {Capability: PostcopyPreempt}},
 	Story: Steps{
 		Enable(PostcopyRAM), Enable(PostcopyPreempt), Set(MaxBandwidth, 100*MB), unhurried(),
+		Set(MaxPostcopyBandwidth, 50*MB), // so slow that the guest overtakes what is sent unasked
 		Boot(), Listen(TCP), Tap(), Migrate(), AwaitPass(1), StartPostcopy(),
 		AwaitSwitchover(), SeePostcopy(), SeePreemptChannel(),
 	},

@@ -55,5 +55,5 @@ func (s Scenario) proof() Steps {
 
 // Scenarios returns every scenario there is, in the order of a first read.
 func Scenarios() []Scenario {
-	return slices.Concat(basics(), identity(), cancel(), precopy(), files(), multifd(), shared(), postcopy(), recovery(), tlsScenarios())
+	return slices.Concat(basics(), identity(), cancel(), precopy(), files(), multifd(), shared(), postcopy(), recovery(), tlsScenarios(), limits())
 }

@@ -43,10 +43,12 @@ func Checks() []Check {
 		{"story", "every step of the scenario did what it says", everywhere, nil, judgeStory},
 		{"guest lives", "the workload's counter changes and its console speaks", append(moved, stayed...), nil, judgeLife},
 		{"one life", "the source stopped once, before the destination ran, and never ran again", moved, nil, judgeOneLife},
+		{"events", "the migration's statuses came in an order that they may have, on both sides", moved, nil, judgeSequence},
 		{"stopped is still", "nothing changes on a destination that has been stopped", moved, nil, judgeStillness},
 		{"workload", "the workload's invariant holds on every page, and all else in them is zero", moved, nil, judgeWorkload},
 		{"memory", "RAM outside the workload's range equals the source's", moved, nil, judgeMemory},
 		{"measures", "what was measured lies within its bounds", everywhere, func(r *Record) bool { return len(r.Measures) > 0 }, judgeMeasures},
+		{"devices", "what was written to devices' registers on the source stands in them on the destination", moved, func(r *Record) bool { return len(r.Devices) > 0 }, judgeDevices},
 		{"clean end", "both QEMUs exit with status 0 when told to quit, and nothing is left", everywhere, nil, judgeEnd},
 	}
 }

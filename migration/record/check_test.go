@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,14 +15,24 @@ import (
 	"github.com/drover-vm/drover/fixtures"
 )
 
+// status is a MIGRATION event.
+func status(at time.Time, status string) EventFacts {
+	return EventFacts{Time: at, Name: "MIGRATION", Data: json.RawMessage(`{"status": "` + status + `"}`)}
+}
+
 // good returns a record of a migration in which nothing went wrong.
 func good() *Record {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return &Record{
 		Format: Format, Scenario: "precopy/unix/plain", Arch: "x86_64", Started: at, Seconds: 2,
-		Steps:       []StepFacts{{Name: "start", Seconds: 0.1}, {Name: "quit", Seconds: 0.1}},
-		Source:      &SideFacts{Events: []EventFacts{{Time: at, Name: "STOP"}}},
-		Destination: &SideFacts{Events: []EventFacts{{Time: at.Add(time.Millisecond), Name: "RESUME"}, {Time: at.Add(time.Second), Name: "STOP"}}},
+		Steps: []StepFacts{{Name: "start", Seconds: 0.1}, {Name: "quit", Seconds: 0.1}},
+		Source: &SideFacts{Events: []EventFacts{
+			{Time: at, Name: "STOP"}, status(at, "setup"), status(at, "active"), status(at, "device"), status(at, "completed"),
+		}},
+		Destination: &SideFacts{Events: []EventFacts{
+			{Time: at.Add(time.Millisecond), Name: "RESUME"}, {Time: at.Add(time.Second), Name: "STOP"},
+			status(at, "setup"), status(at, "active"), status(at, "completed"),
+		}},
 		Life: &LifeFacts{
 			Side: "destination", Running: true, Status: "running",
 			Before: Reading{1 << 20, 7}, After: Reading{1 << 20, 8}, Heartbeats: 1,
@@ -36,6 +47,7 @@ func good() *Record {
 			Runs: []Run{{1 << 20, 344, 8}, {(1 << 20) + 344*4096, 25000, 7}},
 		},
 		Memory:   &MemoryFacts{Size: 150 << 20, Compared: 51 << 20},
+		Devices:  []DeviceFacts{{"the serial port's scratch register", 0xa5, 0xa5}},
 		Measures: []Measure{{"pages sent as differences", 20000, "pages", AtLeast(1000)}, {"connections", 5, "connections", Exactly(5)}},
 		Teardown: &TeardownFacts{Exits: []ExitFacts{
 			{Side: "source", State: "exit status 0", Clean: true},
@@ -67,10 +79,13 @@ var doctored = []struct {
 
 	{"one life", "it stopped for an earlier migration only", func(r *Record) {
 		r.Source.Began = r.Started.Add(time.Second)
+		for i := range r.Source.Events[1:] {
+			r.Source.Events[1+i].Time = r.Source.Began
+		}
 	}, Fail, []string{"stopped 0 times"}},
-	{"one life", "the source never stopped", func(r *Record) { r.Source.Events = nil }, Fail, []string{"stopped 0 times"}},
+	{"one life", "the source never stopped", func(r *Record) { r.Source.Events = r.Source.Events[1:] }, Fail, []string{"stopped 0 times"}},
 	{"one life", "the source stopped twice", func(r *Record) { r.Source.Events = append(r.Source.Events, r.Source.Events[0]) }, Fail, []string{"stopped 2 times"}},
-	{"one life", "the destination never ran", func(r *Record) { r.Destination.Events = nil }, Fail, []string{"resumed 0 times"}},
+	{"one life", "the destination never ran", func(r *Record) { r.Destination.Events = r.Destination.Events[1:] }, Fail, []string{"resumed 0 times"}},
 	{"one life", "both ran at once", func(r *Record) { r.Source.Events[0].Time = r.Source.Events[0].Time.Add(time.Second) }, Fail, []string{"03:04:05.001", "03:04:06.000"}},
 	{"one life", "the source ran again", func(r *Record) {
 		r.Source.Events = append(r.Source.Events, EventFacts{Time: r.Started.Add(2 * time.Second), Name: "RESUME"})
@@ -78,7 +93,13 @@ var doctored = []struct {
 	{"one life", "the source is not in postmigrate", func(r *Record) { r.Stand.Status = "paused" }, Fail, []string{"paused", "expected postmigrate"}},
 	{"one life", "the source runs at the end", func(r *Record) { r.Stand.StatusAtEnd, r.Stand.RunningEnd = "running", true }, Fail, []string{"at the end", "running"}},
 	{"one life", "the source's counter moved", func(r *Record) { r.Stand.After.Value = 9 }, Fail, []string{"0x100000", "from 5 to 9"}},
-	{"one life", "events were lost", func(r *Record) { r.Source.EventsLost = 3 }, Unknown, []string{"3 events"}},
+
+	{"events", "a status came twice", func(r *Record) {
+		r.Destination.Events = append(r.Destination.Events, r.Destination.Events[4])
+	}, Fail, []string{"destination", `from "completed" to "completed"`}},
+	{"events", "one was left out", func(r *Record) { r.Source.Events = slices.Delete(r.Source.Events, 2, 3) }, Fail, []string{"source", `from "setup" to "device"`}},
+	{"events", "the last is missing", func(r *Record) { r.Source.Events = r.Source.Events[:4] }, Fail, []string{`"device", expected "completed"`}},
+	{"events", "there are none", func(r *Record) { r.Destination.Events = r.Destination.Events[:2] }, Fail, []string{"destination", "completed"}},
 
 	{"stopped is still", "pages change", func(r *Record) {
 		r.Stillness.Changed, r.Stillness.First, r.Stillness.Before, r.Stillness.After = 2, 0x1234000, 5, 6
@@ -105,6 +126,8 @@ var doctored = []struct {
 	{"clean end", "the destination was killed", func(r *Record) {
 		r.Teardown.Exits[1] = ExitFacts{Side: "destination", State: "signal: killed", Reason: "it had ended"}
 	}, Fail, []string{"destination", "signal: killed", "exit status 0"}},
+	{"devices", "a register was not carried over", func(r *Record) { r.Devices[0].Found = 0 }, Fail, []string{"scratch register", "0xa5", "0x0"}},
+
 	{"measures", "a feature did nothing", func(r *Record) { r.Measures[0].Value = 0 }, Fail, []string{"pages sent as differences: 0 pages", "at least 1000"}},
 	{"measures", "too much", func(r *Record) { r.Measures[1].Value = 6 }, Fail, []string{"6 connections", "exactly 5"}},
 	{"measures", "out of both bounds", func(r *Record) { r.Measures[0].Bounds = Between(1, 2.5) }, Fail, []string{"20000 pages", "1 to 2.5"}},
@@ -190,6 +213,17 @@ func TestCheckThatBreaksIsUnknown(t *testing.T) {
 	require.Contains(t, v.Witness, "ouch")
 	require.Equal(t, Unknown, Worst([]Verdict{{Outcome: Pass}, v}))
 	require.Equal(t, Fail, Worst([]Verdict{v, {Outcome: Fail}}))
+}
+
+func TestLostEventsLeaveTheirChecksUnknown(t *testing.T) {
+	r := good()
+	r.Source.EventsLost = 3
+	for _, v := range Judge(r) {
+		if v.Check == "one life" || v.Check == "events" {
+			require.Equal(t, Unknown, v.Outcome)
+			require.Contains(t, v.Witness, "3 events")
+		}
+	}
 }
 
 func TestWorkloadCountsModulo256(t *testing.T) {

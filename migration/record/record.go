@@ -51,6 +51,7 @@ type Record struct {
 	Workload     *WorkloadFacts  `json:",omitempty"`
 	Memory       *MemoryFacts    `json:",omitempty"`
 	Link         *LinkFacts      `json:",omitempty"`
+	Devices      []DeviceFacts   `json:",omitempty"` // canaries planted before the migration
 	Measures     []Measure       `json:",omitempty"` // what the scenario measured beside these
 	Teardown     *TeardownFacts  `json:",omitempty"`
 	Diagnosis    []string        `json:",omitempty"` // of a story that ended early
