@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -44,16 +45,55 @@ func NewPrivateFolder() (*PrivateFolder, error) {
 // Path returns the folder's absolute path.
 func (f *PrivateFolder) Path() string { return f.path }
 
-// Remove removes the folder with all that is in it. It may be called again.
+// Remove removes the folder with all that is in it, and the one around it where
+// it was the last. It may be called again.
 func (f *PrivateFolder) Remove() error {
 	err := os.RemoveAll(f.path)
 	_ = f.held.Close()
+	base := filepath.Dir(f.path)
+	if held, err := lockFolder(base, unix.LOCK_NB); err == nil { // else somebody makes one in it
+		_ = os.Remove(base) // not while there are others
+		_ = held.Close()
+	}
 	return err
 }
 
 // lockedBase opens the folder that they stand in, and locks it: who makes one has
 // locked it before another looks whether it is locked.
 func lockedBase() (*os.File, error) {
+	// Who removes the last of the folders removes this one too, and may do so
+	// between our making and our locking it.
+	const tries = 100
+	var err error
+	for range tries {
+		var base *os.File
+		if base, err = openBase(); err == nil {
+			if err = stillThere(base); err == nil {
+				return base, nil
+			}
+			_ = base.Close()
+		}
+		if !errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+	}
+	return nil, err
+}
+
+// stillThere returns nil where the path of an open folder leads to it.
+func stillThere(f *os.File) error {
+	open, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Lstat(f.Name())
+	if err == nil && !os.SameFile(open, there) {
+		err = fs.ErrNotExist
+	}
+	return err
+}
+
+func openBase() (*os.File, error) {
 	path, err := filepath.Abs(filepath.Join(os.TempDir(), fmt.Sprintf("drover-%d", os.Getuid())))
 	if err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func TestPrivateFolderOfAProcessThatWasKilledGoesWithTheNext(t *testing.T) {
 	require.NoError(t, err)
 	require.NoDirExists(t, left)
 	require.NoError(t, f.Remove())
-	require.Zero(t, entries(t, filepath.Dir(left)))
+	require.NoDirExists(t, filepath.Dir(left), "it was the last")
 }
 
 func TestPrivateFoldersOfManyDoNotSweepEachOther(t *testing.T) {
@@ -86,6 +86,7 @@ func TestPlaceOfPrivateFoldersMustBeOurs(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, f.Remove())
 	base := filepath.Dir(f.Path())
+	require.NoError(t, os.Mkdir(base, 0o700))
 	require.NoError(t, os.Chmod(base, 0o777)) // as somebody else might have made it
 	_, err = launcher.NewPrivateFolder()
 	require.ErrorContains(t, err, "TMPDIR")
@@ -93,4 +94,10 @@ func TestPlaceOfPrivateFoldersMustBeOurs(t *testing.T) {
 	require.NoError(t, os.Symlink(t.TempDir(), base))
 	_, err = launcher.NewPrivateFolder()
 	require.ErrorContains(t, err, "TMPDIR")
+}
+
+func TestPrivateFolderWithoutATemporaryFolderIsAnError(t *testing.T) {
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "nowhere"))
+	_, err := launcher.NewPrivateFolder()
+	require.ErrorIs(t, err, os.ErrNotExist)
 }

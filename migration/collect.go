@@ -203,8 +203,8 @@ func (s *Side) quit(ctx context.Context) record.ExitFacts {
 // leftovers names what is still there of VMs that have been closed.
 func (p *Pair) leftovers() []string {
 	var left []string
-	if _, err := os.Lstat(p.run.sockets); err == nil {
-		left = append(left, p.run.sockets)
+	if _, err := os.Lstat(p.run.private.Path()); err == nil {
+		left = append(left, p.run.private.Path())
 	}
 	for _, s := range p.Sides() {
 		// Our child is reaped, so a process that is found is one that took

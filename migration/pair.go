@@ -52,7 +52,7 @@ type Pair struct {
 }
 
 // path is that of a file in the run's private folder, short enough for a socket's.
-func (p *Pair) path(name string) string { return filepath.Join(p.run.sockets, name) }
+func (p *Pair) path(name string) string { return filepath.Join(p.run.private.Path(), name) }
 
 // Sides returns those that there are.
 func (p *Pair) Sides() []*Side {

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -55,8 +56,9 @@ type run struct {
 	scenario Scenario
 	options  Options
 	program  fixtures.Program
-	dir      string // artifacts
-	sockets  string // private, short, removed at the end
+	dir      string                  // artifacts
+	private  *launcher.PrivateFolder // sockets and keys; removed at the end
+	accel    string                  // which, and why
 	room     *launcher.Reservation
 	ram      *os.File
 	ramArgs  []string // that make both QEMUs map it
@@ -91,7 +93,11 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 		}
 		return nil, err
 	}
-	r := &run{scenario: s, options: o, program: program}
+	accel, err := o.settleAccel(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{scenario: s, options: o, program: program, accel: accel}
 	if err := r.folders(); err != nil {
 		return nil, fmt.Errorf("migration: %w", err)
 	}
@@ -140,6 +146,25 @@ func (o *Options) settleMachine(ctx context.Context) error {
 	return nil
 }
 
+// settleAccel makes sure that both sides have the same accelerator, and says
+// which and why.
+func (o *Options) settleAccel(ctx context.Context) (string, error) {
+	switch o.Accel {
+	case "":
+		o.Accel = "tcg"
+		return "tcg: the default", nil
+	case launcher.AccelAuto:
+		own := "qemu-system-" + o.Arch
+		choice, err := launcher.CommonAccel(ctx, o.Arch, cmp.Or(o.Source, own), cmp.Or(o.Destination, own))
+		if err != nil {
+			return "", fmt.Errorf("migration: %w", err)
+		}
+		o.Accel = choice.Accel
+		return choice.String(), nil
+	}
+	return o.Accel + ": as asked for", nil
+}
+
 // folders makes the folder for artifacts, and one with a path short enough for
 // a socket's.
 func (r *run) folders() error {
@@ -157,7 +182,7 @@ func (r *run) folders() error {
 	if r.dir, err = filepath.Abs(r.dir); err != nil {
 		return err
 	}
-	r.sockets, err = os.MkdirTemp("", "drover-")
+	r.private, err = launcher.NewPrivateFolder()
 	return err
 }
 
@@ -176,7 +201,8 @@ func (r *run) keepLogs(side string) error {
 	return nil
 }
 
-func (r *run) removeSockets() { _ = os.RemoveAll(r.sockets) }
+// removeSockets takes the private folder away.
+func (r *run) removeSockets() { _ = r.private.Remove() }
 
 // config is how one side is started.
 func (r *run) config(side string) launcher.Config {
@@ -186,7 +212,7 @@ func (r *run) config(side string) launcher.Config {
 		Dir: r.dir, Args: slices.Concat(r.scenario.Source.Args, o.Args), Reservation: r.room,
 	}
 	if o.Hold != nil {
-		c.Attach = filepath.Join(r.sockets, side+".qmp")
+		c.Attach = filepath.Join(r.private.Path(), side+".qmp")
 	}
 	if side == DestinationName {
 		c.Binary = o.Destination
@@ -203,7 +229,7 @@ func (r *run) config(side string) launcher.Config {
 func (r *run) tell(ctx context.Context, result *record.Result) error {
 	facts := &record.Record{
 		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch,
-		Ends: r.scenario.Ends, Started: time.Now(), Source: &record.SideFacts{},
+		Ends: r.scenario.Ends, Started: time.Now(), Accel: r.accel, Source: &record.SideFacts{},
 	}
 	result.Record = facts
 	p := &Pair{Program: r.program, Facts: facts, run: r}

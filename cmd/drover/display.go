@@ -146,6 +146,7 @@ func (d *textDisplay) done(name string, r *record.Result) {
 	}
 	fmt.Fprintln(d.out, report.Line(r, d.colour))
 	if d.verbose && r.Record != nil {
+		fmt.Fprintf(d.out, "    accelerator %s\n", r.Record.Accel)
 		report.Steps(d.out, r.Record.Steps)
 		report.Verdicts(d.out, r.Verdicts)
 	}

@@ -33,6 +33,7 @@ type Record struct {
 	Arch     string
 	Ends     Ending
 	Started  time.Time
+	Accel    string `json:",omitempty"` // the accelerator, and why it
 	Seconds  float64
 	Steps    []StepFacts
 	Error    string `json:",omitempty"` // what ended the story early
