@@ -3,6 +3,7 @@ package migration_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -22,11 +23,26 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// TestMigration runs every scenario on every target. What a failed one leaves
-// stays in a folder of its own: in DROVER_ARTIFACTS, else in the system's
-// folder for temporary files.
+// targets are those that the tests run on, and which scenarios on each; nil is all.
+// What differs between i386 and x86_64 is not the migration but the binary, and
+// a guest on ppc64 takes 4 s to boot.
+var targets = []struct {
+	arch      string
+	scenarios []string
+}{
+	{"x86_64", nil},
+	{"i386", []string{
+		"bad_dest", "deprecated", "cancel/src/after/active", "precopy/unix/plain", "precopy/unix/xbzrle",
+		"precopy/tcp/plain", "postcopy/plain", "postcopy/recovery/plain", "exact/devices",
+	}},
+	{"ppc64", []string{"bad_dest", "deprecated", "precopy/unix/plain", "postcopy/plain"}},
+}
+
+// TestMigration runs the scenarios. What a failed one leaves stays in a folder of
+// its own: in DROVER_ARTIFACTS, else in the system's folder for temporary files.
 func TestMigration(t *testing.T) {
-	for _, arch := range []string{"x86_64", "i386", "ppc64"} {
+	for _, target := range targets {
+		arch := target.arch
 		t.Run(arch, func(t *testing.T) {
 			options := migration.Options{
 				Arch:        arch,
@@ -35,6 +51,9 @@ func TestMigration(t *testing.T) {
 				Artifacts:   os.Getenv("DROVER_ARTIFACTS"),
 			}
 			for _, s := range migration.Scenarios() {
+				if target.scenarios != nil && !slices.Contains(target.scenarios, s.Name) {
+					continue
+				}
 				t.Run(s.Name, func(t *testing.T) {
 					t.Parallel()
 					result := run(t, s, options)
