@@ -196,10 +196,11 @@ func TestSlotsAreForTheirUserOnly(t *testing.T) {
 }
 
 func TestVMHoldsItsRoomUntilItIsClosed(t *testing.T) {
+	binary := qemutest.Binary(t, "x86_64") // which may be found in the cache folder
 	withSlots(t, 1)
-	vm := launch(t, launcher.Config{Machine: "none", MemoryMiB: 1})
+	vm := launch(t, launcher.Config{Binary: binary, Machine: "none", MemoryMiB: 1})
 	require.True(t, full(t, one()))
-	second := launch(t, launcher.Config{Machine: "none", MemoryMiB: 1}) // who has one doesn't wait
+	second := launch(t, launcher.Config{Binary: binary, Machine: "none", MemoryMiB: 1}) // who has one doesn't wait
 	require.NoError(t, second.Close())
 	require.True(t, full(t, one()))
 	require.NoError(t, vm.Close())
@@ -207,15 +208,17 @@ func TestVMHoldsItsRoomUntilItIsClosed(t *testing.T) {
 }
 
 func TestFailedLaunchGivesItsRoomBack(t *testing.T) {
+	binary := qemutest.Binary(t, "x86_64") // which may be found in the cache folder
 	withSlots(t, 1)
-	_, err := launcher.Launch(t.Context(), launcher.Config{Binary: qemutest.Binary(t, "x86_64"), Machine: "nonsense"})
+	_, err := launcher.Launch(t.Context(), launcher.Config{Binary: binary, Machine: "nonsense"})
 	require.Error(t, err)
 	require.False(t, full(t, one()))
 }
 
 func TestVMsShareTheReservationTheyAreGiven(t *testing.T) {
+	binary := qemutest.Binary(t, "x86_64") // which may be found in the cache folder
 	withSlots(t, 2)
-	c := launcher.Config{Machine: "none", MemoryMiB: 1}
+	c := launcher.Config{Binary: binary, Machine: "none", MemoryMiB: 1}
 	r, err := launcher.Reserve(t.Context(), c, c)
 	require.NoError(t, err)
 	c.Reservation = r
