@@ -3,7 +3,6 @@ package migration
 import (
 	"context"
 	"fmt"
-
 	"os"
 
 	"golang.org/x/sys/unix"

@@ -30,7 +30,8 @@ func good() *Record {
 			{Time: at, Name: "STOP"}, status(at, "setup"), status(at, "active"), status(at, "device"), status(at, "completed"),
 		}},
 		Destination: &SideFacts{Events: []EventFacts{
-			{Time: at.Add(time.Millisecond), Name: "RESUME"}, {Time: at.Add(time.Second), Name: "STOP"},
+			{Time: at.Add(time.Millisecond), Name: "RESUME"},
+			{Time: at.Add(time.Second), Name: "STOP"},
 			status(at, "setup"), status(at, "active"), status(at, "completed"),
 		}},
 		Life: &LifeFacts{
