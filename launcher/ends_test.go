@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
+	"github.com/drover-vm/drover/internal/fakeprocess"
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/launcher"
 )
@@ -28,6 +29,7 @@ import (
 const childEnd = "DROVER_TEST_CHILD_END"
 
 func TestMain(m *testing.M) {
+	fakeprocess.Main()
 	if how := os.Getenv(childEnd); how != "" {
 		endAs(how)
 		return

@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
@@ -90,4 +93,19 @@ func (s *Side) events(ctx context.Context) (events []record.EventFacts, lost uin
 		at = e.Next()
 	}
 	return events, lost
+}
+
+// saveDiagnoses keeps among the artifacts all that can be seen of the QEMUs that
+// still live: registers, and their own threads' stacks where a debugger is there.
+func (p *Pair) saveDiagnoses(ctx context.Context, dir string) {
+	var looking sync.WaitGroup
+	for _, s := range p.Sides() {
+		if s.ExitState() == nil {
+			looking.Go(func() {
+				// What can't be written is missed by nobody: the record says the rest.
+				_ = os.WriteFile(filepath.Join(dir, s.Name()+".diagnosis"), []byte(s.Diagnose(ctx).String()), 0o600)
+			})
+		}
+	}
+	looking.Wait()
 }

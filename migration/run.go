@@ -316,6 +316,7 @@ func (r *run) afterFailure(ctx context.Context, p *Pair, failed error) {
 		p.Facts.Diagnosis = p.diagnose(look)
 		p.gatherLogs(look)
 		cancel()
+		p.saveDiagnoses(ctx, r.dir)
 		if r.options.Hold != nil && len(p.Sides()) > 0 {
 			r.options.Hold(ctx, p, r.dir)
 		}

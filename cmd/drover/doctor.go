@@ -14,6 +14,7 @@ import (
 
 	"github.com/drover-vm/drover/fleet"
 	"github.com/drover-vm/drover/host"
+	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/migration"
 )
@@ -34,10 +35,12 @@ func standard() []string {
 
 // A diagnosis is what the doctor found.
 type diagnosis struct {
-	QEMUs   []patient   `json:"qemus"`
-	Host    []host.Fact `json:"host"`
-	Missing []missing   `json:"missing"` // the scenarios that can't run here
-	Healthy bool        `json:"healthy"` // all standard ones can
+	QEMUs []patient   `json:"qemus"`
+	Host  []host.Fact `json:"host"`
+	// Accel is what -accel auto chooses for the QEMU that drover would run, and why.
+	Accel   string    `json:"accel,omitempty"`
+	Missing []missing `json:"missing"` // the scenarios that can't run here
+	Healthy bool      `json:"healthy"` // all standard ones can
 }
 
 // A patient is one QEMU that was asked.
@@ -73,6 +76,11 @@ func doctorCommand(ctx context.Context, args []string, _ *os.File, stdout, stder
 	}
 	chosen, err := f.Find("x86_64", fleet.Source)
 	d.judge(chosen, err)
+	if d.Healthy {
+		if choice, err := launcher.ChooseAccel(ctx, chosen.Path, "x86_64"); err == nil {
+			d.Accel = choice.String()
+		}
+	}
 	if *asJSON {
 		encoder := json.NewEncoder(stdout)
 		encoder.SetIndent("", "  ")
@@ -170,6 +178,10 @@ func (d *diagnosis) print(out io.Writer) {
 		}
 	}
 	_ = w.Flush()
+
+	if d.Accel != "" {
+		fmt.Fprintf(out, "\nAccelerator that -accel auto chooses\n  %s\n", d.Accel)
+	}
 
 	fmt.Fprintln(out, "\nScenarios")
 	if len(d.Missing) == 0 {
