@@ -23,7 +23,7 @@ import (
 //
 // The sizes are multiples of three, so that only a last piece has padding.
 const (
-	readPiece  = 24 << 10
+	readPiece  = 96 << 10
 	writePiece = 24 << 10
 	fillPiece  = 16 << 20 // the server takes this much from its heap
 
