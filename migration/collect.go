@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/drover-vm/drover/launcher"
@@ -169,13 +170,11 @@ func QuitBoth() Step {
 		p.gatherLogs(ctx)
 		facts := &record.TeardownFacts{Exits: make([]record.ExitFacts, len(p.Sides()))}
 		p.Facts.Teardown = facts
-		exits := make(chan int, len(facts.Exits))
+		var quitting sync.WaitGroup
 		for i, s := range p.Sides() {
-			go func() { facts.Exits[i] = s.quit(ctx); exits <- i }()
+			quitting.Go(func() { facts.Exits[i] = s.quit(ctx) })
 		}
-		for range facts.Exits {
-			<-exits
-		}
+		quitting.Wait()
 		p.run.removeSockets()
 		facts.Left = p.leftovers()
 		return nil

@@ -77,20 +77,17 @@ func (p *Pair) diagnoseCounter(ctx context.Context, s *Side) string {
 
 // events returns what the side's log holds now, and how many it has dropped.
 func (s *Side) events(ctx context.Context) (events []record.EventFacts, lost uint64) {
-	end := s.QMP().Mark()
-	var at qmp.Mark
-	for at < end {
-		e, err := s.QMP().Wait(ctx, at)
+	now, cancel := context.WithCancel(ctx)
+	cancel() // what has come, without a wait for more
+	for e, err := range s.QMP().Events(now, 0) {
 		if dropped, ok := errors.AsType[*qmp.LostError](err); ok {
 			lost += dropped.Lost
-			at = dropped.Next
 			continue
 		}
 		if err != nil {
 			break
 		}
 		events = append(events, record.EventFacts{Time: e.Time, Name: e.Name, Data: e.Data})
-		at = e.Next()
 	}
 	return events, lost
 }
