@@ -37,7 +37,7 @@ var deprecated = Scenario{
 // setByOldCommand gives a value through a command that later QEMUs no longer
 // have; there, the parameter itself must take the same value.
 func setByOldCommand(command, value string, parameter Parameter, reads string) Step {
-	return Step{fmt.Sprintf("%s %s", command, value), func(ctx context.Context, p *Pair) error {
+	return Step{Name: fmt.Sprintf("%s %s", command, value), Do: func(ctx context.Context, p *Pair) error {
 		err := p.Source.tell(ctx, command, map[string]any{"value": json.Number(value)})
 		if refused, ok := errors.AsType[*qmp.Error](err); ok && refused.Class == qmp.CommandNotFound {
 			return Set(parameter, json.Number(reads)).Do(ctx, p)

@@ -89,14 +89,14 @@ var cancelAfterCompleted = Scenario{
 
 // Cancel gives up the migration, if there is one.
 func Cancel() Step {
-	return Step{"migrate_cancel", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "migrate_cancel", Do: func(ctx context.Context, p *Pair) error {
 		return qapi.MigrateCancel(ctx, p.Source.QMP())
 	}}
 }
 
 // AwaitStatus waits until the source calls its migration so.
 func AwaitStatus(status qapi.MigrationStatus) Step {
-	return Step{"await status " + string(status), func(ctx context.Context, p *Pair) error {
+	return Step{Name: "await status " + string(status), Do: func(ctx context.Context, p *Pair) error {
 		return p.Source.AwaitStatus(ctx, status)
 	}}
 }
@@ -104,7 +104,7 @@ func AwaitStatus(status qapi.MigrationStatus) Step {
 // SeeStatus demands that the source calls its migration so, now and with its last
 // event.
 func SeeStatus(status qapi.MigrationStatus) Step {
-	return Step{"see status " + string(status), func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see status " + string(status), Do: func(ctx context.Context, p *Pair) error {
 		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
 		if err != nil {
 			return err
@@ -125,7 +125,7 @@ func SeeStatus(status qapi.MigrationStatus) Step {
 
 // Disable turns a capability off again, on the source.
 func Disable(capability Capability) Step {
-	return Step{"disable " + string(capability), func(ctx context.Context, p *Pair) error {
+	return Step{Name: "disable " + string(capability), Do: func(ctx context.Context, p *Pair) error {
 		return qapi.SetMigrateCapabilities(ctx, p.Source.QMP(), map[string]bool{string(capability): false})
 	}}
 }
@@ -133,7 +133,7 @@ func Disable(capability Capability) Step {
 // HoldConnections listens without ever taking a connection, and uses up the only
 // place in its queue: who connects waits.
 func HoldConnections() Step {
-	return Step{"hold connections", func(_ context.Context, p *Pair) error {
+	return Step{Name: "hold connections", Do: func(_ context.Context, p *Pair) error {
 		address := &unix.SockaddrUnix{Name: p.path("held.sock")}
 		listener, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 		if err != nil {
@@ -158,7 +158,7 @@ func HoldConnections() Step {
 
 // DropConnections lets those who wait for their connection know that none comes.
 func DropConnections() Step {
-	return Step{"drop connections", func(_ context.Context, p *Pair) error {
+	return Step{Name: "drop connections", Do: func(_ context.Context, p *Pair) error {
 		p.dropHeld()
 		return nil
 	}}

@@ -105,14 +105,14 @@ func deadOnly(err error) error {
 	return nil
 }
 
-// lifePatience is how long a guest may take to give a sign of life. Under the
-// slowest accelerator measured a pass over memory takes 0.2 s.
-const lifePatience = 20 * time.Second
+// lifePatience is how long a guest may take to give a sign of life. It is less than
+// a step may take, for that there is none is a fact for the check.
+const lifePatience = StepPatience / 2
 
 // DestinationLives gathers whether the guest runs on the destination.
 func DestinationLives() Step {
-	return Step{"see the destination live", func(ctx context.Context, p *Pair) error {
-		ctx, cancel := context.WithTimeout(ctx, lifePatience)
+	return Step{Name: "see the destination live", Do: func(ctx context.Context, p *Pair) error {
+		ctx, cancel := p.run.atMost(ctx, lifePatience)
 		defer cancel()
 		return p.watchLife(ctx, p.Destination, 0)
 	}}
@@ -121,8 +121,8 @@ func DestinationLives() Step {
 // SourceRunsOn gathers whether the guest still runs on the source after a
 // migration that failed.
 func SourceRunsOn() Step {
-	return Step{"see the source run on", func(ctx context.Context, p *Pair) error {
-		ctx, cancel := context.WithTimeout(ctx, lifePatience)
+	return Step{Name: "see the source run on", Do: func(ctx context.Context, p *Pair) error {
+		ctx, cancel := p.run.atMost(ctx, lifePatience)
 		defer cancel()
 		return p.watchLife(ctx, p.Source, p.Source.Console().Mark())
 	}}
@@ -133,8 +133,8 @@ func SourceRunsOn() Step {
 // only then knows the times of the migration, shortly after the migration's
 // status says completed; no event tells of it. That it doesn't settle is a fact
 // for the check.
-func (s *Side) settled(ctx context.Context) (status qapi.StatusInfo, err error) {
-	patience, cancel := context.WithTimeout(ctx, lifePatience)
+func (p *Pair) settled(ctx context.Context, s *Side) (status qapi.StatusInfo, err error) {
+	patience, cancel := p.run.atMost(ctx, lifePatience)
 	defer cancel()
 	waited := poll(patience, "the source's run state to settle", func() (bool, error) {
 		status, err = qapi.QueryStatus(patience, s.QMP())
@@ -145,8 +145,8 @@ func (s *Side) settled(ctx context.Context) (status qapi.StatusInfo, err error) 
 
 // SourceStands gathers what the source is at completion.
 func SourceStands() Step {
-	return Step{"see the source stand", func(ctx context.Context, p *Pair) error {
-		status, err := p.Source.settled(ctx)
+	return Step{Name: "see the source stand", Do: func(ctx context.Context, p *Pair) error {
+		status, err := p.settled(ctx, p.Source)
 		if err != nil {
 			return err
 		}
@@ -159,14 +159,14 @@ func SourceStands() Step {
 
 // StopDestination stops the guest where it is now.
 func StopDestination() Step {
-	return Step{"stop the destination", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "stop the destination", Do: func(ctx context.Context, p *Pair) error {
 		return p.Destination.tell(ctx, "stop", nil)
 	}}
 }
 
 // QuitBoth tells the QEMUs to quit, and gathers how they end and what they leave.
 func QuitBoth() Step {
-	return Step{"quit", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "quit", Do: func(ctx context.Context, p *Pair) error {
 		p.gatherLogs(ctx)
 		facts := &record.TeardownFacts{Exits: make([]record.ExitFacts, len(p.Sides()))}
 		p.Facts.Teardown = facts

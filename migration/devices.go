@@ -41,7 +41,7 @@ func canaries() []canary {
 
 // PlantCanaries writes each canary on the source, and reads it back.
 func PlantCanaries() Step {
-	return Step{"plant canaries in devices", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "plant canaries in devices", Do: func(ctx context.Context, p *Pair) error {
 		for _, c := range canaries() {
 			if c.at != 0 {
 				if err := p.Source.QTest().Outb(ctx, c.at, c.index); err != nil {
@@ -74,7 +74,7 @@ func (c canary) read(ctx context.Context, s *Side) (byte, error) {
 
 // SeeCanaries gathers what became of them on the destination.
 func SeeCanaries() Step {
-	return Step{"see the canaries", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see the canaries", Do: func(ctx context.Context, p *Pair) error {
 		for _, c := range canaries() {
 			found, err := c.read(ctx, p.Destination)
 			if err != nil {

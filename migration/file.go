@@ -77,14 +77,14 @@ const streamMagic = "QEVM"
 
 // WriteHeader makes the file, with something in it to leave alone.
 func WriteHeader() Step {
-	return Step{"write a header", func(_ context.Context, p *Pair) error {
+	return Step{Name: "write a header", Do: func(_ context.Context, p *Pair) error {
 		return os.WriteFile(p.path(streamFile), header(), 0o600)
 	}}
 }
 
 // MigrateIntoFile begins to send the guest into the file, from an offset on.
 func MigrateIntoFile(offset int) Step {
-	return Step{fmt.Sprintf("migrate into a file at %d", offset), func(ctx context.Context, p *Pair) error {
+	return Step{Name: fmt.Sprintf("migrate into a file at %d", offset), Do: func(ctx context.Context, p *Pair) error {
 		name := p.path(streamFile)
 		if p.fileSet != "" {
 			name = p.fileSet
@@ -101,7 +101,7 @@ func MigrateIntoFile(offset int) Step {
 // only as a descriptor. A QEMU that has file: instead may refuse, which its schema
 // doesn't tell.
 func MigrateIntoLentFile() Step {
-	return Step{"migrate into a lent file", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "migrate into a lent file", Do: func(ctx context.Context, p *Pair) error {
 		f, err := os.OpenFile(p.path(streamFile), os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
@@ -119,17 +119,17 @@ func MigrateIntoLentFile() Step {
 
 // AwaitSaved waits until the source has stopped and sent everything.
 func AwaitSaved() Step {
-	return Step{"await the end of saving", func(ctx context.Context, p *Pair) error { return p.Source.completes(ctx, "STOP") }}
+	return Step{Name: "await the end of saving", Do: func(ctx context.Context, p *Pair) error { return p.Source.completes(ctx, "STOP") }}
 }
 
 // LoadFile makes the destination read what the source has written.
 func LoadFile() Step {
-	return Step{"load the file", func(ctx context.Context, p *Pair) error { return p.listen(ctx, p.uri) }}
+	return Step{Name: "load the file", Do: func(ctx context.Context, p *Pair) error { return p.listen(ctx, p.uri) }}
 }
 
 // LoadLentFile makes the destination read it from a descriptor of its own.
 func LoadLentFile() Step {
-	return Step{"load a lent file", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "load a lent file", Do: func(ctx context.Context, p *Pair) error {
 		f, err := os.Open(p.path(streamFile))
 		if err != nil {
 			return err
@@ -144,7 +144,7 @@ func LoadLentFile() Step {
 // SeeHeader demands that the file begins as before, and that the stream stands
 // right behind it.
 func SeeHeader() Step {
-	return Step{"see the header and the stream behind it", func(_ context.Context, p *Pair) error {
+	return Step{Name: "see the header and the stream behind it", Do: func(_ context.Context, p *Pair) error {
 		f, err := os.Open(p.path(streamFile))
 		if err != nil {
 			return err
@@ -166,7 +166,7 @@ func SeeHeader() Step {
 
 // SeeFileUntouched demands that nothing was written to the file.
 func SeeFileUntouched() Step {
-	return Step{"see the file untouched", func(_ context.Context, p *Pair) error {
+	return Step{Name: "see the file untouched", Do: func(_ context.Context, p *Pair) error {
 		found, err := os.ReadFile(p.path(streamFile))
 		if err == nil && !bytes.Equal(found, header()) {
 			err = fmt.Errorf("the file was changed: it had %d bytes and has %d", headerSize, len(found))
@@ -177,7 +177,7 @@ func SeeFileUntouched() Step {
 
 // SeeOffsetRefused demands that an offset is answered with an error.
 func SeeOffsetRefused(offset string) Step {
-	return Step{"migrate into a file at " + offset, func(ctx context.Context, p *Pair) error {
+	return Step{Name: "migrate into a file at " + offset, Do: func(ctx context.Context, p *Pair) error {
 		return refused(p.migrate(ctx, "file:"+p.path(streamFile)+",offset="+offset), "the offset "+offset)
 	}}
 }
@@ -199,7 +199,7 @@ const fileSetID = 1
 // LendFileSets gives each side the file in a set of descriptors: to the source for
 // writing, to the destination for reading.
 func LendFileSets() Step {
-	return Step{"lend the file in sets", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "lend the file in sets", Do: func(ctx context.Context, p *Pair) error {
 		p.fileSet = fmt.Sprintf("/dev/fdset/%d", fileSetID)
 		return errors.Join(
 			p.Source.lendSet(ctx, p.path(streamFile), os.O_WRONLY),
@@ -224,7 +224,7 @@ func (s *Side) lendSet(ctx context.Context, path string, mode int) error {
 
 // TakeFileSetsBack removes the sets, and demands that no QEMU keeps the file.
 func TakeFileSetsBack() Step {
-	return Step{"take the sets back", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "take the sets back", Do: func(ctx context.Context, p *Pair) error {
 		return p.OnBoth(ctx, func(ctx context.Context, s *Side) error {
 			if err := qapi.RemoveFD(ctx, s.QMP(), fileSetID, nil); err != nil {
 				return err
@@ -236,7 +236,7 @@ func TakeFileSetsBack() Step {
 
 // SeeNothingBegan demands that the source has no migration after one was refused.
 func SeeNothingBegan() Step {
-	return Step{"see that nothing began", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see that nothing began", Do: func(ctx context.Context, p *Pair) error {
 		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
 		if err != nil {
 			return err

@@ -69,7 +69,7 @@ var validateUUIDDestinationNotSet = Scenario{
 
 // SeeWarning demands that the destination's error output names something.
 func SeeWarning(word string) Step {
-	return Step{"see the destination warn", func(_ context.Context, p *Pair) error {
+	return Step{Name: "see the destination warn", Do: func(_ context.Context, p *Pair) error {
 		if said := p.Destination.Stderr(); !strings.Contains(said, word) {
 			return fmt.Errorf("the destination's error output does not warn of %s: %q", word, said)
 		}
@@ -109,7 +109,7 @@ var validateNoneSet = Scenario{
 // MigrateRefused demands that a migration with these arguments is answered with
 // an error.
 func MigrateRefused(what string, to func(p *Pair) qapi.MigrateArguments) Step {
-	return Step{"migrate with " + what, func(ctx context.Context, p *Pair) error {
+	return Step{Name: "migrate with " + what, Do: func(ctx context.Context, p *Pair) error {
 		return refused(qapi.Migrate(ctx, p.Source.QMP(), to(p)), what)
 	}}
 }

@@ -37,7 +37,7 @@ var limitsDowntime = Scenario{
 // until the source has sent its n-th pass: no more than the limit and a quarter, and
 // at least a third of it.
 func SeeThroughput(limit float64, n int64) Step {
-	return Step{fmt.Sprintf("see the throughput until pass %d", n), func(ctx context.Context, p *Pair) error {
+	return Step{Name: fmt.Sprintf("see the throughput until pass %d", n), Do: func(ctx context.Context, p *Pair) error {
 		active := func(e qmp.Event) bool { return statusOf(e) == "active" }
 		if _, err := p.Source.Await(ctx, "status active", active); err != nil {
 			return err
@@ -59,7 +59,7 @@ const downtimeSlack = 500 * time.Millisecond
 // SeeDowntime gathers how long the guest stood still, as the source reports it and
 // as the events of both sides show it.
 func SeeDowntime() Step {
-	return Step{"see the downtime", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see the downtime", Do: func(ctx context.Context, p *Pair) error {
 		stop, err := p.Source.Await(ctx, "STOP", func(e qmp.Event) bool { return e.Name == "STOP" })
 		if err != nil {
 			return err

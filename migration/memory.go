@@ -24,7 +24,7 @@ var zeroPage [pageSize]byte // never written
 // CompareMemory copies the RAM of both sides, both stopped, and gathers what
 // the workload's range holds on the destination and what differs elsewhere.
 func CompareMemory() Step {
-	return Step{"compare the memory", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "compare the memory", Do: func(ctx context.Context, p *Pair) error {
 		began := time.Now()
 		size := uint64(p.Program.MemoryMiB) << 20
 		var source, destination *launcher.Dump
@@ -134,7 +134,7 @@ func noteDifferences(f *record.MemoryFacts, at uint64, source, destination []byt
 // page of the workload twice, and lets a pass of the workload's own time go by
 // in between.
 func NothingMoves() Step {
-	return Step{"see that nothing moves", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see that nothing moves", Do: func(ctx context.Context, p *Pair) error {
 		status, err := qapi.QueryStatus(ctx, p.Destination.QMP())
 		if err != nil {
 			return err

@@ -122,7 +122,7 @@ var (
 // SeeChannels gathers over how many connections the pages went, and what each
 // page took.
 func SeeChannels(page record.Bounds) Step {
-	return Step{"see what went over the channels", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see what went over the channels", Do: func(ctx context.Context, p *Pair) error {
 		if err := p.drain(ctx); err != nil {
 			return err
 		}
@@ -146,7 +146,7 @@ func SeeChannels(page record.Bounds) Step {
 
 // SeeZeroPages gathers how many pages were found to be zero.
 func SeeZeroPages(bounds record.Bounds) Step {
-	return Step{"see how many zero pages were found", func(_ context.Context, p *Pair) error {
+	return Step{Name: "see how many zero pages were found", Do: func(_ context.Context, p *Pair) error {
 		info, err := p.migrationInfo()
 		if err != nil {
 			return err
@@ -158,7 +158,7 @@ func SeeZeroPages(bounds record.Bounds) Step {
 
 // SeeMainChannel gathers how much went over the main channel.
 func SeeMainChannel(bounds record.Bounds) Step {
-	return Step{"see what went over the main channel", func(_ context.Context, p *Pair) error {
+	return Step{Name: "see what went over the main channel", Do: func(_ context.Context, p *Pair) error {
 		sum := int64(0)
 		for _, c := range p.Facts.Link.Connections {
 			if bytes.HasPrefix(c.First, []byte(streamMagic)) {

@@ -78,7 +78,7 @@ func (p *Pair) OnBoth(ctx context.Context, do func(ctx context.Context, s *Side)
 // start brings up the VMs that the scenario works on: the source with the
 // guest program, the destination waiting to be told where to listen.
 func start(s Scenario) Step {
-	return Step{"start", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "start", Do: func(ctx context.Context, p *Pair) error {
 		r := p.run
 		if err := r.shareRAM(p); err != nil {
 			return err
@@ -101,7 +101,7 @@ func start(s Scenario) Step {
 
 // FreshDestination starts another destination in place of one that has given up.
 func FreshDestination() Step {
-	return Step{"start a fresh destination", func(ctx context.Context, p *Pair) (err error) {
+	return Step{Name: "start a fresh destination", Do: func(ctx context.Context, p *Pair) (err error) {
 		_ = p.Destination.Close()
 		if err := p.run.keepLogs(DestinationName); err != nil {
 			return err

@@ -28,7 +28,7 @@ var postcopyPlain = Scenario{
 // SeeBlocktime demands that the destination says for how long its processors
 // waited for pages, where the kernel can tell it which thread waited.
 func SeeBlocktime() Step {
-	return Step{"see postcopy-blocktime", func(_ context.Context, p *Pair) error {
+	return Step{Name: "see postcopy-blocktime", Do: func(_ context.Context, p *Pair) error {
 		if features, err := host.Userfaultfd(); err != nil || !features.ThreadID {
 			return err
 		}

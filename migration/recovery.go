@@ -56,7 +56,7 @@ var postcopyPreemptRecovery = Scenario{
 // waits until both sides have noticed. Earlier, a destination that is still loading
 // would end with an error.
 func BreakPostcopy() Step {
-	return Step{"migrate-pause", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "migrate-pause", Do: func(ctx context.Context, p *Pair) error {
 		_, err := p.Destination.Await(ctx, "RESUME", func(e qmp.Event) bool { return e.Name == "RESUME" })
 		if err != nil {
 			return err
@@ -78,7 +78,7 @@ func BreakPostcopy() Step {
 // on there. The destination's monitor may hang on a page that is missing, so it is
 // told out of band.
 func Recover() Step {
-	return Step{"recover over another connection", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "recover over another connection", Do: func(ctx context.Context, p *Pair) error {
 		p.uri = "unix:" + p.path("recovery.sock")
 		if err := qapi.MigrateRecover(ctx, qapi.OOB(p.Destination.QMP()), p.uri); err != nil {
 			return err
@@ -92,7 +92,7 @@ func Recover() Step {
 
 // SeePostcopy gathers that the guest waited for pages and was sent them.
 func SeePostcopy() Step {
-	return Step{"see that pages were asked for", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see that pages were asked for", Do: func(ctx context.Context, p *Pair) error {
 		info, err := p.migrationInfo()
 		if err != nil {
 			return err
@@ -105,7 +105,7 @@ func SeePostcopy() Step {
 // SeePreemptChannel gathers that there was a second connection, and that pages went
 // over it.
 func SeePreemptChannel() Step {
-	return Step{"see what went over the preempt channel", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see what went over the preempt channel", Do: func(ctx context.Context, p *Pair) error {
 		if err := p.drain(ctx); err != nil {
 			return err
 		}

@@ -18,10 +18,6 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-// DefaultBudget is the time that a scenario may take where Options.Budget is
-// zero. Under TCG on two busy cores they take a tenth of it.
-const DefaultBudget = 90 * time.Second
-
 // Options say with what a scenario is run. The zero value runs it on
 // qemu-system-x86_64 from PATH, under TCG.
 type Options struct {
@@ -31,7 +27,9 @@ type Options struct {
 	Machine     string // the machine type of both; empty means the newest that both know
 	Accel       string // empty means tcg
 	Args        []string
-	Budget      time.Duration
+	// Budget is the time that the whole story may take. Zero leaves it to the
+	// steps, each of which may take so long ([Scenario.Budget] is their sum).
+	Budget time.Duration
 
 	// Artifacts is a folder in which the run makes one of its own, with the
 	// record, both sides' transcripts, consoles, error output and command
@@ -62,6 +60,7 @@ type run struct {
 	room     *launcher.Reservation
 	ram      *os.File
 	ramArgs  []string // that make both QEMUs map it
+	pace     float64  // by how much this machine is slower than most; 0 until the guest has booted
 }
 
 // Run tells the story, gathers the facts, saves and judges them. The error
@@ -73,9 +72,6 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	}
 	if o.Destination == "" {
 		o.Destination = o.Source
-	}
-	if o.Budget == 0 {
-		o.Budget = DefaultBudget
 	}
 	program, err := fixtures.For(o.Arch)
 	if err != nil {
@@ -237,9 +233,12 @@ func (r *run) tell(ctx context.Context, result *record.Result) error {
 	defer p.closeAll()
 	defer func() { _ = r.ram.Close() }() // nil has a Close that says so
 
-	budget, cancel := context.WithTimeoutCause(ctx, r.options.Budget,
-		fmt.Errorf("the scenario's budget of %s is spent", r.options.Budget))
-	defer cancel()
+	budget := ctx
+	if whole := r.options.Budget; whole > 0 {
+		var cancel context.CancelFunc
+		budget, cancel = context.WithTimeoutCause(ctx, whole, fmt.Errorf("the scenario's budget of %s is spent", whole))
+		defer cancel()
+	}
 	failed := r.steps(budget, p)
 	facts.Seconds = time.Since(facts.Started).Seconds()
 	result.Seconds = facts.Seconds
@@ -279,7 +278,9 @@ func (r *run) steps(ctx context.Context, p *Pair) error {
 			r.options.Progress(step.Name)
 		}
 		began := time.Now()
-		err := step.Do(ctx, p)
+		bounded, cancel := r.bounded(ctx, step)
+		err := step.Do(bounded, p)
+		cancel()
 		done := record.StepFacts{Name: step.Name, Seconds: time.Since(began).Seconds()}
 		if err != nil {
 			done.Error = err.Error()
@@ -296,7 +297,7 @@ func (r *run) steps(ctx context.Context, p *Pair) error {
 // holdIfAnyFails lets a person look at VMs whose story went well and whose
 // facts fail a check, before they are told to quit.
 func (r *run) holdIfAnyFails() Step {
-	return Step{"judge before the end", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "judge before the end", Do: func(ctx context.Context, p *Pair) error {
 		p.gatherLogs(ctx)
 		for _, v := range record.Judge(p.Facts) {
 			if v.Outcome == record.Fail {

@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -31,6 +32,9 @@ type Guest struct {
 type Step struct {
 	Name string
 	Do   func(ctx context.Context, p *Pair) error
+	// Within is how long it may take on a machine that isn't slow; zero means
+	// StepPatience. Where the guest takes long to boot it may take longer.
+	Within time.Duration
 }
 
 // Steps are done in order until one returns an error.
@@ -55,5 +59,11 @@ func (s Scenario) proof() Steps {
 
 // Scenarios returns every scenario there is, in the order of a first read.
 func Scenarios() []Scenario {
-	return slices.Concat(basics(), identity(), cancel(), precopy(), files(), multifd(), shared(), postcopy(), recovery(), tlsScenarios(), limits())
+	return slices.Concat(
+		basics(), identity(), cancel(), analyze(),
+		precopy(), suspend(), throttle(), files(), mappedRAM(), cpr(), multifd(), shared(),
+		postcopy(), recovery(), doubleFailures(),
+		tlsScenarios(), multifdTLSScenarios(), postcopyTLS(),
+		limits(), exact(), pingpong(), linkFaults(),
+	)
 }

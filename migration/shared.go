@@ -25,7 +25,7 @@ var ignoreShared = Scenario{
 
 // SeeSent gathers how many bytes the source has sent.
 func SeeSent(bounds record.Bounds) Step {
-	return Step{"see how much was sent", func(_ context.Context, p *Pair) error {
+	return Step{Name: "see how much was sent", Do: func(_ context.Context, p *Pair) error {
 		p.measure("sent by the source", float64(p.Facts.Migration.Bytes), "bytes", bounds)
 		return nil
 	}}

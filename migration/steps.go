@@ -52,14 +52,14 @@ const (
 // Set gives the source's parameter a value, also while a migration is under
 // way, and reads it back.
 func Set(parameter Parameter, value any) Step {
-	return Step{fmt.Sprintf("set %s to %v", parameter, value), func(ctx context.Context, p *Pair) error {
+	return Step{Name: fmt.Sprintf("set %s to %v", parameter, value), Do: func(ctx context.Context, p *Pair) error {
 		return p.Source.set(ctx, parameter, value)
 	}}
 }
 
 // SetOnBoth is Set for a parameter that both sides have to agree on.
 func SetOnBoth(parameter Parameter, value any) Step {
-	return Step{fmt.Sprintf("set %s to %v on both", parameter, value), func(ctx context.Context, p *Pair) error {
+	return Step{Name: fmt.Sprintf("set %s to %v on both", parameter, value), Do: func(ctx context.Context, p *Pair) error {
 		return p.OnBoth(ctx, func(ctx context.Context, s *Side) error { return s.set(ctx, parameter, value) })
 	}}
 }
@@ -92,14 +92,14 @@ func parameterIs(ctx context.Context, s *Side, parameter Parameter, want string)
 
 // Enable turns a capability on, on both sides.
 func Enable(capability Capability) Step {
-	return Step{"enable " + string(capability), func(ctx context.Context, p *Pair) error {
+	return Step{Name: "enable " + string(capability), Do: func(ctx context.Context, p *Pair) error {
 		return p.OnBoth(ctx, func(ctx context.Context, s *Side) error { return s.enable(ctx, capability) })
 	}}
 }
 
 // EnableOnDestination turns on a capability that concerns only who receives.
 func EnableOnDestination(capability Capability) Step {
-	return Step{"enable " + string(capability) + " on the destination", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "enable " + string(capability) + " on the destination", Do: func(ctx context.Context, p *Pair) error {
 		return p.Destination.enable(ctx, capability)
 	}}
 }
@@ -110,22 +110,24 @@ func (s *Side) enable(ctx context.Context, capability Capability) error {
 
 // Boot waits until the guest program runs: its greeting and its first heartbeat.
 func Boot() Step {
-	return Step{"boot", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "boot", Within: 40 * time.Second, Do: func(ctx context.Context, p *Pair) error {
+		began := time.Now()
 		_, err := p.Source.Console().WaitFunc(ctx, 0, "the guest program's first heartbeat", func(said []byte) (int, error) {
 			return booted(p.Program, said)
 		})
+		p.run.notePace(time.Since(began))
 		return err
 	}}
 }
 
 // Migrate begins to send the guest to where the destination listens.
 func Migrate() Step {
-	return Step{"migrate", func(ctx context.Context, p *Pair) error { return p.migrate(ctx, p.uri) }}
+	return Step{Name: "migrate", Do: func(ctx context.Context, p *Pair) error { return p.migrate(ctx, p.uri) }}
 }
 
 // MigrateTo begins to send the guest to the URI given.
 func MigrateTo(uri string) Step {
-	return Step{"migrate to " + uri, func(ctx context.Context, p *Pair) error { return p.migrate(ctx, uri) }}
+	return Step{Name: "migrate to " + uri, Do: func(ctx context.Context, p *Pair) error { return p.migrate(ctx, uri) }}
 }
 
 func (p *Pair) migrate(ctx context.Context, uri string) error {
@@ -151,7 +153,7 @@ func (p *Pair) migrate(ctx context.Context, uri string) error {
 // is done, but 11.1 has one every 100 ms when postcopy is enabled, so what has
 // been sent is looked at as well.
 func AwaitPass(n int64) Step {
-	return Step{fmt.Sprintf("await pass %d", n), func(ctx context.Context, p *Pair) error {
+	return Step{Name: fmt.Sprintf("await pass %d", n), Do: func(ctx context.Context, p *Pair) error {
 		from := p.Source.since
 		for {
 			event, err := p.Source.AwaitFrom(ctx, from, "a pass", func(e qmp.Event) bool { return e.Name == "STOP" || passOf(e) > n })
@@ -198,7 +200,7 @@ func (s *Side) passesDone(ctx context.Context) (int64, error) {
 // StartPostcopy tells the source to let the guest run on the destination now,
 // and to send the rest of its RAM afterwards.
 func StartPostcopy() Step {
-	return Step{"migrate-start-postcopy", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "migrate-start-postcopy", Do: func(ctx context.Context, p *Pair) error {
 		return p.Source.tell(ctx, "migrate-start-postcopy", nil)
 	}}
 }
@@ -206,14 +208,14 @@ func StartPostcopy() Step {
 // AwaitSwitchover waits until the guest has stopped on the source and runs on
 // the destination, and until both sides call the migration completed.
 func AwaitSwitchover() Step {
-	return Step{"await switchover", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "await switchover", Do: func(ctx context.Context, p *Pair) error {
 		g, both := errgroup.WithContext(ctx)
 		g.Go(func() error { return p.Source.completes(both, "STOP") })
 		g.Go(func() error { return p.Destination.completes(both, "RESUME") })
 		if err := g.Wait(); err != nil {
 			return err
 		}
-		if _, err := p.Source.settled(ctx); err != nil {
+		if _, err := p.settled(ctx, p.Source); err != nil {
 			return err
 		}
 		return p.noteMigration(ctx)
@@ -230,7 +232,7 @@ func (s *Side) completes(ctx context.Context, event string) error {
 // DestinationGivesUp waits until the destination has ended by itself, as a QEMU
 // does whose incoming migration fails: with status 1, and saying why.
 func DestinationGivesUp(words ...string) Step {
-	return Step{"await the end of the destination", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "await the end of the destination", Do: func(ctx context.Context, p *Pair) error {
 		d := p.Destination
 		select {
 		case <-d.Exited():
@@ -253,7 +255,7 @@ func DestinationGivesUp(words ...string) Step {
 // AwaitFailure waits until the source gives the migration up, which it must do
 // without ever having called it active.
 func AwaitFailure() Step {
-	return Step{"await failure", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "await failure", Do: func(ctx context.Context, p *Pair) error {
 		event, err := p.Source.Await(ctx, "status failed", func(e qmp.Event) bool {
 			status := statusOf(e)
 			return status != "" && status != qapi.MigrationSetup && status != qapi.MigrationFailing

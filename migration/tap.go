@@ -41,7 +41,7 @@ type flow struct {
 
 // Tap puts a tap between the sides.
 func Tap() Step {
-	return Step{"tap the link", func(_ context.Context, p *Pair) error {
+	return Step{Name: "tap the link", Do: func(_ context.Context, p *Pair) error {
 		network, to, _ := strings.Cut(p.uri, ":")
 		own := map[string]string{"tcp": "127.0.0.1:0", "unix": p.path("tap.sock")}[network]
 		if own == "" {

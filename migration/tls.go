@@ -83,7 +83,7 @@ var multifdTLS = Scenario{
 
 // UsePSK gives both sides a key: the same, or each another one.
 func UsePSK(different bool) Step {
-	return Step{"use a pre-shared key", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "use a pre-shared key", Do: func(ctx context.Context, p *Pair) error {
 		key := rand.Text()
 		for _, s := range p.Sides() {
 			dir, err := p.secrets(s)
@@ -121,7 +121,7 @@ type identities struct {
 
 // UseX509 makes certificates and gives both sides theirs.
 func UseX509(x identities) Step {
-	return Step{"use certificates", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "use certificates", Do: func(ctx context.Context, p *Pair) error {
 		source, err := p.secrets(p.Source)
 		if err != nil {
 			return err
@@ -217,7 +217,7 @@ const tlsHandshake = "\x16\x03"
 // SeeEncrypted gathers how many connections there were, and that each began with a
 // TLS handshake, from either side's first byte on.
 func SeeEncrypted(connections int) Step {
-	return Step{"see that the link is encrypted", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see that the link is encrypted", Do: func(ctx context.Context, p *Pair) error {
 		if err := p.drain(ctx); err != nil {
 			return err
 		}
@@ -235,7 +235,7 @@ func SeeEncrypted(connections int) Step {
 
 // SeeNothingInClear gathers how many connections carried a migration stream as it is.
 func SeeNothingInClear() Step {
-	return Step{"see that nothing went in clear", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see that nothing went in clear", Do: func(ctx context.Context, p *Pair) error {
 		if err := p.drain(ctx); err != nil {
 			return err
 		}
@@ -253,7 +253,7 @@ func SeeNothingInClear() Step {
 // SeeDestinationEmpty demands that nothing of the guest arrived on a destination
 // that should not have taken it. It may go on waiting, or have given up.
 func SeeDestinationEmpty() Step {
-	return Step{"see the destination empty", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see the destination empty", Do: func(ctx context.Context, p *Pair) error {
 		d := p.Destination
 		value, err := p.counter(ctx, d)
 		if state := d.ExitState(); state != nil {

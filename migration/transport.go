@@ -28,7 +28,7 @@ const (
 
 // Listen makes the destination wait for the migration.
 func Listen(over Transport) Step {
-	return Step{"listen on " + string(over), func(ctx context.Context, p *Pair) error {
+	return Step{Name: "listen on " + string(over), Do: func(ctx context.Context, p *Pair) error {
 		switch over {
 		case Unix:
 			return p.listen(ctx, "unix:"+p.path("migration.sock"))
@@ -148,7 +148,7 @@ func tcpPair() (dialled, accepted *os.File, err error) {
 // SeeDescriptorsGone demands that neither QEMU keeps what it was given for the
 // migration: neither the name nor the file.
 func SeeDescriptorsGone() Step {
-	return Step{"see the descriptors gone", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see the descriptors gone", Do: func(ctx context.Context, p *Pair) error {
 		return p.OnBoth(ctx, func(ctx context.Context, s *Side) error {
 			err := qapi.CloseFD(ctx, s.QMP(), lentName)
 			if _, refused := errors.AsType[*qmp.Error](err); !refused {

@@ -12,7 +12,7 @@ import (
 
 // AwaitDifferences waits until so many pages were sent as differences.
 func AwaitDifferences(pages int64) Step {
-	return Step{fmt.Sprintf("await %d pages sent as differences", pages), func(ctx context.Context, p *Pair) error {
+	return Step{Name: fmt.Sprintf("await %d pages sent as differences", pages), Do: func(ctx context.Context, p *Pair) error {
 		return poll(ctx, "pages to be sent as differences", func() (bool, error) {
 			x, err := p.Source.xbzrle(ctx)
 			return err == nil && x.Pages >= pages, err
@@ -23,7 +23,7 @@ func AwaitDifferences(pages int64) Step {
 // SeeXBZRLE gathers how pages were sent that were sent again: as differences,
 // which for the workload's, one byte a page, are short.
 func SeeXBZRLE(pages int64) Step {
-	return Step{"see xbzrle's counters", func(ctx context.Context, p *Pair) error {
+	return Step{Name: "see xbzrle's counters", Do: func(ctx context.Context, p *Pair) error {
 		x, err := p.Source.xbzrle(ctx)
 		if err != nil {
 			return err

@@ -58,15 +58,15 @@ func parseRun(args []string, stderr io.Writer) (runFlags, error) {
 	set.BoolVar(&f.hold, "hold", false, "keep both VMs of a failed scenario alive, say how to attach, and wait for a key")
 	set.BoolVar(&f.json, "json", false, "write one JSON object a line: each result, then the sum")
 	set.BoolVar(&f.verbose, "v", false, "show each step and its time")
-	set.DurationVar(&f.budget, "budget", migration.DefaultBudget, "`time` that one scenario may take")
+	set.DurationVar(&f.budget, "budget", 0, "`time` that one scenario may take (default: what its steps may)")
 	set.IntVar(&f.parallel, "parallel", 1, "`number` of scenarios at a time")
 	if at := slices.Index(args, "--"); at >= 0 {
 		args, f.extra = args[:at], args[at+1:]
 	}
 	var err error
 	f.patterns, err = parseMixed(set, args)
-	if err == nil && (f.parallel < 1 || f.budget <= 0) {
-		err = usageError("-parallel and -budget have to be above 0")
+	if err == nil && (f.parallel < 1 || f.budget < 0) {
+		err = usageError("-parallel has to be above 0, and -budget no less")
 	}
 	if err == nil && f.hold && f.parallel > 1 {
 		err = usageError("-hold goes with -parallel 1 only: it asks for a key")

@@ -1,0 +1,3 @@
+package migration
+
+func linkFaults() []Scenario { return nil }

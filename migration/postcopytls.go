@@ -1,0 +1,3 @@
+package migration
+
+func postcopyTLS() []Scenario { return nil }
