@@ -31,6 +31,12 @@ func TestFakeIsLaunchedTalkedToAndQuit(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "drover", string(dump.Bytes))
 	require.NoError(t, dump.Close())
+	memory, err := vm.Memory(t.Context())
+	require.NoError(t, err)
+	found := make([]byte, 6)
+	_, err = memory.ReadAt(found, 0x1000)
+	require.NoError(t, err)
+	require.Equal(t, "drover", string(found))
 	require.NoError(t, vm.Quit(t.Context()))
 }
 

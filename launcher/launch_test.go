@@ -1,6 +1,7 @@
 package launcher_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"os"
@@ -75,6 +76,34 @@ func TestGuestBootsSpeaksAndShowsItsMemory(t *testing.T) {
 	require.NoError(t, vm.QTest().ReadMemory(t.Context(), 1<<20, through))
 	require.Equal(t, through, dump.Bytes)
 	require.NotZero(t, dump.Bytes[0], "the workload has counted its first page up")
+}
+
+// TestMemoryIsWhatQTestAndADumpSay: RAM out of QEMU's process, ROMs and the hole
+// above RAM through qtest, and the borders between them.
+func TestMemoryIsWhatQTestAndADumpSay(t *testing.T) {
+	vm := launch(t, launcher.Config{Program: incrementer(t, "x86_64")})
+	_, err := vm.Console().Wait(t.Context(), 0, "AB")
+	require.NoError(t, err)
+	require.NoError(t, vm.QMP().Execute(t.Context(), "stop", nil, nil))
+	const size = 150 << 20
+	dump, err := vm.Dump(t.Context(), 0, size)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, dump.Close()) }()
+	memory, err := vm.Memory(t.Context())
+	require.NoError(t, err)
+
+	all := make([]byte, size)
+	_, err = memory.ReadAt(all, 0)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(dump.Bytes, all), "memory and dump differ")
+	require.NotEqual(t, make([]byte, 512), all[0x7c00:0x7e00], "the boot block is where the BIOS puts it")
+
+	beyond := make([]byte, 0x3000)
+	_, err = memory.ReadAt(beyond, size-0x1000)
+	require.NoError(t, err)
+	through := make([]byte, len(beyond))
+	require.NoError(t, vm.QTest().ReadMemory(t.Context(), size-0x1000, through))
+	require.Equal(t, through, beyond)
 }
 
 func TestQuitEndsWithStatusZero(t *testing.T) {

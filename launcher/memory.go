@@ -1,0 +1,159 @@
+package launcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
+)
+
+// Memory reads the guest-physical memory of a VM where QEMU has it: RAM is copied
+// out of QEMU's process, at the speed of memory, and the rest, a PC's ROMs, is asked
+// for through qtest. It knows where RAM lay when it was made: a guest that goes on
+// may move it, so stop the guest first. Several goroutines may read at once.
+type Memory struct {
+	vm  *VM
+	ctx context.Context
+	ram []window
+}
+
+// A window is guest-physical memory that lies in one piece in QEMU's process.
+type window struct {
+	start, end uint64 // guest-physical
+	host       uint64 // address of start in QEMU's process
+}
+
+// Memory finds out where the guest's RAM lies now. Where this process may not read
+// another's memory, all of it is read through qtest, which takes ten times as long.
+// Reads end with the context.
+func (v *VM) Memory(ctx context.Context) (*Memory, error) {
+	m := &Memory{vm: v, ctx: ctx}
+	tree, err := qapi.HumanMonitor(ctx, v.qmp, "info mtree -f")
+	if _, refused := errors.AsType[*qmp.Error](err); refused {
+		return m, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("launcher: where the RAM of %s lies: %w", v.config.Name, err)
+	}
+	for _, r := range ramRanges(tree) {
+		host, err := v.hostAddress(ctx, r)
+		if err != nil {
+			return nil, fmt.Errorf("launcher: where the RAM of %s lies: %w", v.config.Name, err)
+		}
+		if host == 0 || v.copyOut(host, make([]byte, 1)) != nil {
+			continue
+		}
+		m.ram = append(m.ram, window{r.start, r.end, host})
+	}
+	return m, nil
+}
+
+// ReadAt fills p from the guest-physical address (io.ReaderAt).
+func (m *Memory) ReadAt(p []byte, address int64) (read int, err error) {
+	if address < 0 {
+		return 0, fmt.Errorf("launcher: there is no address %d", address)
+	}
+	for read < len(p) {
+		piece, host := m.piece(uint64(address)+uint64(read), p[read:])
+		if host != 0 {
+			err = m.vm.copyOut(host, piece)
+		} else {
+			err = m.vm.qtest.ReadMemory(m.ctx, uint64(address)+uint64(read), piece)
+		}
+		if err != nil {
+			return read, fmt.Errorf("launcher: memory of %s at %#x: %w", m.vm.config.Name, uint64(address)+uint64(read), m.vm.explain(err))
+		}
+		read += len(piece)
+	}
+	return read, nil
+}
+
+// piece is the beginning of p that can be read at once, and where it lies in QEMU's
+// process; 0 says that it doesn't.
+func (m *Memory) piece(address uint64, p []byte) (piece []byte, host uint64) {
+	until := address + uint64(len(p))
+	for _, w := range m.ram {
+		switch {
+		case address >= w.start && address < w.end:
+			return p[:min(until, w.end)-address], w.host + address - w.start
+		case w.start > address:
+			until = min(until, w.start)
+		}
+	}
+	return p[:until-address], 0
+}
+
+// flatRAM is a line of "info mtree -f" (softmmu/memory.c, mtree_print_flatview).
+var flatRAM = regexp.MustCompile(`(?m)^\s*([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, ram\)`)
+
+// ramRanges finds in "info mtree -f" the ranges that are RAM in what processors see
+// as memory. Their windows have no host yet.
+func ramRanges(tree string) (ranges []window) {
+	for view := range strings.SplitSeq(strings.ReplaceAll(tree, "\r", ""), "FlatView #") {
+		if !strings.Contains(view, "\n AS \"memory\",") {
+			continue
+		}
+		for _, found := range flatRAM.FindAllStringSubmatch(view, -1) {
+			start, errStart := strconv.ParseUint(found[1], 16, 64)
+			last, errLast := strconv.ParseUint(found[2], 16, 64)
+			if errStart == nil && errLast == nil && last >= start && last+1 > last {
+				ranges = append(ranges, window{start: start, end: last + 1})
+			}
+		}
+	}
+	return ranges
+}
+
+// hostAnswer is what "gpa2hva" says of an address that is RAM.
+var hostAnswer = regexp.MustCompile(`^Host virtual address for 0x[0-9a-f]+ \(.*\) is 0x([0-9a-f]+)\s*$`)
+
+// hostAddress is where the range lies in QEMU's process; 0 says that it doesn't lie
+// there in one piece.
+func (v *VM) hostAddress(ctx context.Context, r window) (uint64, error) {
+	var ends [2]uint64
+	for i, address := range []uint64{r.start, r.end - 1} {
+		said, err := qapi.HumanMonitor(ctx, v.qmp, fmt.Sprintf("gpa2hva %#x", address))
+		if err != nil {
+			return 0, err
+		}
+		found := hostAnswer.FindStringSubmatch(said)
+		if found == nil {
+			return 0, nil
+		}
+		if ends[i], err = strconv.ParseUint(found[1], 16, 64); err != nil {
+			return 0, err
+		}
+	}
+	if ends[1]-ends[0] != r.end-1-r.start {
+		return 0, nil
+	}
+	return ends[0], nil
+}
+
+// copyOut copies from QEMU's process (process_vm_readv(2)). To be allowed to, one has
+// to be allowed to trace it, which a parent is unless its surroundings forbid it.
+func (v *VM) copyOut(host uint64, p []byte) error {
+	for len(p) > 0 {
+		local := unix.Iovec{Base: &p[0]}
+		local.SetLen(len(p))
+		n, err := unix.ProcessVMReadv(v.PID(), []unix.Iovec{local}, []unix.RemoteIovec{{Base: uintptr(host), Len: len(p)}}, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("process_vm_readv: %w", err)
+		}
+		if n == 0 {
+			return errors.New("process_vm_readv: nothing came")
+		}
+		host, p = host+uint64(n), p[n:]
+	}
+	return nil
+}
