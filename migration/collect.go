@@ -160,7 +160,9 @@ func SourceStands() Step {
 // StopDestination stops the guest where it is now.
 func StopDestination() Step {
 	return Step{Name: "stop the destination", Do: func(ctx context.Context, p *Pair) error {
-		return p.Destination.tell(ctx, "stop", nil)
+		err := p.Destination.tell(ctx, "stop", nil)
+		p.stopped = time.Now()
+		return err
 	}}
 }
 

@@ -56,10 +56,15 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 		{
 			"the guest left running", "compare the memory",
 			func(ctx context.Context, p *migration.Pair) error {
-				return p.Destination.QMP().Execute(ctx, "cont", nil, nil)
+				before, err := p.Destination.QTest().Readb(ctx, p.Program.Start)
+				err = errors.Join(err, p.Destination.QMP().Execute(ctx, "cont", nil, nil))
+				for now := before; now == before && err == nil; {
+					now, err = p.Destination.QTest().Readb(ctx, p.Program.Start)
+				}
+				return err
 			},
 			"stopped is still",
-			[]string{"changed", "from"},
+			[]string{"changed", "pages"},
 		},
 		{
 			"the source set running again", "see the source stand",

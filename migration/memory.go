@@ -3,10 +3,10 @@ package migration
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"hash/maphash"
 	"slices"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 
 	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/launcher"
@@ -19,107 +19,135 @@ import (
 // by byte; it has nothing to do with the guest's own.
 const pageSize = 4096
 
-var zeroPage [pageSize]byte // never written
+// pieceSize is how much is read at once: little enough to stay in a processor's cache.
+const pieceSize = 256 << 10
 
-// CompareMemory copies the RAM of both sides, both stopped, and gathers what
+// CompareMemory reads the memory of both sides, both stopped, and gathers what
 // the workload's range holds on the destination and what differs elsewhere.
 func CompareMemory() Step {
 	return Step{Name: "compare the memory", Do: func(ctx context.Context, p *Pair) error {
 		began := time.Now()
-		size := uint64(p.Program.MemoryMiB) << 20
-		var source, destination *launcher.Dump
-		g, gctx := errgroup.WithContext(ctx)
-		g.Go(func() (err error) { source, err = p.Source.Dump(gctx, 0, size); return })
-		g.Go(func() (err error) { destination, err = p.Destination.Dump(gctx, 0, size); return })
-		err := g.Wait()
-		for _, d := range []*launcher.Dump{source, destination} {
-			if d != nil {
-				defer func() { _ = d.Close() }()
-			}
-		}
+		both, err := p.memories(ctx)
 		if err != nil {
 			return err
 		}
-		copied := time.Since(began)
-		p.Facts.Workload = readWorkload(p.Program, destination.Bytes)
-		p.Facts.Memory = compareOutside(p.Program, source.Bytes, destination.Bytes)
-		p.Facts.Memory.CopySeconds = copied.Seconds()
-		p.Facts.Memory.CompareSeconds = (time.Since(began) - copied).Seconds()
-		return nil
+		workload := newWorkloadReader(p.Program)
+		facts := &record.MemoryFacts{Left: p.Program.Scratch}
+		left := append([]fixtures.Range{p.Program.Workload()}, p.Program.Scratch...)
+		p.sums = sums{seed: maphash.MakeSeed(), scope: both.scope}
+		err = both.walk(func(at uint64, pages [][]byte) {
+			source, destination := pages[0], pages[1]
+			p.sums.add(destination)
+			facts.Size += pageSize
+			workload.page(at, destination)
+			if !slices.ContainsFunc(left, func(r fixtures.Range) bool { return r.Contains(at) }) {
+				comparePage(facts, at, source, destination)
+			}
+		})
+		p.Facts.Workload, p.Facts.Memory = workload.done(), facts
+		facts.Seconds = time.Since(began).Seconds()
+		return err
 	}}
 }
 
-// readWorkload gathers what the workload's range holds.
-func readWorkload(program fixtures.Program, ram []byte) *record.WorkloadFacts {
-	facts := &record.WorkloadFacts{Range: program.Workload(), Stride: program.Stride}
-	var run record.Run
-	keep := func() {
+// CompareExactly gathers what differs anywhere in the memory of both sides, where the
+// guest has stopped on the source and has not run yet on the destination.
+func CompareExactly() Step {
+	return Step{Name: "compare all memory", Do: func(ctx context.Context, p *Pair) error {
+		began := time.Now()
+		both, err := p.memories(ctx)
+		if err != nil {
+			return err
+		}
+		facts := &record.MemoryFacts{}
+		p.Facts.Exact = facts
+		err = both.walk(func(at uint64, pages [][]byte) {
+			facts.Size += pageSize
+			comparePage(facts, at, pages[0], pages[1])
+		})
+		facts.Seconds = time.Since(began).Seconds()
+		return err
+	}}
+}
+
+// memories are those of several VMs with the same memory map.
+type memories struct {
+	of    []*launcher.Memory
+	scope []fixtures.Range
+}
+
+// memories are those of both sides: the source's first.
+func (p *Pair) memories(ctx context.Context) (both memories, err error) {
+	for _, s := range p.Sides() {
+		memory, err := s.Memory(ctx)
+		if err != nil {
+			return both, err
+		}
+		scope := scopeOf(memory, p.Program)
+		if both.scope != nil && !slices.Equal(scope, both.scope) {
+			return both, fmt.Errorf("the source has memory at %v, and the destination at %v", both.scope, scope)
+		}
+		both.of, both.scope = append(both.of, memory), scope
+	}
+	return both, nil
+}
+
+// lowMemory is a PC's first MiB: RAM, ROMs, and RAM that shadows them.
+const lowMemory = 1 << 20
+
+// scopeOf is what is compared of a VM's memory: all RAM, and all that is below the
+// first MiB.
+func scopeOf(m *launcher.Memory, program fixtures.Program) []fixtures.Range {
+	ram := m.RAM()
+	if len(ram) == 0 {
+		return []fixtures.Range{{Start: 0, End: uint64(program.MemoryMiB) << 20}}
+	}
+	scope := []fixtures.Range{{Start: 0, End: lowMemory}}
+	for _, r := range ram {
+		last := &scope[len(scope)-1]
 		switch {
-		case run.Pages == 0:
-		case len(facts.Runs) < record.MaxListed:
-			facts.Runs = append(facts.Runs, run)
+		case r.End <= last.End:
+		case r.Start <= last.End:
+			last.End = r.End
 		default:
-			facts.More++
+			scope = append(scope, r)
 		}
 	}
-	for at := program.Start; at < program.End; at += program.Stride {
-		page := ram[at:min(at+program.Stride, program.End)]
-		if facts.Pages++; run.Pages == 0 || page[0] != run.Value {
-			keep()
-			run = record.Run{Address: at, Value: page[0]}
-		}
-		run.Pages++
-		if len(page) <= pageSize && bytes.Equal(page[1:], zeroPage[:len(page)-1]) {
-			continue
-		}
-		for i, b := range page[1:] {
-			if b != 0 {
-				if facts.StrayTotal++; len(facts.Stray) < record.MaxListed {
-					facts.Stray = append(facts.Stray, record.Reading{Address: at + 1 + uint64(i), Value: b})
+	return scope
+}
+
+// walk hands over page after page of all of them, going up. What it hands over is
+// good until visit returns.
+func (m memories) walk(visit func(at uint64, pages [][]byte)) error {
+	pieces := make([][]byte, len(m.of))
+	for i := range pieces {
+		pieces[i] = make([]byte, pieceSize)
+	}
+	pages := make([][]byte, len(m.of))
+	for _, r := range m.scope {
+		for at := r.Start; at < r.End; at += pieceSize {
+			size := min(pieceSize, r.End-at)
+			for i, memory := range m.of {
+				if _, err := memory.ReadAt(pieces[i][:size], int64(at)); err != nil {
+					return err
 				}
 			}
-		}
-	}
-	keep()
-	return facts
-}
-
-// compareOutside gathers the differences outside of the workload's range and
-// of what the program's own firmware keeps writing.
-func compareOutside(program fixtures.Program, source, destination []byte) *record.MemoryFacts {
-	facts := &record.MemoryFacts{Size: uint64(len(source)), Left: program.Scratch}
-	left := append([]fixtures.Range{program.Workload()}, program.Scratch...)
-	for at := uint64(0); at < uint64(len(source)); {
-		stop := min(at-at%pageSize+pageSize, uint64(len(source)))
-		if skip := within(left, at); skip > at {
-			at = skip
-			continue
-		}
-		for _, r := range left {
-			if r.Start > at && r.Start < stop {
-				stop = r.Start
+			for offset := uint64(0); offset < size; offset += pageSize {
+				for i, piece := range pieces {
+					pages[i] = piece[offset : offset+pageSize]
+				}
+				visit(at+offset, pages)
 			}
 		}
-		facts.Compared += stop - at
-		if !bytes.Equal(source[at:stop], destination[at:stop]) {
-			noteDifferences(facts, at, source[at:stop], destination[at:stop])
-		}
-		at = stop
 	}
-	return facts
+	return nil
 }
 
-// within returns the end of the range that holds the address, 0 where none does.
-func within(ranges []fixtures.Range, address uint64) uint64 {
-	for _, r := range ranges {
-		if address >= r.Start && address < r.End {
-			return r.End
-		}
+func comparePage(f *record.MemoryFacts, at uint64, source, destination []byte) {
+	f.Compared += uint64(len(source))
+	if bytes.Equal(source, destination) {
+		return
 	}
-	return 0
-}
-
-func noteDifferences(f *record.MemoryFacts, at uint64, source, destination []byte) {
 	for i := range source {
 		if source[i] != destination[i] {
 			if f.DifferentTotal++; len(f.Different) < record.MaxListed {
@@ -129,10 +157,18 @@ func noteDifferences(f *record.MemoryFacts, at uint64, source, destination []byt
 	}
 }
 
-// NothingMoves gathers whether anything changes on the destination, which has
-// been stopped, and whether the source still stands. It reads the byte of each
-// page of the workload twice, and lets a pass of the workload's own time go by
-// in between.
+// sums are one for each page of a VM's memory, so that it can be seen later which
+// have changed.
+type sums struct {
+	seed  maphash.Seed
+	scope []fixtures.Range
+	of    []uint64
+}
+
+func (s *sums) add(page []byte) { s.of = append(s.of, maphash.Bytes(s.seed, page)) }
+
+// NothingMoves gathers whether anything has changed on the destination since its
+// memory was compared, and whether the source still stands.
 func NothingMoves() Step {
 	return Step{Name: "see that nothing moves", Do: func(ctx context.Context, p *Pair) error {
 		status, err := qapi.QueryStatus(ctx, p.Destination.QMP())
@@ -141,23 +177,21 @@ func NothingMoves() Step {
 		}
 		facts := &record.StillnessFacts{Status: status.Status, Running: status.Running}
 		p.Facts.Stillness = facts
-		addresses := slices.Collect(p.Program.Addresses())
-		began := time.Now()
-		before, err := p.Destination.QTest().ReadEach(ctx, addresses)
+		now, err := p.Destination.Memory(ctx)
 		if err != nil {
 			return err
 		}
-		after, err := p.Destination.QTest().ReadEach(ctx, addresses)
-		if err != nil {
-			return err
-		}
-		facts.Seconds, facts.Pages = time.Since(began).Seconds(), len(addresses)
-		for i := range addresses {
-			if before[i] != after[i] {
+		err = memories{[]*launcher.Memory{now}, p.sums.scope}.walk(func(at uint64, pages [][]byte) {
+			if maphash.Bytes(p.sums.seed, pages[0]) != p.sums.of[facts.Pages] {
 				if facts.Changed++; facts.Changed == 1 {
-					facts.First, facts.Before, facts.After = addresses[i], before[i], after[i]
+					facts.First = at
 				}
 			}
+			facts.Pages++
+		})
+		facts.Seconds = time.Since(p.stopped).Seconds()
+		if err != nil {
+			return err
 		}
 		return p.sourceAtEnd(ctx)
 	}}

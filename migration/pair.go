@@ -47,8 +47,10 @@ type Pair struct {
 	uri     string // where the destination listens
 	channel bool   // the source is told as a channel
 	tap     *tap
-	held    []int  // sockets that keep others waiting
-	fileSet string // the set that the stream's file was lent in, where it was
+	held    []int     // sockets that keep others waiting
+	fileSet string    // the set that the stream's file was lent in, where it was
+	stopped time.Time // when the destination was, in the end
+	sums    sums      // of its memory then
 }
 
 // path is that of a file in the run's private folder, short enough for a socket's.

@@ -47,6 +47,7 @@ func Checks() []Check {
 		{"stopped is still", "nothing changes on a destination that has been stopped", moved, nil, judgeStillness},
 		{"workload", "the workload's invariant holds on every page, and all else in them is zero", moved, nil, judgeWorkload},
 		{"memory", "RAM outside the workload's range equals the source's", moved, nil, judgeMemory},
+		{"exact memory", "every byte of RAM was the same on both sides before the guest ran again", moved, func(r *Record) bool { return r.Exact != nil }, judgeExact},
 		{"measures", "what was measured lies within its bounds", everywhere, func(r *Record) bool { return len(r.Measures) > 0 }, judgeMeasures},
 		{"devices", "what was written to devices' registers on the source stands in them on the destination", moved, func(r *Record) bool { return len(r.Devices) > 0 }, judgeDevices},
 		{"clean end", "both QEMUs exit with status 0 when told to quit, and nothing is left", everywhere, nil, judgeEnd},
@@ -206,8 +207,8 @@ func judgeStillness(r *Record) (Outcome, string) {
 	case s == nil || s.Pages == 0:
 		return unknown("whether the stopped destination stands still")
 	case s.Changed > 0:
-		return fail("%d of %d pages changed within %.2f s on the destination, which had been stopped; the first: the byte at %#x went from %d to %d",
-			s.Changed, s.Pages, s.Seconds, s.First, s.Before, s.After)
+		return fail("%d of %d pages changed within %.2f s on the destination, which had been stopped; the first: that at %#x",
+			s.Changed, s.Pages, s.Seconds, s.First)
 	case s.Running:
 		return fail("the destination's status is %s (running), and it had been stopped", s.Status)
 	}
@@ -215,18 +216,25 @@ func judgeStillness(r *Record) (Outcome, string) {
 }
 
 func judgeMemory(r *Record) (Outcome, string) {
-	m := r.Memory
+	return r.Memory.judge("RAM outside the workload")
+}
+
+func judgeExact(r *Record) (Outcome, string) {
+	return r.Exact.judge("all of RAM, before the guest ran again,")
+}
+
+func (m *MemoryFacts) judge(what string) (Outcome, string) {
 	switch {
 	case m == nil || m.Compared == 0:
 		return unknown("the memory of both sides")
 	case m.DifferentTotal > 0 && len(m.Different) > 0:
 		d := m.Different[0]
-		return fail("%d bytes of RAM outside the workload differ; the first: at %#x the source has %#02x and the destination %#02x",
-			m.DifferentTotal, d.Address, d.Source, d.Destination)
+		return fail("%d bytes of %s differ; the first: at %#x the source has %#02x and the destination %#02x",
+			m.DifferentTotal, what, d.Address, d.Source, d.Destination)
 	case m.DifferentTotal > 0:
-		return fail("%d bytes of RAM outside the workload differ", m.DifferentTotal)
+		return fail("%d bytes of %s differ", m.DifferentTotal, what)
 	}
-	return pass("%d bytes outside the workload are the same on both sides", m.Compared)
+	return pass("%d bytes of %s are the same on both sides", m.Compared, what)
 }
 
 func judgeEnd(r *Record) (Outcome, string) {

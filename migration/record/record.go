@@ -51,6 +51,7 @@ type Record struct {
 	Stillness    *StillnessFacts `json:",omitempty"`
 	Workload     *WorkloadFacts  `json:",omitempty"`
 	Memory       *MemoryFacts    `json:",omitempty"`
+	Exact        *MemoryFacts    `json:",omitempty"` // all of RAM, before the guest ran on the destination
 	Link         *LinkFacts      `json:",omitempty"`
 	Devices      []DeviceFacts   `json:",omitempty"` // canaries planted before the migration
 	Measures     []Measure       `json:",omitempty"` // what the scenario measured beside these
@@ -127,17 +128,15 @@ type StandFacts struct {
 	After       Reading // and at the end
 }
 
-// StillnessFacts say whether a stopped destination stands still: the byte of
-// every page of the workload, read twice.
+// StillnessFacts say whether a stopped destination stands still: all of its memory,
+// read twice.
 type StillnessFacts struct {
 	Status  string // run state
 	Running bool
-	Pages   int
+	Pages   int     // of 4096 bytes
 	Seconds float64 // between the two readings
 	Changed int
-	First   uint64 `json:",omitempty"` // address of the first change
-	Before  byte   `json:",omitempty"`
-	After   byte   `json:",omitempty"`
+	First   uint64 `json:",omitempty"` // address of the first page that changed
 }
 
 // A Run is a stretch of pages whose byte has the same value.
@@ -166,16 +165,14 @@ type Difference struct {
 	Source, Destination byte
 }
 
-// MemoryFacts compare the RAM outside the workload's range, source against
-// destination, both stopped.
+// MemoryFacts compare the RAM of source and destination, both stopped.
 type MemoryFacts struct {
-	Size           uint64           // of guest memory compared, from address 0
+	Size           uint64           // of guest memory
 	Compared       uint64           // bytes
 	Left           []fixtures.Range `json:",omitempty"` // what was left out, beside the workload
 	Different      []Difference     `json:",omitempty"` // the first MaxListed
 	DifferentTotal int              `json:",omitempty"`
-	CopySeconds    float64          // to copy both sides' memory
-	CompareSeconds float64
+	Seconds        float64          // to read and compare both sides' memory
 }
 
 // LinkFacts are what went over the link between the sides, seen from outside.
