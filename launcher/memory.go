@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
 )
@@ -27,7 +28,7 @@ type Memory struct {
 // A window is guest-physical memory that lies in one piece in QEMU's process.
 type window struct {
 	start, end uint64 // guest-physical
-	host       uint64 // address of start in QEMU's process
+	host       uint64 // address of start in QEMU's process; 0 where it can't be read there
 }
 
 // Memory finds out where the guest's RAM lies now. Where this process may not read
@@ -47,12 +48,22 @@ func (v *VM) Memory(ctx context.Context) (*Memory, error) {
 		if err != nil {
 			return nil, fmt.Errorf("launcher: where the RAM of %s lies: %w", v.config.Name, err)
 		}
-		if host == 0 || v.copyOut(host, make([]byte, 1)) != nil {
-			continue
+		if host != 0 && v.copyOut(host, make([]byte, 1)) != nil {
+			host = 0
 		}
 		m.ram = append(m.ram, window{r.start, r.end, host})
 	}
 	return m, nil
+}
+
+// RAM is where the guest has memory that it can write, going up; empty where QEMU
+// can't say.
+func (m *Memory) RAM() []fixtures.Range {
+	var ranges []fixtures.Range
+	for _, w := range m.ram {
+		ranges = append(ranges, fixtures.Range{Start: w.start, End: w.end})
+	}
+	return ranges
 }
 
 // ReadAt fills p from the guest-physical address (io.ReaderAt).
@@ -81,6 +92,7 @@ func (m *Memory) piece(address uint64, p []byte) (piece []byte, host uint64) {
 	until := address + uint64(len(p))
 	for _, w := range m.ram {
 		switch {
+		case w.host == 0:
 		case address >= w.start && address < w.end:
 			return p[:min(until, w.end)-address], w.host + address - w.start
 		case w.start > address:

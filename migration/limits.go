@@ -11,7 +11,7 @@ import (
 )
 
 // What a migration is limited to is held against what is seen from outside.
-func limits() []Scenario { return []Scenario{limitsBandwidth, limitsDowntime, exactDevices} }
+func limits() []Scenario { return []Scenario{limitsBandwidth, limitsDowntime} }
 
 var limitsBandwidth = Scenario{
 	Name: "limits/bandwidth",

@@ -25,7 +25,7 @@ type Need struct {
 }
 
 // PC is a machine with ports, and a PC's devices behind them.
-var PC = Need{Arch: func(arch string) bool { return arch == "x86_64" || arch == "i386" }, What: "a PC's devices"}
+var PC = Need{Arch: isPC, What: "a PC's devices"}
 
 // FileTransport is migration into a file and out of one.
 var FileTransport = Need{Schema: "migrate channels addr transport file", What: "migration to a file"}

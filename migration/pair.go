@@ -49,6 +49,7 @@ type Pair struct {
 	tap     *tap
 	held    []int     // sockets that keep others waiting
 	fileSet string    // the set that the stream's file was lent in, where it was
+	planted []canary  // in devices of the source
 	stopped time.Time // when the destination was, in the end
 	sums    sums      // of its memory then
 }

@@ -49,11 +49,11 @@ func (s Scenario) Full() Steps {
 func (s Scenario) proof() Steps {
 	switch s.Ends {
 	case record.OnSource:
-		return Steps{SourceRunsOn(), QuitBoth()}
+		return Steps{SourceRunsOn(), SeeSourceCanaries(), QuitBoth()}
 	case record.NoGuest:
 		return Steps{QuitBoth()}
 	default:
-		return Steps{DestinationLives(), SourceStands(), StopDestination(), CompareMemory(), NothingMoves(), QuitBoth()}
+		return Steps{DestinationLives(), SourceStands(), StopDestination(), CompareMemory(), SeeCanaries(), NothingMoves(), QuitBoth()}
 	}
 }
 

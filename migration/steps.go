@@ -109,6 +109,7 @@ func (s *Side) enable(ctx context.Context, capability Capability) error {
 }
 
 // Boot waits until the guest program runs: its greeting and its first heartbeat.
+// Then it writes values to devices' registers that have to arrive with the guest.
 func Boot() Step {
 	return Step{Name: "boot", Within: 40 * time.Second, Do: func(ctx context.Context, p *Pair) error {
 		began := time.Now()
@@ -116,7 +117,10 @@ func Boot() Step {
 			return booted(p.Program, said)
 		})
 		p.run.notePace(time.Since(began))
-		return err
+		if err != nil {
+			return err
+		}
+		return p.plantCanaries(ctx)
 	}}
 }
 
