@@ -114,8 +114,28 @@ func DestinationLives() Step {
 	return Step{Name: "see the destination live", Do: func(ctx context.Context, p *Pair) error {
 		ctx, cancel := p.run.atMost(ctx, lifePatience)
 		defer cancel()
-		return p.watchLife(ctx, p.Destination, 0)
+		if err := p.watchLife(ctx, p.Destination, 0); err != nil {
+			return err
+		}
+		p.noteStandstill()
+		return nil
 	}}
+}
+
+// noteStandstill gathers how long the guest's console was silent: from its last word
+// on the source to its first on the destination.
+func (p *Pair) noteStandstill() {
+	source, destination := p.Source.Console().Chunks(0), p.Destination.Console().Chunks(0)
+	if len(source) < 2 || len(destination) == 0 {
+		return
+	}
+	longest := time.Duration(0)
+	for i, c := range source[1:] {
+		longest = max(longest, c.Time.Sub(source[i].Time))
+	}
+	p.Facts.Standstill = &record.StandstillFacts{
+		LastOnSource: source[len(source)-1].Time, FirstOnDestination: destination[0].Time, LongestSeconds: longest.Seconds(),
+	}
 }
 
 // SourceRunsOn gathers whether the guest still runs on the source after a

@@ -53,26 +53,46 @@ const (
 // way, and reads it back.
 func Set(parameter Parameter, value any) Step {
 	return Step{Name: fmt.Sprintf("set %s to %v", parameter, value), Do: func(ctx context.Context, p *Pair) error {
-		return p.Source.set(ctx, parameter, value)
+		return p.setOnSource(ctx, parameter, value)
 	}}
 }
 
 // SetOnBoth is Set for a parameter that both sides have to agree on.
 func SetOnBoth(parameter Parameter, value any) Step {
 	return Step{Name: fmt.Sprintf("set %s to %v on both", parameter, value), Do: func(ctx context.Context, p *Pair) error {
-		return p.OnBoth(ctx, func(ctx context.Context, s *Side) error { return s.set(ctx, parameter, value) })
+		if err := p.Destination.set(ctx, parameter, value); err != nil {
+			return err
+		}
+		return p.setOnSource(ctx, parameter, value)
 	}}
 }
 
-func (s *Side) set(ctx context.Context, parameter Parameter, value any) error {
+// setOnSource is what the checks are told of.
+func (p *Pair) setOnSource(ctx context.Context, parameter Parameter, value any) error {
+	if p.Facts.Parameters == nil {
+		p.Facts.Parameters = map[string]json.RawMessage{}
+	}
+	var err error
+	if p.Facts.Parameters[string(parameter)], err = parameterText(value); err != nil {
+		return err
+	}
+	return p.Source.set(ctx, parameter, value)
+}
+
+// parameterText is a value as QEMU takes it, and gives it back.
+func parameterText(value any) (json.RawMessage, error) {
 	if d, ok := value.(time.Duration); ok {
 		value = d.Milliseconds()
 	}
-	text, err := json.Marshal(value)
+	return json.Marshal(value)
+}
+
+func (s *Side) set(ctx context.Context, parameter Parameter, value any) error {
+	text, err := parameterText(value)
 	if err != nil {
 		return err
 	}
-	if err := qapi.SetMigrateParameters(ctx, s.QMP(), map[string]any{string(parameter): json.RawMessage(text)}); err != nil {
+	if err := qapi.SetMigrateParameters(ctx, s.QMP(), map[string]any{string(parameter): text}); err != nil {
 		return err
 	}
 	return parameterIs(ctx, s, parameter, string(text))

@@ -44,6 +44,8 @@ func Checks() []Check {
 		{"guest lives", "the workload's counter changes and its console speaks", append(moved, stayed...), nil, judgeLife},
 		{"one life", "the source stopped once, before the destination ran, and never ran again", moved, nil, judgeOneLife},
 		{"events", "the migration's statuses came in an order that they may have, on both sides", moved, nil, judgeSequence},
+		{"reported", "what QEMU says of the migration agrees with its events and with the link", moved, func(r *Record) bool { return r.Migration != nil }, judgeReported},
+		{"standstill", "the guest stood still as long as both sides, the console and the limit say", moved, (*Record).stoodStill, judgeStandstill},
 		{"stopped is still", "nothing changes on a destination that has been stopped", moved, nil, judgeStillness},
 		{"workload", "the workload's invariant holds on every page, and all else in them is zero", moved, nil, judgeWorkload},
 		{"memory", "RAM outside the workload's range equals the source's", moved, nil, judgeMemory},

@@ -42,9 +42,11 @@ type Record struct {
 	SharedRAM bool `json:",omitempty"`
 
 	Source      *SideFacts
-	Destination *SideFacts      `json:",omitempty"`
-	Migration   *MigrationFacts `json:",omitempty"`
-	Life        *LifeFacts      `json:",omitempty"`
+	Destination *SideFacts                 `json:",omitempty"`
+	Parameters  map[string]json.RawMessage `json:",omitempty"` // the source's that were set, in the end
+	Migration   *MigrationFacts            `json:",omitempty"`
+	Standstill  *StandstillFacts           `json:",omitempty"`
+	Life        *LifeFacts                 `json:",omitempty"`
 	// What was seen of the guest before, on its way to where it is in the end.
 	EarlierLives []LifeFacts     `json:",omitempty"`
 	Stand        *StandFacts     `json:",omitempty"`

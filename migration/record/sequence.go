@@ -67,13 +67,21 @@ func judgeSequence(r *Record) (Outcome, string) {
 func statuses(events []EventFacts) []string {
 	var all []string
 	for _, e := range named(events, "MIGRATION") {
-		var data struct {
-			Status string `json:"status"`
-		}
-		if json.Unmarshal(e.Data, &data) != nil {
-			data.Status = string(e.Data)
-		}
-		all = append(all, data.Status)
+		all = append(all, statusOf(e))
 	}
 	return all
+}
+
+// statusOf is the one that a MIGRATION event carries, "" for any other.
+func statusOf(e EventFacts) string {
+	if e.Name != "MIGRATION" {
+		return ""
+	}
+	var data struct {
+		Status string `json:"status"`
+	}
+	if json.Unmarshal(e.Data, &data) != nil {
+		return string(e.Data)
+	}
+	return data.Status
 }

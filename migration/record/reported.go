@@ -1,0 +1,169 @@
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"time"
+)
+
+// A span is a stretch of a side's events, as they show it from outside; NaN where
+// one of its ends did not come.
+func span(events []EventFacts, from, to string) float64 {
+	begin, end := first(events, from), first(events, to)
+	if begin.IsZero() || end.IsZero() {
+		return math.NaN()
+	}
+	return ms(end.Sub(begin))
+}
+
+func ms(d time.Duration) float64 { return d.Seconds() * 1000 }
+
+// first is when the event came first: one of that name, or a migration's status.
+func first(events []EventFacts, what string) time.Time {
+	for _, e := range events {
+		if e.Name == what || statusOf(e) == what {
+			return e.Time
+		}
+	}
+	return time.Time{}
+}
+
+// isPostcopy says whether the guest moved before its RAM had.
+func (r *Record) isPostcopy() bool { return !first(r.Source.Events, "postcopy-active").IsZero() }
+
+// staged says whether the guest waited for somebody else than QEMU: stopped before it
+// was sent, in a file, or on a destination that was told to wait. One that isn't runs the guest before it calls
+// the migration completed.
+func (r *Record) staged() bool {
+	onSource, on := since(r.Source.Began, r.Source.Events), r.Destination.Events
+	return first(onSource, "STOP").Before(first(onSource, "setup")) ||
+		first(on, "active").After(first(onSource, "completed")) || first(on, "RESUME").After(first(on, "completed"))
+}
+
+// stoodStill says whether both sides tell when the guest stopped and ran.
+func (r *Record) stoodStill() bool {
+	return r.Source != nil && r.Destination != nil && r.Migration != nil &&
+		!first(since(r.Source.Began, r.Source.Events), "STOP").IsZero() && !first(r.Destination.Events, "RESUME").IsZero()
+}
+
+// near says whether what is reported lies close enough to what was seen: both are
+// measured on a machine that does other things as well, at moments that are not
+// quite the same. At first sight, they are at most 11 ms apart.
+func near(reported, seen float64) bool {
+	return reported >= seen*0.75-20 && reported <= seen*1.25+60
+}
+
+// judgeReported holds what QEMU says of its migration against what its events and
+// the link show.
+func judgeReported(r *Record) (Outcome, string) {
+	m := r.Migration
+	if m == nil || r.Source == nil {
+		return unknown("what QEMU says of the migration")
+	}
+	events := since(r.Source.Began, r.Source.Events)
+	total, down := span(events, "setup", "completed"), span(events, "STOP", "completed")
+	if down > total { // the guest had been stopped before
+		down = math.NaN()
+	}
+	switch {
+	case math.IsNaN(total):
+		return unknown("when the migration began and was completed")
+	case !near(float64(m.TotalMS), total):
+		return fail("the source reports a total time of %d ms, and its events lie %.0f ms apart", m.TotalMS, total)
+	case float64(m.SetupMS) > total+20:
+		return fail("the source reports a setup time of %d ms, more than the whole migration's %.0f", m.SetupMS, total)
+	case math.IsNaN(down): // there is nothing to hold it against
+	case !r.isPostcopy() && !near(float64(m.DowntimeMS), down):
+		return fail("the source reports a downtime of %d ms, and was completed %.0f ms after it had stopped", m.DowntimeMS, down)
+	case float64(m.DowntimeMS) > down*1.25+60:
+		return fail("the source reports a downtime of %d ms, and was completed %.0f ms after it had stopped", m.DowntimeMS, down)
+	}
+	if last := lastPass(events); last != m.Passes {
+		return fail("the source reports %d dirty bitmap syncs, and its last MIGRATION_PASS said %d", m.Passes, last)
+	}
+	if outcome, witness := r.judgeBytes(); outcome != Pass {
+		return outcome, witness
+	}
+	return pass("total %d ms (%.0f by its events), downtime %d ms, %d dirty bitmap syncs", m.TotalMS, total, m.DowntimeMS, m.Passes)
+}
+
+// judgeBytes holds the bytes that QEMU reports against those that went over the link.
+// They differ by what encryption adds. Up to 7.2 QEMU counts channels' pages as they
+// are before they are compressed.
+func (r *Record) judgeBytes() (Outcome, string) {
+	if r.Link == nil {
+		return Pass, ""
+	}
+	seen := 0.0
+	for _, c := range r.Link.Connections {
+		seen += float64(c.Forward)
+	}
+	const slack = 256 << 10
+	reported := float64(r.Migration.Bytes)
+	if reported < seen*0.95-slack || (reported > seen*1.05+slack && !r.compressed()) {
+		return fail("the source reports %.0f bytes transferred, and %.0f went over the link", reported, seen)
+	}
+	return Pass, ""
+}
+
+func (r *Record) compressed() bool {
+	with, set := r.Parameters["multifd-compression"]
+	return set && string(with) != `"none"`
+}
+
+// lastPass is the number in the last MIGRATION_PASS.
+func lastPass(events []EventFacts) (number int64) {
+	for _, e := range named(events, "MIGRATION_PASS") {
+		var data struct {
+			Pass int64 `json:"pass"`
+		}
+		if json.Unmarshal(e.Data, &data) == nil {
+			number = data.Pass
+		}
+	}
+	return number
+}
+
+// StandstillFacts say how long the guest stood still, as its own console shows it.
+type StandstillFacts struct {
+	LastOnSource       time.Time // heartbeat
+	FirstOnDestination time.Time // heartbeat
+	LongestSeconds     float64   // between two heartbeats on the source
+}
+
+// judgeStandstill holds the time that the guest stood still against itself: as both
+// sides' events show it, as the source reports it, as its console shows it, and as
+// it was limited.
+func judgeStandstill(r *Record) (Outcome, string) {
+	stop, resume := first(since(r.Source.Began, r.Source.Events), "STOP"), first(r.Destination.Events, "RESUME")
+	gap, reported := ms(resume.Sub(stop)), float64(r.Migration.DowntimeMS)
+	const slack = 250 // ms, for a destination that has work left when the source is done
+	switch limit := r.downtimeLimit(); {
+	case reported > limit+2*slack:
+		return fail("the source reports a downtime of %.0f ms, and %.0f were the limit", reported, limit)
+	case !r.isPostcopy() && gap < reported*0.75-20:
+		return fail("the source reports a downtime of %.0f ms, and the destination ran %.0f ms after the source had stopped", reported, gap)
+	case !r.staged() && !r.isPostcopy() && gap > reported*1.5+slack:
+		return fail("the source reports a downtime of %.0f ms, and the destination ran only %.0f ms after the source had stopped", reported, gap)
+	}
+	witness := ""
+	if s := r.Standstill; s != nil {
+		silence, longest := ms(s.FirstOnDestination.Sub(s.LastOnSource)), s.LongestSeconds*1000
+		if silence < gap-slack || (silence > gap+2*longest+4*slack && !r.isPostcopy()) {
+			return fail("the guest's console was silent for %.0f ms around a standstill of %.0f ms, and its heartbeats are at most %.0f ms apart", silence, gap, longest)
+		}
+		witness = fmt.Sprintf(", and its console was silent for %.0f ms", silence)
+	}
+	return pass("the guest stood still for %.0f ms by both sides' events, %.0f by the source's report%s", gap, reported, witness)
+}
+
+// downtimeLimit is the last that was set, in ms; infinite where the standstill is
+// not QEMU's to limit, or none was set.
+func (r *Record) downtimeLimit() float64 {
+	limit := math.Inf(1)
+	if set, ok := r.Parameters["downtime-limit"]; ok && !r.staged() && !r.isPostcopy() {
+		_ = json.Unmarshal(set, &limit)
+	}
+	return limit
+}
