@@ -1,3 +1,177 @@
 package migration
 
-func mappedRAM() []Scenario { return nil }
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+func mappedRAM() []Scenario {
+	return []Scenario{
+		precopyMappedRAM, precopyMappedRAMLive,
+		multifdMappedRAM, multifdMappedRAMLive, multifdMappedRAMDIO, multifdMappedRAMFDSet, multifdMappedRAMFDSetDIO,
+	}
+}
+
+const (
+	// MappedRAM gives each page a place in the file that the migration goes into.
+	MappedRAM Capability = "mapped-ram"
+	// DirectIO makes channels write past the page cache, and read so.
+	DirectIO Parameter = "direct-io"
+)
+
+// DirectIOParameter is the choice of how channels open the file.
+var DirectIOParameter = Need{Schema: "migrate-set-parameters direct-io", What: "parameter direct-io"}
+
+var precopyMappedRAM = Scenario{
+	Name:  "precopy/file/mapped-ram",
+	Doc:   "a guest that was stopped goes into a file that has a place for each page",
+	Needs: []Need{{Capability: MappedRAM}, CountedIO},
+	Story: slices.Concat(Steps{Enable(MappedRAM)}, throughMappedFile(oneWriter), Steps{SeeFileClosed()}),
+}
+
+var precopyMappedRAMLive = Scenario{
+	Name:  "precopy/file/mapped-ram/live",
+	Doc:   "the same with a guest that goes on writing: pages are written again, over what they were",
+	Needs: []Need{{Capability: MappedRAM}, CountedIO},
+	Story: slices.Concat(Steps{Enable(MappedRAM)}, liveThroughMappedFile(oneWriter), Steps{SeeFileClosed()}),
+}
+
+var multifdMappedRAM = Scenario{
+	Name:  "multifd/file/mapped-ram",
+	Doc:   "four channels write a stopped guest's pages, each to its place",
+	Needs: []Need{{Capability: Multifd}, {Capability: MappedRAM}, CountedIO},
+	Story: slices.Concat(WithMultifd(Enable(MappedRAM)), throughMappedFile(fourWriters), Steps{SeeFileClosed()}),
+}
+
+var multifdMappedRAMLive = Scenario{
+	Name:  "multifd/file/mapped-ram/live",
+	Doc:   "four channels write the pages of a guest that goes on writing",
+	Needs: []Need{{Capability: Multifd}, {Capability: MappedRAM}, CountedIO},
+	Story: slices.Concat(WithMultifd(Enable(MappedRAM)), liveThroughMappedFile(fourWriters), Steps{SeeFileClosed()}),
+}
+
+var multifdMappedRAMDIO = Scenario{
+	Name:  "multifd/file/mapped-ram/dio",
+	Doc:   "four channels write past the host's page cache, and read so",
+	Needs: []Need{{Capability: Multifd}, {Capability: MappedRAM}, CountedIO, DirectIOParameter},
+	Story: slices.Concat(Steps{NeedDirectIO()}, WithMultifd(Enable(MappedRAM), SetOnBoth(DirectIO, true)), throughMappedFile(fourDirectWriters), Steps{SeeFileClosed()}),
+}
+
+var multifdMappedRAMFDSet = Scenario{
+	Name:  "multifd/file/mapped-ram/fdset",
+	Doc:   "four channels, and the file is one that each side is given in a set",
+	Needs: []Need{{Capability: Multifd}, {Capability: MappedRAM}, CountedIO},
+	Story: slices.Concat(WithMultifd(Enable(MappedRAM), MakeFile(), LendFileSets()),
+		throughMappedFile(fourWriters.lent(1)), Steps{TakeFileSetsBack()}),
+}
+
+var multifdMappedRAMFDSetDIO = Scenario{
+	Name:  "multifd/file/mapped-ram/fdset/dio",
+	Doc:   "the same past the host's page cache: the set has a descriptor for each way",
+	Needs: []Need{{Capability: Multifd}, {Capability: MappedRAM}, CountedIO, DirectIOParameter},
+	Story: slices.Concat(
+		Steps{NeedDirectIO()},
+		WithMultifd(Enable(MappedRAM), SetOnBoth(DirectIO, true), MakeFile(), LendFileSets(), LendDirectDescriptors()),
+		throughMappedFile(fourDirectWriters.lent(2)), Steps{TakeFileSetsBack()},
+	),
+}
+
+// throughMappedFile stops the guest, saves it, and loads it from the file. It waits
+// when all but the last pages are written, and the channels are still there to look at.
+func throughMappedFile(use fileUse) Steps {
+	return Steps{
+		Enable(PauseBefore), unhurried(), Set(MaxBandwidth, 1*GB),
+		Boot(), StopAndMigrateIntoFile(), AwaitStatus(qapi.MigrationPreSwitchover), SeeWriters(use, onePass), SwitchOver(),
+		AwaitSaved(), SeeMappedFile(),
+		use.load(), ArriveStopped(), CompareExactly(), Go(), AwaitSwitchover(),
+	}
+}
+
+// liveThroughMappedFile is the same with a guest that runs until it is told to move.
+func liveThroughMappedFile(use fileUse) Steps {
+	return Steps{
+		Enable(PauseBefore), unhurried(), Set(MaxBandwidth, 1*GB),
+		Boot(), MigrateIntoFile(0), AwaitPass(2),
+		letConverge(), AwaitStatus(qapi.MigrationPreSwitchover), SeeWriters(use, twoPasses), SwitchOver(),
+		AwaitSaved(), SeeMappedFile(),
+		use.load(), AwaitSwitchover(),
+	}
+}
+
+// StopAndMigrateIntoFile stops the guest when its pages hold data, and begins to
+// send it into the file.
+func StopAndMigrateIntoFile() Step {
+	return Step{Name: "stop the guest and migrate into a file", Do: func(ctx context.Context, p *Pair) error {
+		for {
+			since, stopped := p.Source.QMP().Mark(), time.Now()
+			if err := p.Source.tell(ctx, "stop", nil); err != nil {
+				return err
+			}
+			data, err := p.holdsData(ctx)
+			if err != nil {
+				return err
+			}
+			if data {
+				err := MigrateIntoFile(0).Do(ctx, p)
+				p.Source.since, p.Source.Facts.Stopped = since, stopped
+				return err
+			}
+			if err := p.Source.tell(ctx, "cont", nil); err != nil {
+				return err
+			}
+		}
+	}}
+}
+
+// holdsData says whether the workload's pages, which it counts up modulo 256, are
+// other than zero.
+func (p *Pair) holdsData(ctx context.Context) (bool, error) {
+	for _, address := range []uint64{p.Program.Start, p.Program.End - p.Program.Stride} {
+		if value, err := p.Source.QTest().Readb(ctx, address); value == 0 || err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+// SwitchOver lets a migration go on that has paused before its switchover.
+func SwitchOver() Step {
+	return Step{Name: "migrate-continue", Do: func(ctx context.Context, p *Pair) error {
+		return qapi.MigrateContinue(ctx, p.Source.QMP(), qapi.MigrationPreSwitchover)
+	}}
+}
+
+// ArriveStopped waits until a guest that was stopped when it left has arrived, and
+// demands that it is stopped still.
+func ArriveStopped() Step {
+	return Step{Name: "see the guest arrive stopped", Do: func(ctx context.Context, p *Pair) error {
+		if err := p.Destination.AwaitStatus(ctx, qapi.MigrationCompleted); err != nil {
+			return err
+		}
+		status, err := qapi.QueryStatus(ctx, p.Destination.QMP())
+		if err == nil && (status.Running || status.Status != "paused") {
+			err = fmt.Errorf("the guest left stopped, and the destination's status is %s", status.Status)
+		}
+		return err
+	}}
+}
+
+// Go lets the guest run on the destination.
+func Go() Step {
+	return Step{Name: "cont on the destination", Do: func(ctx context.Context, p *Pair) error {
+		return p.Destination.tell(ctx, "cont", nil)
+	}}
+}
+
+// onePass and twoPasses are what is written in so many passes over RAM of which the
+// workload's pages are data, as they nearly always are.
+var (
+	onePass   = record.Between(90<<20, 120<<20)
+	twoPasses = record.AtLeast(150 << 20)
+)

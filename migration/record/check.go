@@ -148,7 +148,7 @@ func judgeOneLife(r *Record) (Outcome, string) {
 	if lost := r.Source.EventsLost + r.Destination.EventsLost; lost > 0 {
 		return Unknown, fmt.Sprintf("%d events were lost", lost)
 	}
-	source := since(r.Source.Began, r.Source.Events)
+	source := since(r.Source.leaving(), r.Source.Events)
 	stops, resumes := named(source, "STOP"), named(r.Destination.Events, "RESUME")
 	if len(stops) != 1 {
 		return fail("the source stopped %d times, where once was expected", len(stops))
@@ -199,6 +199,14 @@ func named(events []EventFacts, name string) []EventFacts {
 // since leaves out the events before the time given.
 func since(began time.Time, events []EventFacts) []EventFacts {
 	return slices.DeleteFunc(slices.Clone(events), func(e EventFacts) bool { return e.Time.Before(began) })
+}
+
+// leaving is when the guest was first made to leave.
+func (s *SideFacts) leaving() time.Time {
+	if !s.Stopped.IsZero() {
+		return s.Stopped
+	}
+	return s.Began
 }
 
 func clock(t time.Time) string { return t.Format("15:04:05.000000") }

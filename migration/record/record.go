@@ -75,6 +75,7 @@ type SideFacts struct {
 	Package     string `json:",omitempty"`
 	CommandLine string
 	Began       time.Time    // when the last migration was asked for; zero on who receives
+	Stopped     time.Time    // when the story stopped the guest before that; zero where it did not
 	Events      []EventFacts `json:",omitempty"`
 	EventsLost  uint64       `json:",omitempty"`
 	Console     string       `json:",omitempty"` // its end
