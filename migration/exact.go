@@ -1,13 +1,165 @@
 package migration
 
-func exact() []Scenario { return []Scenario{exactDevices} }
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// What arrives is held against what left, before the guest can change any of it.
+func exact() []Scenario {
+	return []Scenario{
+		exactPrecopy, exactMultifd, exactXBZRLE, exactPostcopy, exactFile, exactDevices, singleLife, eventsSequence,
+	}
+}
+
+// waiting is a destination that does not run the guest until it is told to.
+var waiting = Guest{Args: []string{"-S"}}
+
+// heldAgainstSource is how each of these ends.
+func heldAgainstSource() Steps {
+	return Steps{AwaitArrival(), CompareExactly(), CompareRegisters(), SeeCanaries(), Continue()}
+}
+
+var exactPrecopy = Scenario{
+	Name:        "exact/ram/precopy",
+	Doc:         "every byte of RAM, every register of the processor: the same on both sides",
+	Destination: waiting,
+	Story: slices.Concat(Steps{
+		unhurried(), Set(MaxBandwidth, 1*GB),
+		Boot(), Listen(Unix), Migrate(), AwaitPass(1), letConverge(),
+	}, heldAgainstSource()),
+}
+
+var exactMultifd = Scenario{
+	Name:        "exact/ram/multifd",
+	Doc:         "the same over four channels",
+	Needs:       []Need{{Capability: Multifd}},
+	Destination: waiting,
+	Story: slices.Concat(WithMultifd(unhurried(), Set(MaxBandwidth, 1*GB)), Steps{
+		Boot(), Listen(Unix), Migrate(), AwaitPass(1), letConverge(),
+	}, heldAgainstSource()),
+}
+
+var exactXBZRLE = Scenario{
+	Name:        "exact/ram/xbzrle",
+	Doc:         "the same with pages sent as differences",
+	Needs:       []Need{{Capability: XBZRLE}},
+	Destination: waiting,
+	Story: slices.Concat(Steps{
+		Enable(XBZRLE), Set(XBZRLECacheSize, 256<<20),
+		unhurried(), Set(MaxBandwidth, 1*GB),
+		Boot(), Listen(Unix), Migrate(), AwaitPass(2), AwaitDifferences(1000), Set(DowntimeLimit, time.Minute),
+	}, heldAgainstSource()),
+}
+
+var exactPostcopy = Scenario{
+	Name:        "exact/ram/postcopy",
+	Doc:         "the same where RAM comes after the guest, which is kept from running",
+	Needs:       []Need{Userfaultfd, {Capability: PostcopyRAM}},
+	Destination: waiting,
+	Story: slices.Concat(Steps{
+		Enable(PostcopyRAM), unhurried(), Set(MaxBandwidth, 200*MB),
+		Boot(), Listen(Unix), Migrate(), AwaitPass(1), StartPostcopy(),
+	}, heldAgainstSource()),
+}
+
+var exactFile = Scenario{
+	Name:        "exact/ram/file",
+	Doc:         "the same through a file",
+	Needs:       []Need{FileTransport},
+	Destination: waiting,
+	Story: slices.Concat(Steps{
+		unhurried(), Set(MaxBandwidth, 1*GB),
+		Boot(), MigrateIntoFile(0), AwaitPass(1), letConverge(), AwaitSaved(), LoadFile(),
+	}, heldAgainstSource()),
+}
 
 var exactDevices = Scenario{
-	Name:  "exact/devices",
-	Doc:   "values in registers of devices that the guest does not touch arrive as they were",
-	Needs: []Need{PC},
-	Story: Steps{
-		Boot(), letConverge(), Set(MaxBandwidth, 1*GB),
-		Listen(Unix), Migrate(), AwaitSwitchover(), SeeCanaries(),
-	},
+	Name:        "exact/devices",
+	Doc:         "values in registers of devices that the guest does not touch arrive as they were, also if it never runs",
+	Needs:       []Need{PC},
+	Destination: waiting,
+	Story: slices.Concat(Steps{
+		Boot(), letConverge(), Set(MaxBandwidth, 1*GB), Listen(Unix), Migrate(),
+	}, heldAgainstSource()),
+}
+
+// AwaitArrival waits until the guest has stopped on the source and has arrived on a
+// destination that was started to wait, and demands that it waits.
+func AwaitArrival() Step {
+	return Step{Name: "await arrival", Do: func(ctx context.Context, p *Pair) error {
+		g, both := errgroup.WithContext(ctx)
+		g.Go(func() error { return p.Source.completes(both, "STOP") })
+		g.Go(func() error { return p.Destination.AwaitStatus(both, qapi.MigrationCompleted) })
+		if err := g.Wait(); err != nil {
+			return err
+		}
+		if _, err := p.settled(ctx, p.Source); err != nil {
+			return err
+		}
+		status, err := qapi.QueryStatus(ctx, p.Destination.QMP())
+		if err != nil {
+			return err
+		}
+		if status.Running || status.Status != "paused" {
+			return fmt.Errorf("the destination was to wait until it is told to run the guest, and its run state is %s", status.Status)
+		}
+		return p.noteMigration(ctx)
+	}}
+}
+
+// Continue tells a destination that waits to run the guest.
+func Continue() Step {
+	return Step{Name: "continue on the destination", Do: func(ctx context.Context, p *Pair) error {
+		events, _ := p.Destination.events(ctx)
+		if slices.ContainsFunc(events, func(e record.EventFacts) bool { return e.Name == "RESUME" }) {
+			return fmt.Errorf("the destination ran the guest before it was told to")
+		}
+		if err := qapi.Cont(ctx, p.Destination.QMP()); err != nil {
+			return err
+		}
+		_, err := p.Destination.Await(ctx, "RESUME", func(e qmp.Event) bool { return e.Name == "RESUME" })
+		return err
+	}}
+}
+
+// CompareRegisters gathers which of the processors' registers differ, where the guest
+// has not run yet on the destination. It takes them as the human monitor prints them.
+func CompareRegisters() Step {
+	return Step{Name: "compare the processors' registers", Do: func(ctx context.Context, p *Pair) error {
+		var printed [2][]string
+		for i, s := range []*Side{p.Source, p.Destination} {
+			text, err := qapi.HumanMonitor(ctx, s.QMP(), "info registers -a")
+			if err != nil {
+				return err
+			}
+			printed[i] = strings.Fields(text)
+		}
+		p.Facts.Registers = compareRegisters(printed[0], printed[1])
+		return nil
+	}}
+}
+
+func compareRegisters(source, destination []string) *record.RegisterFacts {
+	facts := &record.RegisterFacts{Compared: len(source)}
+	if len(source) != len(destination) {
+		facts.Different = []string{fmt.Sprintf("the source prints %d, the destination %d", len(source), len(destination))}
+		return facts
+	}
+	for i := range source {
+		if source[i] != destination[i] {
+			facts.Different = append(facts.Different, fmt.Sprintf("the source has %s, the destination %s", source[i], destination[i]))
+		}
+	}
+	return facts
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -167,6 +168,18 @@ func statusOf(e qmp.Event) qapi.MigrationStatus {
 		return ""
 	}
 	return data.Status
+}
+
+// announced are the statuses of the side's MIGRATION events, in their order.
+func (s *Side) announced(ctx context.Context) string {
+	events, _ := s.events(ctx)
+	var all []string
+	for _, e := range events {
+		if status := statusOf(qmp.Event{Name: e.Name, Data: e.Data}); status != "" {
+			all = append(all, string(status))
+		}
+	}
+	return strings.Join(all, " ")
 }
 
 // Await waits for an event of the present migration. A migration that fails

@@ -50,6 +50,7 @@ func Checks() []Check {
 		{"workload", "the workload's invariant holds on every page, and all else in them is zero", moved, nil, judgeWorkload},
 		{"memory", "RAM outside the workload's range equals the source's", moved, nil, judgeMemory},
 		{"exact memory", "every byte of RAM was the same on both sides before the guest ran again", moved, func(r *Record) bool { return r.Exact != nil }, judgeExact},
+		{"registers", "the processors' registers were the same on both sides before the guest ran again", moved, func(r *Record) bool { return r.Registers != nil }, judgeRegisters},
 		{"measures", "what was measured lies within its bounds", everywhere, func(r *Record) bool { return len(r.Measures) > 0 }, judgeMeasures},
 		{"devices", "what was written to devices' registers on the source stands in them where the guest is", append(moved, stayed...), func(r *Record) bool { return len(r.Devices) > 0 }, judgeDevices},
 		{"clean end", "both QEMUs exit with status 0 when told to quit, and nothing is left", everywhere, nil, judgeEnd},
@@ -231,6 +232,17 @@ func judgeMemory(r *Record) (Outcome, string) {
 
 func judgeExact(r *Record) (Outcome, string) {
 	return r.Exact.judge("all of RAM, before the guest ran again,")
+}
+
+func judgeRegisters(r *Record) (Outcome, string) {
+	f := r.Registers
+	switch {
+	case f == nil || f.Compared == 0:
+		return unknown("any register")
+	case len(f.Different) > 0:
+		return fail("%d of what is printed of the processors' registers differs; the first: %s", len(f.Different), f.Different[0])
+	}
+	return pass("%d words that are printed of the processors' registers are the same on both sides", f.Compared)
 }
 
 func (m *MemoryFacts) judge(what string) (Outcome, string) {

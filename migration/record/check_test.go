@@ -53,10 +53,11 @@ func good() *Record {
 			Range: fixtures.Range{Start: 1 << 20, End: 100 << 20}, Stride: 4096, Pages: 25344,
 			Runs: []Run{{1 << 20, 344, 8}, {(1 << 20) + 344*4096, 25000, 7}},
 		},
-		Memory:   &MemoryFacts{Size: 150 << 20, Compared: 51 << 20},
-		Exact:    &MemoryFacts{Size: 150 << 20, Compared: 150 << 20},
-		Devices:  []DeviceFacts{{"the serial port's scratch register", 0xa5, 0xa5}},
-		Measures: []Measure{{"pages sent as differences", 20000, "pages", AtLeast(1000)}, {"connections", 5, "connections", Exactly(5)}},
+		Memory:    &MemoryFacts{Size: 150 << 20, Compared: 51 << 20},
+		Exact:     &MemoryFacts{Size: 150 << 20, Compared: 150 << 20},
+		Registers: &RegisterFacts{Compared: 200},
+		Devices:   []DeviceFacts{{"the serial port's scratch register", 0xa5, 0xa5}},
+		Measures:  []Measure{{"pages sent as differences", 20000, "pages", AtLeast(1000)}, {"connections", 5, "connections", Exactly(5)}},
 		Teardown: &TeardownFacts{Exits: []ExitFacts{
 			{Side: "source", State: "exit status 0", Clean: true},
 			{Side: "destination", State: "exit status 0", Clean: true},
@@ -158,6 +159,11 @@ var doctored = []struct {
 	{"exact memory", "a byte differs", func(r *Record) {
 		r.Exact.DifferentTotal, r.Exact.Different = 3, []Difference{{0x7c00, 0xfa, 0}}
 	}, Fail, []string{"3 bytes", "0x7c00", "0xfa", "0x00"}},
+
+	{"registers", "one differs", func(r *Record) {
+		r.Registers.Different = []string{"the source has EAX=1, the destination EAX=0"}
+	}, Fail, []string{"EAX=1", "EAX=0"}},
+	{"registers", "none was read", func(r *Record) { r.Registers.Compared = 0 }, Unknown, nil},
 
 	{"clean end", "the destination was killed", func(r *Record) {
 		r.Teardown.Exits[1] = ExitFacts{Side: "destination", State: "signal: killed", Reason: "it had ended"}

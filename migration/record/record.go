@@ -54,6 +54,7 @@ type Record struct {
 	Workload     *WorkloadFacts  `json:",omitempty"`
 	Memory       *MemoryFacts    `json:",omitempty"`
 	Exact        *MemoryFacts    `json:",omitempty"` // all of RAM, before the guest ran on the destination
+	Registers    *RegisterFacts  `json:",omitempty"` // before the guest ran on the destination
 	Link         *LinkFacts      `json:",omitempty"`
 	Devices      []DeviceFacts   `json:",omitempty"` // canaries planted before the migration
 	Measures     []Measure       `json:",omitempty"` // what the scenario measured beside these
@@ -176,6 +177,12 @@ type MemoryFacts struct {
 	Different      []Difference     `json:",omitempty"` // the first MaxListed
 	DifferentTotal int              `json:",omitempty"`
 	Seconds        float64          // to read and compare both sides' memory
+}
+
+// RegisterFacts compare the processors of source and destination, both stopped.
+type RegisterFacts struct {
+	Compared  int
+	Different []string `json:",omitempty"` // a sentence each
 }
 
 // LinkFacts are what went over the link between the sides, seen from outside.
