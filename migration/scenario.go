@@ -21,6 +21,7 @@ type Scenario struct {
 	// How the sides are started, beyond what every scenario has.
 	Source, Destination Guest
 	SharedRAM           bool // the guest's RAM is a file in memory that both QEMUs map
+	HandOver            bool // it is the source's own file, and the story starts the destination that takes it
 }
 
 // A Guest says how one side is started differently.
@@ -64,6 +65,6 @@ func Scenarios() []Scenario {
 		precopy(), suspend(), throttle(), files(), mappedRAM(), cpr(), multifd(), shared(),
 		postcopy(), recovery(), doubleFailures(),
 		tlsScenarios(), multifdTLSScenarios(), postcopyTLS(),
-		limits(), exact(), pingpong(), linkFaults(),
+		limits(), exact(), turningPages(), pingpong(), linkFaults(),
 	)
 }

@@ -155,8 +155,6 @@ func MigrateTo(uri string) Step {
 }
 
 func (p *Pair) migrate(ctx context.Context, uri string) error {
-	p.Source.since = p.Source.QMP().Mark()
-	p.Source.Facts.Began = time.Now()
 	to := qapi.MigrateArguments{URI: uri}
 	if p.channel {
 		channel, err := channelOf(uri)
@@ -165,6 +163,12 @@ func (p *Pair) migrate(ctx context.Context, uri string) error {
 		}
 		to = qapi.MigrateArguments{Channels: []qapi.MigrationChannel{channel}}
 	}
+	return p.migrateTo(ctx, to)
+}
+
+func (p *Pair) migrateTo(ctx context.Context, to qapi.MigrateArguments) error {
+	p.Source.since = p.Source.QMP().Mark()
+	p.Source.Facts.Began = time.Now()
 	return qapi.Migrate(ctx, p.Source.QMP(), to)
 }
 
@@ -192,6 +196,18 @@ func AwaitPass(n int64) Step {
 			}
 			from = event.Next()
 		}
+	}}
+}
+
+// AwaitMorePasses waits until the source has sent as many pages again as n full passes
+// over the guest's RAM have: what was written before has then been sent.
+func AwaitMorePasses(n int64) Step {
+	return Step{Name: fmt.Sprintf("await %d more full passes", n), Do: func(ctx context.Context, p *Pair) error {
+		done, err := p.Source.passesDone(ctx)
+		if err != nil {
+			return err
+		}
+		return AwaitPass(done+n).Do(ctx, p)
 	}}
 }
 
