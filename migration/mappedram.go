@@ -2,7 +2,6 @@ package migration
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -82,15 +81,15 @@ var multifdMappedRAMFDSetDIO = Scenario{
 	),
 }
 
-// throughMappedFile stops the guest, saves it, and loads it from the file. It waits
-// when all but the last pages are written, and the channels are still there to look at.
+// throughMappedFile stops the guest, saves it, and loads it from the file, where it
+// arrives stopped. The source waits when all but the last pages are written, and its
+// channels are still there to look at.
 func throughMappedFile(use fileUse) Steps {
-	return Steps{
+	return slices.Concat(Steps{
 		Enable(PauseBefore), unhurried(), Set(MaxBandwidth, 1*GB),
-		Boot(), StopAndMigrateIntoFile(), AwaitStatus(qapi.MigrationPreSwitchover), SeeWriters(use, onePass), SwitchOver(),
-		AwaitSaved(), SeeMappedFile(),
-		use.load(), ArriveStopped(), CompareExactly(), Go(), AwaitSwitchover(),
-	}
+		Boot(), StopAndMigrateIntoFile(), AwaitStatus(qapi.MigrationPreSwitchover), SeeWriters(use, onePass), ContinueSwitchover(),
+		AwaitSaved(), SeeMappedFile(), use.load(),
+	}, heldAgainstSource())
 }
 
 // liveThroughMappedFile is the same with a guest that runs until it is told to move.
@@ -98,7 +97,7 @@ func liveThroughMappedFile(use fileUse) Steps {
 	return Steps{
 		Enable(PauseBefore), unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), MigrateIntoFile(0), AwaitPass(2),
-		letConverge(), AwaitStatus(qapi.MigrationPreSwitchover), SeeWriters(use, twoPasses), SwitchOver(),
+		letConverge(), AwaitStatus(qapi.MigrationPreSwitchover), SeeWriters(use, twoPasses), ContinueSwitchover(),
 		AwaitSaved(), SeeMappedFile(),
 		use.load(), AwaitSwitchover(),
 	}
@@ -138,35 +137,6 @@ func (p *Pair) holdsData(ctx context.Context) (bool, error) {
 		}
 	}
 	return true, nil
-}
-
-// SwitchOver lets a migration go on that has paused before its switchover.
-func SwitchOver() Step {
-	return Step{Name: "migrate-continue", Do: func(ctx context.Context, p *Pair) error {
-		return qapi.MigrateContinue(ctx, p.Source.QMP(), qapi.MigrationPreSwitchover)
-	}}
-}
-
-// ArriveStopped waits until a guest that was stopped when it left has arrived, and
-// demands that it is stopped still.
-func ArriveStopped() Step {
-	return Step{Name: "see the guest arrive stopped", Do: func(ctx context.Context, p *Pair) error {
-		if err := p.Destination.AwaitStatus(ctx, qapi.MigrationCompleted); err != nil {
-			return err
-		}
-		status, err := qapi.QueryStatus(ctx, p.Destination.QMP())
-		if err == nil && (status.Running || status.Status != "paused") {
-			err = fmt.Errorf("the guest left stopped, and the destination's status is %s", status.Status)
-		}
-		return err
-	}}
-}
-
-// Go lets the guest run on the destination.
-func Go() Step {
-	return Step{Name: "cont on the destination", Do: func(ctx context.Context, p *Pair) error {
-		return p.Destination.tell(ctx, "cont", nil)
-	}}
 }
 
 // onePass and twoPasses are what is written in so many passes over RAM of which the

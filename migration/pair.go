@@ -30,11 +30,16 @@ type Side struct {
 	*launcher.VM
 	Facts *record.SideFacts
 
+	role string // SourceName or DestinationName, which may change in a story
+
 	since qmp.Mark      // where the log of the present migration begins
 	lent  []os.FileInfo // files that it was given for the migration
 
 	gaveUp bool // it ended by itself, as the story wants it
 }
+
+// Name is the side that it is at present.
+func (s *Side) Name() string { return s.role }
 
 // A Pair is what the steps of a story work on. Steps run one after another,
 // and only they change it.
@@ -44,15 +49,17 @@ type Pair struct {
 	Program     fixtures.Program
 	Facts       *record.Record
 
-	run     *run
-	uri     string // where the destination listens
-	channel bool   // the source is told as a channel
-	tap     *tap
-	held    []int     // sockets that keep others waiting
-	fileSet string    // the set that the stream's file was lent in, where it was
-	planted []canary  // in devices of the source
-	stopped time.Time // when the destination was, in the end
-	sums    sums      // of its memory then
+	run      *run
+	uri      string // where the destination listens
+	channel  bool   // the source is told as a channel
+	tap      *tap
+	starting *starting // the destination, where the story starts it
+	held     []int     // sockets that keep others waiting
+	fileSet  string    // the set that the stream's file was lent in, where it was
+	planted  []canary  // in devices of the source
+	stopped  time.Time // when the destination was, in the end
+	sums     sums      // of its memory then
+	kept     sums      // of memory that nobody writes, before the migration
 }
 
 // path is that of a file in the run's private folder, short enough for a socket's.
@@ -84,17 +91,23 @@ func (p *Pair) OnBoth(ctx context.Context, do func(ctx context.Context, s *Side)
 func start(s Scenario) Step {
 	return Step{Name: "start", Do: func(ctx context.Context, p *Pair) error {
 		r := p.run
+		if s.HandOver {
+			if err := r.needBare(ctx, p, s); err != nil {
+				return err
+			}
+		}
 		if err := r.shareRAM(p); err != nil {
 			return err
 		}
 		source, destination := r.config(SourceName), r.config(DestinationName)
 		g := new(errgroup.Group)
 		g.Go(func() (err error) { p.Source, err = p.launch(ctx, source, p.Facts.Source); return })
-		if s.Ends != record.NoGuest {
+		switch {
+		case s.Ends == record.NoGuest:
+			p.Program = fixtures.Program{}
+		case !s.HandOver:
 			p.Facts.Destination = &record.SideFacts{}
 			g.Go(func() (err error) { p.Destination, err = p.launch(ctx, destination, p.Facts.Destination); return })
-		} else {
-			p.Program = fixtures.Program{}
 		}
 		if err := g.Wait(); err != nil {
 			return &StartError{err}
@@ -107,7 +120,7 @@ func start(s Scenario) Step {
 func FreshDestination() Step {
 	return Step{Name: "start a fresh destination", Do: func(ctx context.Context, p *Pair) (err error) {
 		_ = p.Destination.Close()
-		if err := p.run.keepLogs(DestinationName); err != nil {
+		if err := p.run.keepLogs(DestinationName, "first"); err != nil {
 			return err
 		}
 		p.Facts.Destination = &record.SideFacts{}
@@ -124,7 +137,12 @@ func (e *StartError) Unwrap() error { return e.Cause }
 
 // launch starts one side. A VM lives as long as the run, not the step.
 func (p *Pair) launch(ctx context.Context, c launcher.Config, facts *record.SideFacts) (*Side, error) {
-	vm, err := launcher.Launch(p.run.ctx, c)
+	return p.launchFor(ctx, p.run.ctx, c, facts)
+}
+
+// launchFor starts one side, which lives as long as life.
+func (p *Pair) launchFor(ctx, life context.Context, c launcher.Config, facts *record.SideFacts) (*Side, error) {
+	vm, err := launcher.Launch(life, c)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +151,7 @@ func (p *Pair) launch(ctx context.Context, c launcher.Config, facts *record.Side
 		Binary: vm.Binary(), Version: fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Micro), Package: v.Package,
 		CommandLine: vm.ShellCommand(),
 	}
-	side := &Side{VM: vm, Facts: facts}
+	side := &Side{VM: vm, Facts: facts, role: c.Name}
 	if err := vm.SaveCommand(p.run.dir); err != nil {
 		return side, err
 	}
@@ -239,6 +257,7 @@ func poll(ctx context.Context, what string, look func() (bool, error)) error {
 // closeAll ends what is still alive of a pair.
 func (p *Pair) closeAll() {
 	defer p.tap.close()
+	defer p.starting.end()
 	p.dropHeld()
 	var all sync.WaitGroup
 	for _, s := range p.Sides() {

@@ -60,6 +60,7 @@ type run struct {
 	room     *launcher.Reservation
 	ram      *os.File
 	ramArgs  []string // that make both QEMUs map it
+	turned   bool     // the side that began as the source is the destination now
 	pace     float64  // by how much this machine is slower than most; 0 until the guest has booted
 }
 
@@ -183,13 +184,13 @@ func (r *run) folders() error {
 }
 
 // keepLogs renames what a side has written, for another of the same name.
-func (r *run) keepLogs(side string) error {
+func (r *run) keepLogs(side, as string) error {
 	old, err := filepath.Glob(filepath.Join(r.dir, side+".*"))
 	if err != nil {
 		return err
 	}
 	for _, path := range old {
-		name := "first-" + filepath.Base(path)
+		name := as + "-" + filepath.Base(path)
 		if err := os.Rename(path, filepath.Join(r.dir, name)); err != nil {
 			return err
 		}
@@ -210,9 +211,14 @@ func (r *run) config(side string) launcher.Config {
 	if o.Hold != nil {
 		c.Attach = filepath.Join(r.private.Path(), side+".qmp")
 	}
-	if side == DestinationName {
+	if r.turned != (side == DestinationName) {
 		c.Binary = o.Destination
-		c.Args = slices.Concat(r.scenario.Destination.Args, o.Args, []string{"-incoming", "defer"})
+	}
+	if side == DestinationName {
+		c.Args = slices.Concat(r.scenario.Destination.Args, o.Args)
+		if !r.scenario.HandOver {
+			c.Args = append(c.Args, "-incoming", "defer")
+		}
 	}
 	if r.scenario.Ends != record.NoGuest {
 		c.Program = &r.program

@@ -34,6 +34,9 @@ func SeeSent(bounds record.Bounds) Step {
 // shareRAM makes the file that is the guest's RAM on both sides, where the
 // scenario wants it. It lives in memory, and is opened through our descriptor.
 func (r *run) shareRAM(p *Pair) error {
+	if r.scenario.HandOver {
+		r.ownRAM(p)
+	}
 	if !r.scenario.SharedRAM {
 		return nil
 	}
