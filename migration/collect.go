@@ -231,7 +231,7 @@ func (p *Pair) leftovers() []string {
 		// Our child is reaped, so a process that is found is one that took
 		// its folder of descriptors along, or a stranger with its number.
 		cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", s.PID()))
-		if err == nil && strings.Contains(string(cmdline), s.Name()+",debug-threads=on") {
+		if err == nil && strings.Contains(string(cmdline), s.VM.Name()+",debug-threads=on") {
 			left = append(left, fmt.Sprintf("process %d (%s)", s.PID(), s.Name()))
 		}
 	}

@@ -54,8 +54,14 @@ func (s Scenario) proof() Steps {
 	case record.NoGuest:
 		return Steps{QuitBoth()}
 	default:
-		return Steps{DestinationLives(), SourceStands(), StopDestination(), CompareMemory(), SeeCanaries(), NothingMoves(), QuitBoth()}
+		return append(arrived(), QuitBoth())
 	}
+}
+
+// arrived are the steps that gather what the standard checks judge of a guest that
+// has moved. It is stopped by then.
+func arrived() Steps {
+	return Steps{DestinationLives(), SourceStands(), StopDestination(), CompareMemory(), SeeCanaries(), NothingMoves()}
 }
 
 // Scenarios returns every scenario there is, in the order of a first read.
@@ -65,6 +71,6 @@ func Scenarios() []Scenario {
 		precopy(), suspend(), throttle(), files(), mappedRAM(), cpr(), multifd(), shared(),
 		postcopy(), recovery(), doubleFailures(),
 		tlsScenarios(), multifdTLSScenarios(), postcopyTLS(),
-		limits(), exact(), turningPages(), pingpong(), linkFaults(),
+		limits(), exact(), turningPages(), pingpong(), again(), linkFaults(),
 	)
 }

@@ -133,15 +133,23 @@ func (s *Side) enable(ctx context.Context, capability Capability) error {
 func Boot() Step {
 	return Step{Name: "boot", Within: 40 * time.Second, Do: func(ctx context.Context, p *Pair) error {
 		began := time.Now()
-		_, err := p.Source.Console().WaitFunc(ctx, 0, "the guest program's first heartbeat", func(said []byte) (int, error) {
-			return booted(p.Program, said)
-		})
+		err := p.awaitBoot(ctx, 0)
 		p.run.notePace(time.Since(began))
-		if err != nil {
-			return err
-		}
-		return p.plantCanaries(ctx)
+		return err
 	}}
+}
+
+// awaitBoot waits for what the guest program says when it begins, on the source's
+// console from that place on, and plants the devices' canaries.
+func (p *Pair) awaitBoot(ctx context.Context, from int64) error {
+	_, err := p.Source.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(said []byte) (int, error) {
+		return booted(p.Program, said)
+	})
+	if err != nil {
+		return err
+	}
+	p.planted = nil
+	return p.plantCanaries(ctx)
 }
 
 // Migrate begins to send the guest to where the destination listens.

@@ -57,10 +57,16 @@ func Checks() []Check {
 	}
 }
 
-// Judge applies to the record every check that its ending calls for. A check
-// that panics is unknown, never passed.
+// Judge applies to the record, and to those of its legs, every check that its ending
+// calls for. A check that panics is unknown, never passed.
 func Judge(r *Record) []Verdict {
 	var verdicts []Verdict
+	for i, leg := range r.Legs {
+		for _, v := range Judge(leg) {
+			v.Check = fmt.Sprintf("leg %d: %s", i+1, v.Check)
+			verdicts = append(verdicts, v)
+		}
+	}
 	for _, c := range Checks() {
 		for _, e := range c.Ends {
 			if e == r.Ends && (c.Asked == nil || c.Asked(r)) {

@@ -242,6 +242,18 @@ func TestEveryCheckHasARecordThatFailsIt(t *testing.T) {
 	}
 }
 
+func TestEachLegIsJudgedByItself(t *testing.T) {
+	r := good()
+	r.Memory.DifferentTotal = 7
+	r.NextLeg()
+	require.Nil(t, r.Memory, "nothing is known of the next leg")
+	second := good()
+	second.Legs = r.Legs
+	result := Judged(second)
+	require.Len(t, result.Verdicts, 2*len(Checks()))
+	require.ErrorContains(t, result.Err(), "leg 1: memory: 7 bytes")
+}
+
 func TestEmptyRecordPassesNothing(t *testing.T) {
 	for _, ends := range []Ending{OnDestination, OnSource, NoGuest} {
 		for _, v := range Judge(&Record{Ends: ends}) {

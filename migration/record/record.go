@@ -60,6 +60,9 @@ type Record struct {
 	Measures     []Measure       `json:",omitempty"` // what the scenario measured beside these
 	Teardown     *TeardownFacts  `json:",omitempty"`
 	Diagnosis    []string        `json:",omitempty"` // of a story that ended early
+	// What was seen on the guest's earlier ways from side to side, each a record of
+	// its own.
+	Legs []*Record `json:",omitempty"`
 }
 
 // StepFacts say how long a step took.
@@ -213,6 +216,22 @@ type ExitFacts struct {
 
 // MaxListed bounds what a record lists of a kind; totals are always counted.
 const MaxListed = 64
+
+// NextLeg puts what the record holds away as a leg, and makes it one of the guest's
+// next way: from where it is now to a side of which nothing is known yet.
+func (r *Record) NextLeg() {
+	leg := *r
+	leg.Legs = nil
+	source := SideFacts{}
+	if r.Destination != nil {
+		d := r.Destination
+		source = SideFacts{Binary: d.Binary, Version: d.Version, Package: d.Package, CommandLine: d.CommandLine}
+	}
+	*r = Record{
+		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
+		Steps: r.Steps, SharedRAM: r.SharedRAM, Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
+	}
+}
 
 // Save writes the record among the artifacts in dir.
 func (r *Record) Save(dir string) error {
