@@ -126,7 +126,10 @@ func AwaitDestination() Step {
 			return fmt.Errorf("waiting for the destination's monitor: %w", context.Cause(ctx))
 		}
 		p.Destination, p.starting.taken = p.starting.side, p.starting.side != nil
-		return p.starting.err
+		if p.starting.err != nil {
+			return fmt.Errorf("the destination, which waits for what the source hands over: %w", p.starting.err)
+		}
+		return nil
 	}}
 }
 
