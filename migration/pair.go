@@ -49,18 +49,19 @@ type Pair struct {
 	Program     fixtures.Program
 	Facts       *record.Record
 
-	run       *run
-	uri       string // where the destination listens
-	channel   bool   // the source is told as a channel
-	tap       *tap
-	starting  *starting // the destination, where the story starts it
-	resources resources // of the source, after an earlier migration
-	held      []int     // sockets that keep others waiting
-	fileSet   string    // the set that the stream's file was lent in, where it was
-	planted   []canary  // in devices of the source
-	stopped   time.Time // when the destination was, in the end
-	sums      sums      // of its memory then
-	kept      sums      // of memory that nobody writes, before the migration
+	run         *run
+	uri         string // where the destination listens
+	channel     bool   // the source is told as a channel
+	tap         *tap
+	starting    *starting // the destination, where the story starts it
+	speedBefore float64   // of the guest, in rounds a second
+	resources   resources // of the source, after an earlier migration
+	held        []int     // sockets that keep others waiting
+	fileSet     string    // the set that the stream's file was lent in, where it was
+	planted     []canary  // in devices of the source
+	stopped     time.Time // when the destination was, in the end
+	sums        sums      // of its memory then
+	kept        sums      // of memory that nobody writes, before the migration
 }
 
 // path is that of a file in the run's private folder, short enough for a socket's.

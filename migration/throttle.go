@@ -1,3 +1,123 @@
 package migration
 
-func throttle() []Scenario { return nil }
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// A guest that dirties its RAM faster than it can be sent is slowed down.
+func throttle() []Scenario { return []Scenario{autoConverge} }
+
+const (
+	AutoConverge Capability = "auto-converge"
+
+	ThrottleInitial   Parameter = "cpu-throttle-initial"   // percent
+	ThrottleIncrement Parameter = "cpu-throttle-increment" // percent
+	MaxThrottle       Parameter = "max-cpu-throttle"       // percent
+)
+
+// QEMU throttles when two dirty bitmap syncs in a row, a second apart at least, find
+// that the guest is ahead: the increment is large, so that the second step is the last.
+const throttleInitial, throttleMax = 5, 95
+
+var autoConverge = Scenario{
+	Name:  "auto_converge",
+	Doc:   "over a link that is too slow for the guest, which is throttled in two steps; then it is let go",
+	Needs: []Need{{Capability: AutoConverge}, {Capability: PauseBefore}},
+	Story: Steps{
+		Enable(AutoConverge), Enable(PauseBefore),
+		Set(ThrottleInitial, throttleInitial), Set(ThrottleIncrement, throttleMax-throttleInitial), Set(MaxThrottle, throttleMax),
+		unhurried(), Set(MaxBandwidth, 100*MB),
+		Boot(), Listen(Unix), Migrate(), AwaitStatus(qapi.MigrationActive), NoteSpeed(),
+		AwaitThrottle(throttleInitial), AwaitThrottle(throttleMax), SeeSlowed(throttleMax),
+		Set(MaxBandwidth, 1*GB), letConverge(), AwaitStatus(qapi.MigrationPreSwitchover), ContinueSwitchover(), AwaitSwitchover(),
+	},
+}
+
+// AwaitThrottle waits until the source says that it throttles the guest so far, in
+// percent. Anything else that it says on the way has to lie within what it may.
+func AwaitThrottle(percent int64) Step {
+	return Step{Name: fmt.Sprintf("await a throttle of %d %%", percent), Within: 15 * time.Second, Do: func(ctx context.Context, p *Pair) error {
+		from := p.Source.since
+		for {
+			// It is set when the dirty bitmap has been synchronised.
+			event, err := p.Source.AwaitFrom(ctx, from, fmt.Sprintf("a throttle of %d %%", percent), func(e qmp.Event) bool {
+				return e.Name == "STOP" || e.Name == "MIGRATION_PASS"
+			})
+			if err != nil {
+				return err
+			}
+			if event.Name == "STOP" {
+				return fmt.Errorf("the source switched over before it had throttled the guest to %d %%", percent)
+			}
+			info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+			if err != nil {
+				return err
+			}
+			now := int64(0)
+			if info.CPUThrottle != nil {
+				now = *info.CPUThrottle
+			}
+			if now != 0 && (now < throttleInitial || now > throttleMax) {
+				return fmt.Errorf("the source throttles the guest to %d %%, expected %d to %d", now, throttleInitial, throttleMax)
+			}
+			if now == percent {
+				return nil
+			}
+			from = event.Next()
+		}
+	}}
+}
+
+// speedWatched is for how long a guest's speed is measured.
+const speedWatched = 300 * time.Millisecond
+
+// speed is how many rounds over its memory the guest makes a second, as its counter
+// shows, which counts modulo 256.
+func (p *Pair) speed(ctx context.Context) (float64, error) {
+	last, err := p.counter(ctx, p.Source)
+	if err != nil {
+		return 0, err
+	}
+	began, rounds := time.Now(), 0
+	watch, cancel := p.run.atMost(ctx, speedWatched)
+	defer cancel()
+	for watch.Err() == nil {
+		now, err := p.counter(ctx, p.Source)
+		if err != nil {
+			return 0, err
+		}
+		rounds += int(now.Value - last.Value)
+		last = now
+	}
+	return float64(rounds) / time.Since(began).Seconds(), nil
+}
+
+// NoteSpeed keeps in mind how fast the guest is.
+func NoteSpeed() Step {
+	return Step{Name: "note the guest's speed", Do: func(ctx context.Context, p *Pair) (err error) {
+		p.speedBefore, err = p.speed(ctx)
+		return err
+	}}
+}
+
+// SeeSlowed gathers by how much the guest is slower than it was. Throttled by 95 % it
+// has a twentieth of its time; a third of its speed is plain enough.
+func SeeSlowed(percent int64) Step {
+	return Step{Name: "see the guest throttled", Do: func(ctx context.Context, p *Pair) error {
+		now, err := p.speed(ctx)
+		if err != nil {
+			return err
+		}
+		p.measure(fmt.Sprintf("speed of the guest under a throttle of %d %%, to that without", percent),
+			now/math.Max(p.speedBefore, 1), "times", record.AtMost(1.0/3))
+		return nil
+	}}
+}
