@@ -1,0 +1,209 @@
+package migration
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/launcher/probe"
+	"github.com/drover-vm/drover/migration/preflight"
+	"github.com/drover-vm/drover/protocol/qapi"
+)
+
+// describePatience bounds the description of one machine, which takes a second.
+const describePatience = 30 * time.Second
+
+// Preflight predicts what becomes of a guest that moves from the source to the
+// destination, without moving one: each QEMU is started with the machine that a
+// scenario would have, and says what it would send of it. The error says that one
+// of them could not be asked.
+func Preflight(ctx context.Context, o Options) (*preflight.Report, error) {
+	var all Describer
+	return all.Preflight(ctx, o)
+}
+
+// A Describer predicts for many pairs, and asks each QEMU once for each machine
+// type. Its zero value is ready; its methods may be called at once.
+type Describer struct {
+	mu    sync.Mutex
+	known map[described]*answer
+}
+
+// described is what an answer belongs to.
+type described struct{ binary, machine, accel, arch, args string }
+
+type answer struct {
+	once        sync.Once
+	description *preflight.Description
+	err         error
+}
+
+// Preflight is [Preflight], with what is known already.
+func (a *Describer) Preflight(ctx context.Context, o Options) (*preflight.Report, error) {
+	o.defaults()
+	if err := o.settleMachine(ctx); err != nil {
+		return nil, err
+	}
+	if _, err := o.settleAccel(ctx); err != nil {
+		return nil, err
+	}
+	var sides [2]*preflight.Description
+	for i, binary := range []string{o.Source, o.Destination} {
+		d, err := a.describe(ctx, binary, o)
+		if err != nil {
+			return nil, err
+		}
+		sides[i] = d
+	}
+	return preflight.Compare(sides[0], sides[1]), nil
+}
+
+func (a *Describer) describe(ctx context.Context, binary string, o Options) (*preflight.Description, error) {
+	key := described{binary, o.Machine, o.Accel, o.Arch, fmt.Sprintf("%q", o.Args)}
+	a.mu.Lock()
+	if a.known == nil {
+		a.known = map[described]*answer{}
+	}
+	one := a.known[key]
+	if one == nil {
+		one = &answer{}
+		a.known[key] = one
+	}
+	a.mu.Unlock()
+	one.once.Do(func() { one.description, one.err = Describe(ctx, binary, o) })
+	return one.description, one.err
+}
+
+// Describe asks a QEMU what it says of the machine that the options name. A
+// machine that it does not start, or does not send, is described as such.
+func Describe(ctx context.Context, binary string, o Options) (*preflight.Description, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, describePatience, fmt.Errorf("it did not describe its machine within %s", describePatience))
+	defer cancel()
+	o.defaults()
+	info, err := probe.Inspect(ctx, binary)
+	if err != nil {
+		return nil, fmt.Errorf("migration: %w", err)
+	}
+	d := &preflight.Description{
+		Version: info.Version.String(), Machine: o.machineOf(info.Machines), Offers: info.Devices,
+		Capabilities: slices.Sorted(maps.Keys(info.Capabilities)),
+	}
+	for _, m := range info.Machines {
+		d.Machines = append(d.Machines, m.Name)
+	}
+	if !slices.Contains(d.Machines, d.Machine) {
+		return d, nil
+	}
+	text, err := probe.VMState(ctx, binary, d.Machine)
+	if err != nil {
+		return nil, fmt.Errorf("migration: %w", err)
+	}
+	if d.Types, err = preflight.ParseTypes(text); err != nil {
+		return nil, err
+	}
+	return d, o.describeStream(ctx, binary, d)
+}
+
+// machineOf is the machine type without its options, under its own name.
+func (o Options) machineOf(machines []probe.Machine) string {
+	wanted, _, _ := strings.Cut(o.Machine, ",")
+	for _, m := range machines {
+		switch {
+		case m.Name == wanted && m.Alias != "":
+			return m.Alias
+		case wanted == "" && m.Default:
+			return cmp.Or(m.Alias, m.Name)
+		}
+	}
+	return wanted
+}
+
+// describeStream starts the QEMU with its guest not running, and takes what it
+// sends.
+func (o Options) describeStream(ctx context.Context, binary string, d *preflight.Description) error {
+	private, err := launcher.NewPrivateFolder()
+	if err != nil {
+		return fmt.Errorf("migration: %w", err)
+	}
+	defer private.Remove()
+	program, err := fixtures.For(o.Arch)
+	if err != nil {
+		return err
+	}
+	vm, err := launcher.Launch(ctx, launcher.Config{
+		Binary: binary, Arch: o.Arch, Name: SourceName, Machine: o.Machine, Accel: o.Accel, Program: &program,
+		Args: append(slices.Clone(o.Args), "-S"),
+	})
+	if err != nil {
+		return fmt.Errorf("migration: %w", err)
+	}
+	defer vm.Close()
+	tree, err := qapi.HumanMonitor(ctx, vm.QMP(), "info qtree")
+	if err != nil {
+		return err
+	}
+	blocks, err := qapi.HumanMonitor(ctx, vm.QMP(), "info ramblock")
+	if err != nil {
+		return err
+	}
+	d.Devices, d.Blocks = preflight.ParseDevices(tree), preflight.ParseBlocks(blocks)
+	stream, refused, err := streamOf(ctx, vm, filepath.Join(private.Path(), "stream"))
+	if err != nil {
+		return fmt.Errorf("migration: asking %s for its stream: %w", binary, err)
+	}
+	if d.Refused = refused; refused != "" {
+		return nil
+	}
+	d.Sections, err = preflight.ParseStream(stream)
+	return err
+}
+
+// streamOf takes the whole stream of a guest that does not run, or QEMU's word
+// why it does not send one.
+func streamOf(ctx context.Context, vm *launcher.VM, path string) (stream []byte, refused string, err error) {
+	listener, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, "", err
+	}
+	defer listener.Close()
+	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
+	if err := qapi.Migrate(ctx, vm.QMP(), qapi.MigrateArguments{URI: "unix:" + path}); err != nil {
+		return nil, err.Error(), ctx.Err()
+	}
+	conn, err := listener.Accept()
+	if err != nil {
+		return nil, "", err
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if stream, err = io.ReadAll(conn); err != nil {
+		return nil, "", err
+	}
+	var info qapi.MigrationInfo
+	err = poll(ctx, "the end of the migration", func() (bool, error) {
+		info, err = qapi.QueryMigrate(ctx, vm.QMP())
+		return info.Status == qapi.MigrationCompleted || ended(info.Status), err
+	})
+	if err == nil && info.Status != qapi.MigrationCompleted {
+		return nil, fmt.Sprintf("its migration status is %s %s", info.Status, info.ErrorDesc), nil
+	}
+	return stream, "", err
+}
+
+// defaults fills in what empty options mean.
+func (o *Options) defaults() {
+	o.Arch = cmp.Or(o.Arch, "x86_64")
+	o.Source = cmp.Or(o.Source, "qemu-system-"+o.Arch)
+	o.Destination = cmp.Or(o.Destination, o.Source)
+	o.Accel = cmp.Or(o.Accel, "tcg")
+}

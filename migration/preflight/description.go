@@ -1,0 +1,185 @@
+package preflight
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+)
+
+// A Description is what one QEMU says of the machine that is to be moved.
+type Description struct {
+	Version      string   // of QEMU, such as "10.0.13"
+	Machine      string   // the machine type, with its version
+	Machines     []string // that this QEMU knows, the machine's own among them or not
+	Capabilities []string // of migration
+	Offers       []string // the names that -device takes
+
+	Sections []Section        // of the stream; none where QEMU sends none
+	Blocks   []Block          // of RAM, as the stream carries them
+	Devices  []string         // the types in the machine, each once
+	Types    map[string]State // what this QEMU sends and takes, by type of device
+
+	// Refused is why this QEMU does not give a stream of the machine, in its own
+	// words; "" where it does.
+	Refused string `json:",omitempty"`
+}
+
+// A Block is a piece of memory that goes over by its name.
+type Block struct {
+	Name  string
+	Used  uint64 // bytes
+	Total uint64 // bytes that it may grow to
+}
+
+// A Section is a part of the stream: one device, or something of the machine's.
+type Section struct {
+	Name        string // such as "0000:00:01.1/ide"
+	Instance    int
+	State       string // the name of its description, such as "ide"
+	Version     int
+	Fields      []Field
+	Subsections []Section `json:",omitempty"` // parts that are sent only when needed, also those of its fields
+}
+
+func (s Section) String() string {
+	if s.Instance == 0 {
+		return s.Name
+	}
+	return fmt.Sprintf("%s (instance %d)", s.Name, s.Instance)
+}
+
+// A Field is a piece of a section. One with Fields has no size of its own.
+type Field struct {
+	Name   string
+	Type   string  `json:",omitempty"`
+	Size   int     `json:",omitempty"` // bytes
+	Count  int     `json:",omitempty"` // in a row; 0 is 1
+	Fields []Field `json:",omitempty"`
+}
+
+// A leaf is a field that bytes of the stream belong to.
+type leaf struct {
+	path, kind string
+	size       int
+}
+
+// maxLeaves is more than any section of QEMU's has, and bounds what a stream that is
+// none of QEMU's can ask for.
+const maxLeaves = 1 << 17
+
+// leaves lays fields out as the stream has them.
+func leaves(fields []Field, path string) []leaf {
+	var all []leaf
+	for _, f := range fields {
+		one := []leaf{{path + f.Name, f.Type, f.Size}}
+		if f.Fields != nil {
+			one = leaves(f.Fields, path+f.Name+".")
+		}
+		for n := max(1, f.Count); n > 0 && len(one) > 0 && len(all) < maxLeaves; n-- {
+			all = append(all, one...)
+		}
+	}
+	return all[:min(len(all), maxLeaves)]
+}
+
+// A State is QEMU's description of what it sends and takes of a thing.
+type State struct {
+	Name        string
+	Version     int
+	Minimum     int           // the oldest version that it takes
+	Fields      []Conditional `json:",omitempty"`
+	Subsections []State       `json:",omitempty"` // also those of its fields
+}
+
+// A Conditional is a field that is there from a version on.
+type Conditional struct {
+	Name  string
+	Since int `json:",omitempty"` // the version
+}
+
+func (s State) subsection(name string) (State, bool) {
+	i := slices.IndexFunc(s.Subsections, func(sub State) bool { return sub.Name == name })
+	if i < 0 {
+		return State{}, false
+	}
+	return s.Subsections[i], true
+}
+
+// knows returns what this QEMU takes under the name of a description. Several
+// types of device may share one: those in the machine come first.
+func (d *Description) knows(name string) (State, bool) {
+	for _, device := range d.Devices {
+		if s, ok := d.Types[device]; ok && s.Name == name {
+			return s, true
+		}
+	}
+	var found []string
+	for device, s := range d.Types {
+		if s.Name == name {
+			found = append(found, device)
+		}
+	}
+	if len(found) == 0 {
+		return State{}, false
+	}
+	return d.Types[slices.Min(found)], true
+}
+
+// ParseTypes reads what QEMU writes for -dump-vmstate.
+func ParseTypes(dump []byte) (map[string]State, error) {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(dump, &all); err != nil {
+		return nil, fmt.Errorf("preflight: -dump-vmstate: %w", err)
+	}
+	types := map[string]State{}
+	for name, text := range all {
+		if name == "vmschkmachine" { // the machine's name, in the place of a type
+			continue
+		}
+		var t struct {
+			Version     int         `json:"version_id"`
+			Minimum     int         `json:"minimum_version_id"`
+			Description dumpedState `json:"Description"`
+		}
+		if err := json.Unmarshal(text, &t); err != nil {
+			return nil, fmt.Errorf("preflight: -dump-vmstate: %s: %w", name, err)
+		}
+		s := t.Description.state()
+		s.Name = cmp.Or(s.Name, name)
+		s.Version, s.Minimum = t.Version, t.Minimum
+		types[name] = s
+	}
+	return types, nil
+}
+
+// dumpedState is a description as -dump-vmstate has it.
+type dumpedState struct {
+	Name    string `json:"name"`
+	Version int    `json:"version_id"`
+	Minimum int    `json:"minimum_version_id"`
+	Fields  []struct {
+		Name        string       `json:"field"`
+		Since       int          `json:"version_id"`
+		Description *dumpedState `json:"Description"`
+	} `json:"Fields"`
+	Subsections []dumpedState `json:"Subsections"`
+}
+
+func (d dumpedState) state() State {
+	s := State{Name: d.Name, Version: d.Version, Minimum: d.Minimum}
+	for _, f := range d.Fields {
+		s.Fields = append(s.Fields, Conditional{f.Name, f.Since})
+		if f.Description != nil {
+			s.Subsections = append(s.Subsections, f.Description.state().Subsections...)
+		}
+	}
+	for _, sub := range d.Subsections {
+		one := sub.state()
+		s.Subsections = append(append(s.Subsections, one), one.Subsections...)
+	}
+	s.Subsections = slices.CompactFunc(slices.SortedFunc(slices.Values(s.Subsections), func(a, b State) int {
+		return cmp.Compare(a.Name, b.Name)
+	}), func(a, b State) bool { return a.Name == b.Name })
+	return s
+}

@@ -1,0 +1,147 @@
+package preflight
+
+import (
+	"maps"
+	"slices"
+)
+
+// elsewhere begins the names of the rules about what the machine does not have.
+const elsewhere = "elsewhere: "
+
+type sayer = func(subject string, s Severity, format string, args ...any)
+
+// startRules are about whether there is anything to move.
+func startRules() []rule {
+	return []rule{
+		{"machine type", func(p pair, say sayer) {
+			for _, d := range []*Description{p.source, p.destination} {
+				if !slices.Contains(d.Machines, d.Machine) {
+					say(d.Machine, Breaks, "QEMU %s has no machine type %s", d.Version, d.Machine)
+				}
+			}
+			if p.source.Machine != p.destination.Machine {
+				say(p.source.Machine, Breaks, "the source's machine is a %s and the destination's a %s", p.source.Machine, p.destination.Machine)
+			}
+		}},
+		{"stream", func(p pair, say sayer) {
+			if why := p.source.Refused; why != "" {
+				say("", Breaks, "the source, QEMU %s, does not send this machine: %s", p.source.Version, why)
+			}
+			if why := p.destination.Refused; why != "" {
+				say("", Perhaps, "the destination, QEMU %s, would not send this machine itself, so whether it takes it can't be told: %s", p.destination.Version, why)
+			}
+		}},
+		{"RAM", compareBlocks},
+	}
+}
+
+// compareBlocks: a block goes over by its name, and takes the source's size if it
+// can grow or shrink to it, which read-only memory of the firmware's can as far
+// as it was told to.
+func compareBlocks(p pair, say sayer) {
+	for _, s := range p.source.Blocks {
+		i := slices.IndexFunc(p.destination.Blocks, func(d Block) bool { return d.Name == s.Name })
+		if i < 0 {
+			if len(p.destination.Blocks) > 0 {
+				say(s.Name, Breaks, "the source's memory %s is unknown to the destination", s.Name)
+			}
+			continue
+		}
+		switch d := p.destination.Blocks[i]; {
+		case s.Used > d.Total:
+			say(s.Name, Breaks, "the memory %s has %d bytes at the source, and the destination has room for %d", s.Name, s.Used, d.Total)
+		case s.Used != d.Used && d.Used == d.Total:
+			say(s.Name, Breaks, "the memory %s has %d bytes at the source and a fixed %d at the destination", s.Name, s.Used, d.Used)
+		case s.Used != d.Used:
+			say(s.Name, Harmless, "the memory %s has %d bytes at the source and %d at the destination, which lets it change", s.Name, s.Used, d.Used)
+		case s.Total > d.Total:
+			say(s.Name, IfUsed, "the memory %s may grow to %d bytes at the source and to %d at the destination", s.Name, s.Total, d.Total)
+		}
+	}
+}
+
+// offerRules are about what the machine does not have.
+func offerRules() []rule {
+	return []rule{
+		{elsewhere + "capability", func(p pair, say sayer) {
+			for _, c := range p.source.Capabilities {
+				if !slices.Contains(p.destination.Capabilities, c) {
+					say(c, IfUsed, "the capability %s is unknown to the destination", c)
+				}
+			}
+			for _, c := range p.destination.Capabilities {
+				if !slices.Contains(p.source.Capabilities, c) {
+					say(c, Harmless, "the capability %s is unknown to the source", c)
+				}
+			}
+		}},
+		{elsewhere + "device", func(p pair, say sayer) {
+			for _, name := range p.source.Offers {
+				if !slices.Contains(p.destination.Offers, name) {
+					say(name, IfUsed, "the device %s is unknown to the destination", name)
+				}
+			}
+			for _, name := range p.destination.Offers {
+				if !slices.Contains(p.source.Offers, name) {
+					say(name, Harmless, "the device %s is unknown to the source", name)
+				}
+			}
+		}},
+		{elsewhere + "type", func(p pair, say sayer) {
+			for _, name := range slices.Sorted(maps.Keys(p.source.Types)) {
+				s := p.source.Types[name]
+				d, known := p.destination.Types[name]
+				if known && !slices.Contains(p.source.Devices, name) {
+					compareKnowledge(s, d, "a "+name, say)
+				}
+			}
+		}},
+	}
+}
+
+// knowledgeRules are about what the QEMUs know of the machine's devices beside
+// what its stream holds while the guest has not begun.
+func knowledgeRules() []rule {
+	return []rule{
+		{"devices", func(p pair, say sayer) {
+			for _, name := range p.source.Devices {
+				_, sent := p.source.Types[name]
+				if sent && p.destination.Devices != nil && !slices.Contains(p.destination.Devices, name) {
+					say(name, Harmless, "the source's machine has a %s, which the destination's calls otherwise or has not", name)
+				}
+			}
+		}},
+		{"subsection known", func(p pair, say sayer) {
+			for _, s := range p.source.Sections {
+				mine, known := p.source.knows(s.State)
+				theirs, alsoKnown := p.destination.knows(s.State)
+				if !known || !alsoKnown {
+					continue
+				}
+				for _, sub := range mine.Subsections {
+					_, taken := theirs.subsection(sub.Name)
+					if !taken && !slices.ContainsFunc(s.Subsections, func(sent Section) bool { return sent.Name == sub.Name }) {
+						say(s.Name, IfUsed, "the source sends %s of %s when it is needed, and the destination does not know it", sub.Name, s)
+					}
+				}
+			}
+		}},
+	}
+}
+
+// compareKnowledge compares what two QEMUs send and take of a type of device.
+func compareKnowledge(s, d State, what string, say sayer) {
+	switch {
+	case s.Name != d.Name:
+		say(s.Name, IfUsed, "%s is sent as %s, and the destination takes it as %s", what, s.Name, d.Name)
+	case s.Version > d.Version:
+		say(s.Name, IfUsed, "%s is sent at version %d, and the destination takes it up to %d", what, s.Version, d.Version)
+	case s.Version < d.Minimum:
+		say(s.Name, IfUsed, "%s is sent at version %d, and the destination takes it from %d on", what, s.Version, d.Minimum)
+	}
+	for _, sub := range s.Subsections {
+		if _, known := d.subsection(sub.Name); !known {
+			say(s.Name, IfUsed, "the part %s of %s is unknown to the destination", sub.Name, what)
+		}
+	}
+}
