@@ -1,0 +1,66 @@
+package migration_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/drover-vm/drover/internal/qemutest"
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/preflight"
+	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/migration/report"
+)
+
+// TestVersions moves a guest from each QEMU of the fleet to each other one, with
+// the newest machine type that both know. What comes of it has to be what was
+// predicted.
+func TestVersions(t *testing.T) {
+	if testing.Short() {
+		t.Skip("pairs of QEMUs take a second each; run without -short")
+	}
+	fleet := qemutest.Fleet(t, "x86_64")
+	if len(fleet) < 2 {
+		t.Skip("there is one QEMU only; fetch others with: go run ./cmd/drover fleet fetch")
+	}
+	all := new(migration.Describer)
+	for _, source := range fleet {
+		for _, destination := range fleet {
+			if source == destination {
+				continue
+			}
+			s := scenario(t, "precopy/unix/plain").Between(qemutest.Version(t, source), qemutest.Version(t, destination))
+			t.Run(s.Name, func(t *testing.T) {
+				t.Parallel()
+				o := migration.Options{Source: source, Destination: destination, Artifacts: os.Getenv("DROVER_ARTIFACTS")}
+				predicted, err := all.Preflight(t.Context(), o)
+				require.NoError(t, err)
+				t.Log(predicted.Machine, predicted.Prediction)
+				result := run(t, s, o)
+				assessed := report.Assess(predicted.Prediction, s.Name, result)
+				require.False(t, assessed.Contradicts, "predicted: %s\n%s", predicted.Prediction, explain(result))
+				require.Contains(t, []report.Ending{report.Passed, report.Documented}, assessed.Ending, explain(result))
+			})
+		}
+	}
+}
+
+// TestGuestRunsOnWhereItWasWhenTheDestinationRefusesIt: the source of QEMU itself
+// reports success where it has no return path, and its guest stands still until
+// it is told to go on.
+func TestGuestRunsOnWhereItWasWhenTheDestinationRefusesIt(t *testing.T) {
+	t.Parallel()
+	s := scenario(t, "precopy/unix/plain").Between("one", "another")
+	s.Destination.Args = nil
+	s.Source.Args = []string{"-device", "pci-serial"} // which the destination has not
+	result := run(t, s, migration.Options{Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir()})
+	require.Equal(t, record.Fail, result.Outcome)
+	require.Equal(t, "version/one-another/precopy/unix/plain", result.Scenario)
+
+	predicted := preflight.Prediction{Outcome: preflight.Refused, Subjects: []string{"pci-serial"}}
+	assessed := report.Assess(predicted, s.Name, result)
+	require.True(t, assessed.Intact, explain(result))
+	require.Equal(t, report.Documented, assessed.Ending, assessed.Reason)
+	require.False(t, assessed.Contradicts)
+}
