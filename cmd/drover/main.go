@@ -32,6 +32,8 @@ func commands() []command {
 		{"run", "run migration scenarios", runCommand},
 		{"list", "name every scenario", listCommand},
 		{"console", "boot a guest and attach this terminal to its serial console", consoleCommand},
+		{"matrix", "move guests between every two QEMUs of the fleet, and say what was predicted", matrixCommand},
+		{"preflight", "predict what becomes of a guest between two QEMUs, without moving one", preflightCommand},
 		{"judge", "judge a saved run again", judgeCommand},
 		{"fleet", "fetch, list and remove private copies of QEMU", fleetCommand},
 		{"doctor", "say what this host has, what it lacks, and what that costs", doctorCommand},
@@ -79,7 +81,7 @@ func dispatch(ctx context.Context, args []string, stdin *os.File, stdout, stderr
 func usage(w io.Writer) {
 	fmt.Fprint(w, "Drover moves real guests between real QEMUs, and proves that nothing was lost.\n\nusage: drover COMMAND [arguments]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.does)
+		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.does)
 	}
 	fmt.Fprint(w, "\nRun \"drover COMMAND -h\" for its flags.\n")
 }

@@ -28,6 +28,7 @@ command line of both QEMUs.
 The QEMUs are those that -qemu names, else DROVER_QEMU, else QTEST_QEMU_BINARY,
 else the one in PATH, else the private copy that "drover fleet ensure" fetched.
 For one side only: -qemu-src and -qemu-dst, or the variables with _SRC and _DST.
+With -fleet they are all that DROVER_FLEET names, else all private copies.
 
 Exit status: 0 when nothing failed, 1 when a scenario failed, 2 when it could
 not run.
@@ -38,7 +39,7 @@ flags:
 // runFlags are what "drover run" was told.
 type runFlags struct {
 	arch, qemu, source, destination, machine, accel, artifacts string
-	keep, hold, json, verbose                                  bool
+	keep, hold, json, verbose, fleet                           bool
 	budget                                                     time.Duration
 	parallel                                                   int
 	patterns, extra                                            []string
@@ -56,6 +57,7 @@ func parseRun(args []string, stderr io.Writer) (runFlags, error) {
 	set.StringVar(&f.artifacts, "artifacts", "", "`folder` for what a failed scenario leaves (default: the system's temporary one)")
 	set.BoolVar(&f.keep, "keep", false, "keep the artifacts of every scenario, not only of failed ones")
 	set.BoolVar(&f.hold, "hold", false, "keep both VMs of a failed scenario alive, say how to attach, and wait for a key")
+	set.BoolVar(&f.fleet, "fleet", false, "run on every QEMU of the fleet, one after another (both sides the same)")
 	set.BoolVar(&f.json, "json", false, "write one JSON object a line: each result, then the sum")
 	set.BoolVar(&f.verbose, "v", false, "show each step and its time")
 	set.DurationVar(&f.budget, "budget", 0, "`time` that one scenario may take (default: what its steps may)")
@@ -67,6 +69,9 @@ func parseRun(args []string, stderr io.Writer) (runFlags, error) {
 	f.patterns, err = parseMixed(set, args)
 	if err == nil && (f.parallel < 1 || f.budget < 0) {
 		err = usageError("-parallel has to be above 0, and -budget no less")
+	}
+	if err == nil && f.fleet && f.qemu+f.source+f.destination != "" {
+		err = usageError("-fleet names the QEMUs itself: leave -qemu, -qemu-src and -qemu-dst out")
 	}
 	if err == nil && f.hold && f.parallel > 1 {
 		err = usageError("-hold goes with -parallel 1 only: it asks for a key")
@@ -87,7 +92,7 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 	if err != nil {
 		return usageExit(err, stderr)
 	}
-	jobs, err := flags.jobs()
+	jobs, err := flags.jobs(ctx)
 	if err != nil {
 		return complain(stderr, err)
 	}
@@ -118,7 +123,7 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 }
 
 // jobs finds what to run, and the QEMUs to run it on.
-func (f runFlags) jobs() ([]job, error) {
+func (f runFlags) jobs(ctx context.Context) ([]job, error) {
 	env := f.environment()
 	archs, err := f.targets(env)
 	if err != nil {
@@ -127,6 +132,12 @@ func (f runFlags) jobs() ([]job, error) {
 	chosen, err := choose(allJobs(archs), f.patterns)
 	if err != nil {
 		return nil, err
+	}
+	if f.fleet {
+		for i := range chosen {
+			chosen[i].options = f.options(chosen[i].options.Arch)
+		}
+		return onFleet(ctx, chosen, archs)
 	}
 	for i := range chosen {
 		o := &chosen[i].options
@@ -138,12 +149,17 @@ func (f runFlags) jobs() ([]job, error) {
 		if err != nil {
 			return nil, err
 		}
-		*o = migration.Options{
-			Arch: o.Arch, Source: source.Path, Destination: destination.Path,
-			Machine: f.machine, Accel: f.accel, Args: f.extra, Budget: f.budget, Artifacts: f.artifacts, Keep: f.keep,
-		}
+		*o = f.options(o.Arch)
+		o.Source, o.Destination = source.Path, destination.Path
 	}
 	return chosen, nil
+}
+
+// options are those that are the same for every scenario of a target.
+func (f runFlags) options(arch string) migration.Options {
+	return migration.Options{
+		Arch: arch, Machine: f.machine, Accel: f.accel, Args: f.extra, Budget: f.budget, Artifacts: f.artifacts, Keep: f.keep,
+	}
 }
 
 // allJobs is every scenario on every target.

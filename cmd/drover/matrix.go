@@ -1,0 +1,214 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/preflight"
+	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/migration/report"
+)
+
+const matrixUsage = `usage: drover matrix [flags] [QEMU ...] [-- QEMU arguments]
+
+Moves guests from each of the QEMUs to each, itself too, with the newest machine
+type that both know, and writes a table: what came of it, and what "drover
+preflight" predicted. The QEMUs are paths of binaries, or versions or suites of the
+fleet; without any they are the whole fleet: what DROVER_FLEET names, else every
+private copy, else the one that "drover run" takes.
+
+A failure is as documented when it was predicted, came in the way predicted, and
+left the guest running at its source. A result that the prediction did not
+foresee is a finding.
+
+Exit status: 0 when all passed or failed as documented, 1 when something else came
+of one, 2 when it could not run.
+
+flags:
+`
+
+// matrixScenarios are run where no others are named: a way of its own to carry
+// pages each, all of them in every QEMU since 5.2.
+const matrixScenarios = "precopy/unix/plain,precopy/unix/xbzrle,multifd/tcp/uri/plain/none,postcopy/plain"
+
+// matrixFlags are what "drover matrix" was told.
+type matrixFlags struct {
+	arch, machine, accel, artifacts, scenarios string
+	json, verbose                              bool
+	parallel                                   int
+	qemus, extra                               []string
+}
+
+func parseMatrix(args []string, stderr io.Writer) (matrixFlags, error) {
+	var f matrixFlags
+	set := newFlagSet("matrix", matrixUsage, stderr)
+	set.StringVar(&f.arch, "arch", "", "`target` (default: that of a binary, else x86_64)")
+	set.StringVar(&f.machine, "machine", "", "machine `type` of both sides; of a family (q35, pc), the newest that both know")
+	set.StringVar(&f.accel, "accel", "", "`accelerator` (default tcg)")
+	set.StringVar(&f.artifacts, "artifacts", "", "`folder` for what a failed scenario leaves (default: the system's temporary one)")
+	set.StringVar(&f.scenarios, "scenarios", matrixScenarios, "`patterns` of scenarios, with commas between them")
+	set.BoolVar(&f.json, "json", false, "write one JSON object")
+	set.BoolVar(&f.verbose, "v", false, "show each step and its time")
+	set.IntVar(&f.parallel, "parallel", 1, "`number` of scenarios at a time")
+	if at := slices.Index(args, "--"); at >= 0 {
+		args, f.extra = args[:at], args[at+1:]
+	}
+	var err error
+	f.qemus, err = parseMixed(set, args)
+	if err == nil && f.parallel < 1 {
+		err = usageError("-parallel has to be above 0")
+	}
+	return f, err
+}
+
+func matrixCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
+	flags, err := parseMatrix(args, stderr)
+	if err != nil {
+		return usageExit(err, stderr)
+	}
+	var show display = newTextDisplay(stdout, flags.verbose)
+	if flags.json {
+		show = &jsonDisplay{out: io.Discard}
+	}
+	m, err := flags.run(ctx, show)
+	show.end(report.Sum{})
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintln(stderr, "drover: interrupted, and all VMs have been ended")
+		return exitCannotRun
+	case err != nil:
+		return complain(stderr, err)
+	case flags.json:
+		report.JSONLine(stdout, m)
+	default:
+		report.MatrixText(stdout, m)
+	}
+	if !m.OK() {
+		return exitFailed
+	}
+	return exitOK
+}
+
+// run fills the matrix: first every prediction, then every run.
+func (f matrixFlags) run(ctx context.Context, show display) (*report.Matrix, error) {
+	began := time.Now()
+	arch, err := archFor(f.arch, f.qemus)
+	if err != nil {
+		return nil, err
+	}
+	chosen, err := choose(allJobs([]string{arch}), strings.FieldsFunc(f.scenarios, func(c rune) bool { return c == ',' || c == ' ' }))
+	if err != nil {
+		return nil, err
+	}
+	fleet, err := f.fleet(ctx, arch)
+	if err != nil {
+		return nil, err
+	}
+	m := &report.Matrix{Arch: arch}
+	for _, j := range chosen {
+		m.Scenarios = append(m.Scenarios, j.scenario.Name)
+	}
+	for _, q := range fleet {
+		m.QEMUs = append(m.QEMUs, q.QEMU)
+	}
+	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Args: f.extra, Artifacts: f.artifacts}
+	m.Pairs = predictAll(ctx, fleet, options, show)
+	f.runPairs(ctx, m, chosen, options, show)
+	m.Seconds = time.Since(began).Seconds()
+	return m, nil
+}
+
+func (f matrixFlags) fleet(ctx context.Context, arch string) ([]member, error) {
+	if len(f.qemus) == 0 {
+		return members(ctx, arch)
+	}
+	all, err := named(ctx, arch, f.qemus)
+	return inOrder(all), err
+}
+
+// predictAll makes the pairs, row by row, with what is predicted for each. What
+// can't be told is a prediction as well.
+func predictAll(ctx context.Context, fleet []member, o migration.Options, show display) []report.Pair {
+	const name = "preflight"
+	show.begin(name)
+	defer show.done(name, nil)
+	var pairs []report.Pair
+	all := new(migration.Describer)
+	for _, source := range fleet {
+		for _, destination := range fleet {
+			show.step(name, source.Name+" -> "+destination.Name)
+			pair := report.Pair{Source: source.Name, Destination: destination.Name, Machine: o.Machine}
+			r, err := predicted(ctx, all, source, destination, o)
+			if err != nil {
+				pair.Prediction = preflight.Prediction{Outcome: preflight.Unknown, Sentence: err.Error()}
+			} else {
+				pair.Prediction, pair.Machine = r.Prediction, cmp.Or(r.Machine, o.Machine)
+				pair.Differences = slices.DeleteFunc(r.Differences, func(d preflight.Difference) bool { return d.Elsewhere })
+			}
+			pairs = append(pairs, pair)
+		}
+	}
+	return pairs
+}
+
+// runPairs runs the scenarios between every two QEMUs, some at a time.
+func (f matrixFlags) runPairs(ctx context.Context, m *report.Matrix, scenarios []job, o migration.Options, show display) {
+	path := map[string]string{}
+	for _, q := range m.QEMUs {
+		path[q.Name] = q.Path
+	}
+	work := new(errgroup.Group)
+	work.SetLimit(f.parallel)
+	for i := range m.Pairs {
+		pair := &m.Pairs[i]
+		pair.Runs = make([]report.Run, len(scenarios))
+		for k, j := range scenarios {
+			j.scenario = j.scenario.Between(pair.Source, pair.Destination)
+			j.options = o
+			j.options.Source, j.options.Destination = path[pair.Source], path[pair.Destination]
+			work.Go(func() error {
+				if ctx.Err() == nil {
+					pair.Runs[k] = runPair(ctx, j, m.Scenarios[k], pair.Prediction, show)
+				}
+				return nil
+			})
+		}
+	}
+	_ = work.Wait()
+}
+
+// runPair runs one scenario between two QEMUs, and puts its result beside the
+// prediction.
+func runPair(ctx context.Context, j job, scenario string, p preflight.Prediction, show display) report.Run {
+	foreseen := &foreseeing{display: show, scenario: scenario, prediction: p}
+	result, err := runOne(ctx, j, foreseen)
+	if err != nil || result == nil {
+		return report.Run{Scenario: scenario, Ending: report.Undecided, Reason: fmt.Sprint(err)}
+	}
+	return report.Assess(p, scenario, result)
+}
+
+// foreseeing shows of a run that failed as predicted no more than that.
+type foreseeing struct {
+	display
+	scenario   string
+	prediction preflight.Prediction
+}
+
+func (f *foreseeing) done(name string, r *record.Result) {
+	if r != nil {
+		if run := report.Assess(f.prediction, f.scenario, r); run.Ending == report.Documented {
+			r = &record.Result{Scenario: r.Scenario, Arch: r.Arch, Outcome: r.Outcome, Seconds: r.Seconds, Dir: r.Dir, Reason: "as documented: " + run.Reason}
+		}
+	}
+	f.display.done(name, r)
+}
