@@ -136,7 +136,7 @@ func SeeWriters(use fileUse, written record.Bounds) Step {
 		}
 		p.measureUse(p.Source, use, seen)
 		least, sum := seen.leastAndSum()
-		p.measure("written by the threads that write pages", sum, "bytes", written)
+		p.measure("written by the threads that write pages", sum/float64(p.Program.Workload().Len()), "times the workload", written)
 		p.measure("written by the least busy of them", least, "bytes", record.AtLeast(256<<10))
 		return nil
 	}}

@@ -139,9 +139,9 @@ func (p *Pair) holdsData(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// onePass and twoPasses are what is written in so many passes over RAM of which the
-// workload's pages are data, as they nearly always are.
+// onePass and twoPasses are what is written in so many passes over RAM, in pages that
+// the workload has: nearly all that aren't zero.
 var (
-	onePass   = record.Between(90<<20, 120<<20)
-	twoPasses = record.AtLeast(150 << 20)
+	onePass   = record.Between(0.9, 1.2)
+	twoPasses = record.AtLeast(1.5)
 )
