@@ -48,11 +48,17 @@ func Escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
 func (a *argv) machine(c Config, sandbox string) {
 	a.add("-name", Escape(c.Name)+",debug-threads=on")
 	a.sandbox(sandbox)
-	machine := "accel=" + c.Accel
-	if c.Machine != "" {
-		machine = c.Machine + "," + machine
+	name, properties, _ := strings.Cut(c.Accel, ",")
+	switch {
+	case properties != "" && c.Machine != "":
+		a.add("-machine", c.Machine, "-accel", c.Accel)
+	case properties != "":
+		a.add("-accel", c.Accel)
+	case c.Machine != "":
+		a.add("-machine", c.Machine+",accel="+name)
+	default:
+		a.add("-machine", "accel="+name)
 	}
-	a.add("-machine", machine)
 	if c.MemoryMiB > 0 {
 		a.add("-m", strconv.Itoa(c.MemoryMiB))
 	}

@@ -47,7 +47,8 @@ type Config struct {
 	// Machine is the machine type with its options ("pc-i440fx-5.2",
 	// "q35,smm=off"). Empty means QEMU's default for the target.
 	Machine string
-	// Accel is the accelerator. Empty means "tcg": a /dev/kvm that opens may
+	// Accel is the accelerator, with its properties as -accel takes them
+	// ("kvm,dirty-ring-size=4096"). Empty means "tcg": a /dev/kvm that opens may
 	// well be nested, and many times slower than TCG. AccelAuto ("auto") measures
 	// which is better here, once; see ChooseAccel. That is not part of
 	// StartTimeout.

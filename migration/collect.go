@@ -188,7 +188,7 @@ func StopDestination() Step {
 
 // QuitBoth tells the QEMUs to quit, and gathers how they end and what they leave.
 func QuitBoth() Step {
-	return Step{Name: "quit", Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: "quit", Phase: record.PhaseTeardown, Do: func(ctx context.Context, p *Pair) error {
 		p.gatherLogs(ctx)
 		facts := &record.TeardownFacts{Exits: make([]record.ExitFacts, len(p.Sides()))}
 		p.Facts.Teardown = facts

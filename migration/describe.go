@@ -3,6 +3,7 @@ package migration
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -18,6 +19,7 @@ import (
 	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/migration/preflight"
 	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
 )
 
 // describePatience bounds the description of one machine, which takes a second.
@@ -54,7 +56,7 @@ func (a *Describer) Preflight(ctx context.Context, o Options) (*preflight.Report
 	if err := o.settleMachine(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := o.settleAccel(ctx); err != nil {
+	if _, err := o.settleAccel(ctx, Scenario{}); err != nil {
 		return nil, err
 	}
 	var sides [2]*preflight.Description
@@ -157,6 +159,9 @@ func (o Options) describeStream(ctx context.Context, binary string, d *preflight
 		return err
 	}
 	d.Devices, d.Blocks = preflight.ParseDevices(tree), preflight.ParseBlocks(blocks)
+	if d.Queues, err = queuesOf(ctx, vm); err != nil {
+		return err
+	}
 	stream, refused, err := streamOf(ctx, vm, filepath.Join(private.Path(), "stream"))
 	if err != nil {
 		return fmt.Errorf("migration: asking %s for its stream: %w", binary, err)
@@ -165,6 +170,39 @@ func (o Options) describeStream(ctx context.Context, binary string, d *preflight
 		return nil
 	}
 	d.Sections, err = preflight.ParseStream(stream)
+	return err
+}
+
+// queuesOf asks for the sizes of the virtio devices' queues, which a QEMU before 7.2
+// does not tell.
+func queuesOf(ctx context.Context, vm *launcher.VM) (all []preflight.Queue, err error) {
+	var devices []struct{ Path, Name string }
+	if err := vm.QMP().Execute(ctx, "x-query-virtio", nil, &devices); err != nil {
+		return nil, refusedOnly(err)
+	}
+	for _, device := range devices {
+		for number := 0; ; number++ {
+			var queue struct {
+				Size int `json:"vring-num"`
+			}
+			asked := map[string]any{"path": device.Path, "queue": number}
+			if err := vm.QMP().Execute(ctx, "x-query-virtio-queue-status", asked, &queue); err != nil {
+				if err := refusedOnly(err); err != nil {
+					return nil, err
+				}
+				break // there is no such queue
+			}
+			all = append(all, preflight.Queue{Device: device.Path, Name: device.Name, Number: number, Size: queue.Size})
+		}
+	}
+	return all, nil
+}
+
+// refusedOnly lets pass only errors other than QEMU's own answer.
+func refusedOnly(err error) error {
+	if _, refused := errors.AsType[*qmp.Error](err); refused {
+		return nil
+	}
 	return err
 }
 
@@ -178,7 +216,10 @@ func streamOf(ctx context.Context, vm *launcher.VM, path string) (stream []byte,
 	defer listener.Close()
 	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
 	if err := qapi.Migrate(ctx, vm.QMP(), qapi.MigrateArguments{URI: "unix:" + path}); err != nil {
-		return nil, err.Error(), ctx.Err()
+		if refusal, ok := errors.AsType[*qmp.Error](err); ok {
+			return nil, refusal.Desc, nil
+		}
+		return nil, "", err
 	}
 	conn, err := listener.Accept()
 	if err != nil {

@@ -97,7 +97,7 @@ var exactDevices = Scenario{
 // AwaitArrival waits until the guest has stopped on the source and has arrived on a
 // destination that was started to wait, and demands that it waits.
 func AwaitArrival() Step {
-	return Step{Name: "await arrival", Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: "await arrival", Phase: record.PhaseSwitchover, Do: func(ctx context.Context, p *Pair) error {
 		g, both := errgroup.WithContext(ctx)
 		g.Go(func() error { return p.Source.completes(both, "STOP") })
 		g.Go(func() error { return p.Destination.AwaitStatus(both, qapi.MigrationCompleted) })

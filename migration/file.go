@@ -84,7 +84,7 @@ func WriteHeader() Step {
 
 // MigrateIntoFile begins to send the guest into the file, from an offset on.
 func MigrateIntoFile(offset int) Step {
-	return Step{Name: fmt.Sprintf("migrate into a file at %d", offset), Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: fmt.Sprintf("migrate into a file at %d", offset), Phase: record.PhasePasses, Do: func(ctx context.Context, p *Pair) error {
 		name := p.path(streamFile)
 		if p.fileSet != "" {
 			name = p.fileSet
@@ -101,7 +101,7 @@ func MigrateIntoFile(offset int) Step {
 // only as a descriptor. A QEMU that has file: instead may refuse, which its schema
 // doesn't tell.
 func MigrateIntoLentFile() Step {
-	return Step{Name: "migrate into a lent file", Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: "migrate into a lent file", Phase: record.PhasePasses, Do: func(ctx context.Context, p *Pair) error {
 		f, err := os.OpenFile(p.path(streamFile), os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
@@ -119,7 +119,7 @@ func MigrateIntoLentFile() Step {
 
 // AwaitSaved waits until the source has stopped and sent everything.
 func AwaitSaved() Step {
-	return Step{Name: "await the end of saving", Do: func(ctx context.Context, p *Pair) error { return p.Source.completes(ctx, "STOP") }}
+	return Step{Name: "await the end of saving", Phase: record.PhaseSwitchover, Do: func(ctx context.Context, p *Pair) error { return p.Source.completes(ctx, "STOP") }}
 }
 
 // LoadFile makes the destination read what the source has written.

@@ -90,7 +90,7 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 		}
 		return nil, err
 	}
-	accel, err := o.settleAccel(ctx)
+	accel, err := o.settleAccel(ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,11 @@ func (o *Options) settleMachine(ctx context.Context) error {
 
 // settleAccel makes sure that both sides have the same accelerator, and says
 // which and why.
-func (o *Options) settleAccel(ctx context.Context) (string, error) {
+func (o *Options) settleAccel(ctx context.Context, s Scenario) (string, error) {
+	if s.Accel != "" {
+		o.Accel = s.Accel
+		return s.Accel + ": the scenario's", nil
+	}
 	switch o.Accel {
 	case "":
 		o.Accel = "tcg"
@@ -279,7 +283,9 @@ func (r *run) steps(ctx context.Context, p *Pair) error {
 	if r.options.Hold != nil {
 		steps = slices.Insert(steps, len(steps)-1, r.holdIfAnyFails())
 	}
+	phase := record.PhaseStart
 	for _, step := range steps {
+		phase = cmp.Or(step.Phase, phase)
 		if r.options.Progress != nil {
 			r.options.Progress(step.Name)
 		}
@@ -287,7 +293,7 @@ func (r *run) steps(ctx context.Context, p *Pair) error {
 		bounded, cancel := r.bounded(ctx, step)
 		err := step.Do(bounded, p)
 		cancel()
-		done := record.StepFacts{Name: step.Name, Seconds: time.Since(began).Seconds()}
+		done := record.StepFacts{Name: step.Name, Seconds: time.Since(began).Seconds(), Phase: phase}
 		if err != nil {
 			done.Error = err.Error()
 			err = fmt.Errorf("%s: %w", step.Name, err)

@@ -20,8 +20,9 @@ type Scenario struct {
 
 	// How the sides are started, beyond what every scenario has.
 	Source, Destination Guest
-	SharedRAM           bool // the guest's RAM is a file in memory that both QEMUs map
-	HandOver            bool // it is the source's own file, and the story starts the destination that takes it
+	Accel               string // the only accelerator that it can run under; empty for any
+	SharedRAM           bool   // the guest's RAM is a file in memory that both QEMUs map
+	HandOver            bool   // it is the source's own file, and the story starts the destination that takes it
 }
 
 // A Guest says how one side is started differently.
@@ -33,6 +34,8 @@ type Guest struct {
 type Step struct {
 	Name string
 	Do   func(ctx context.Context, p *Pair) error
+	// Phase is the part of a run that begins with the step, "" for none.
+	Phase record.Phase
 	// Within is how long it may take on a machine that isn't slow; zero means
 	// StepPatience. Where the guest takes long to boot it may take longer.
 	Within time.Duration
@@ -44,7 +47,9 @@ type Steps []Step
 // Full returns the whole story: the steps that bring the VMs up, the
 // scenario's own, and those that gather the facts which the checks judge.
 func (s Scenario) Full() Steps {
-	return slices.Concat(Steps{start(s)}, s.Story, s.proof())
+	proof := s.proof()
+	proof[0].Phase = record.PhaseChecks
+	return slices.Concat(Steps{start(s)}, s.Story, proof)
 }
 
 func (s Scenario) proof() Steps {
@@ -68,7 +73,7 @@ func arrived() Steps {
 func Scenarios() []Scenario {
 	return slices.Concat(
 		basics(), identity(), cancel(), analyze(),
-		precopy(), suspend(), throttle(), files(), mappedRAM(), cpr(), multifd(), shared(),
+		precopy(), suspend(), throttle(), dirtyRing(), files(), mappedRAM(), cpr(), multifd(), shared(),
 		postcopy(), recovery(), doubleFailures(),
 		tlsScenarios(), multifdTLSScenarios(), postcopyTLS(),
 		limits(), exact(), turningPages(), pingpong(), again(), linkFaults(),

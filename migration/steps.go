@@ -11,6 +11,8 @@ import (
 
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
+
+	"github.com/drover-vm/drover/migration/record"
 )
 
 // A Parameter is one of QEMU's migration parameters.
@@ -131,7 +133,7 @@ func (s *Side) enable(ctx context.Context, capability Capability) error {
 // Boot waits until the guest program runs: its greeting and its first heartbeat.
 // Then it writes values to devices' registers that have to arrive with the guest.
 func Boot() Step {
-	return Step{Name: "boot", Within: 40 * time.Second, Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: "boot", Phase: record.PhaseBoot, Within: 40 * time.Second, Do: func(ctx context.Context, p *Pair) error {
 		began := time.Now()
 		err := p.awaitBoot(ctx, 0)
 		p.run.notePace(time.Since(began))
@@ -154,12 +156,12 @@ func (p *Pair) awaitBoot(ctx context.Context, from int64) error {
 
 // Migrate begins to send the guest to where the destination listens.
 func Migrate() Step {
-	return Step{Name: "migrate", Do: func(ctx context.Context, p *Pair) error { return p.migrate(ctx, p.uri) }}
+	return Step{Name: "migrate", Phase: record.PhasePasses, Do: func(ctx context.Context, p *Pair) error { return p.migrate(ctx, p.uri) }}
 }
 
 // MigrateTo begins to send the guest to the URI given.
 func MigrateTo(uri string) Step {
-	return Step{Name: "migrate to " + uri, Do: func(ctx context.Context, p *Pair) error { return p.migrate(ctx, uri) }}
+	return Step{Name: "migrate to " + uri, Phase: record.PhasePasses, Do: func(ctx context.Context, p *Pair) error { return p.migrate(ctx, uri) }}
 }
 
 func (p *Pair) migrate(ctx context.Context, uri string) error {
@@ -248,7 +250,7 @@ func (s *Side) passesDone(ctx context.Context) (int64, error) {
 // StartPostcopy tells the source to let the guest run on the destination now,
 // and to send the rest of its RAM afterwards.
 func StartPostcopy() Step {
-	return Step{Name: "migrate-start-postcopy", Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: "migrate-start-postcopy", Phase: record.PhaseSwitchover, Do: func(ctx context.Context, p *Pair) error {
 		return p.Source.tell(ctx, "migrate-start-postcopy", nil)
 	}}
 }
@@ -256,7 +258,7 @@ func StartPostcopy() Step {
 // AwaitSwitchover waits until the guest has stopped on the source and runs on
 // the destination, and until both sides call the migration completed.
 func AwaitSwitchover() Step {
-	return Step{Name: "await switchover", Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: "await switchover", Phase: record.PhaseSwitchover, Do: func(ctx context.Context, p *Pair) error {
 		g, both := errgroup.WithContext(ctx)
 		g.Go(func() error { return p.Source.completes(both, "STOP") })
 		g.Go(func() error { return p.Destination.completes(both, "RESUME") })
@@ -303,7 +305,7 @@ func DestinationGivesUp(words ...string) Step {
 // AwaitFailure waits until the source gives the migration up, which it must do
 // without ever having called it active.
 func AwaitFailure() Step {
-	return Step{Name: "await failure", Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: "await failure", Phase: record.PhaseSwitchover, Do: func(ctx context.Context, p *Pair) error {
 		event, err := p.Source.Await(ctx, "status failed", func(e qmp.Event) bool {
 			status := statusOf(e)
 			return status != "" && status != qapi.MigrationSetup && status != qapi.MigrationFailing

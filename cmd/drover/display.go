@@ -53,6 +53,7 @@ type textDisplay struct {
 	live    bool
 	colour  bool
 	verbose bool
+	times   *report.Times // where wanted
 
 	mu      sync.Mutex
 	running []*underWay
@@ -145,6 +146,9 @@ func (d *textDisplay) done(name string, r *record.Result) {
 		return
 	}
 	fmt.Fprintln(d.out, report.Line(r, d.colour))
+	if d.times != nil {
+		d.times.Add(r)
+	}
 	if d.verbose && r.Record != nil {
 		fmt.Fprintf(d.out, "    accelerator %s\n", r.Record.Accel)
 		report.Steps(d.out, r.Record.Steps)
@@ -177,6 +181,9 @@ func (d *textDisplay) end(sum report.Sum) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.wipe()
+	if d.times != nil {
+		d.times.Write(d.out)
+	}
 	if sum.Total > 0 {
 		fmt.Fprintln(d.out, sum)
 	}

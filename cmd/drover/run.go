@@ -39,7 +39,7 @@ flags:
 // runFlags are what "drover run" was told.
 type runFlags struct {
 	arch, qemu, source, destination, machine, accel, artifacts string
-	keep, hold, json, verbose, fleet                           bool
+	keep, hold, json, verbose, times, fleet                    bool
 	budget                                                     time.Duration
 	parallel                                                   int
 	patterns, extra                                            []string
@@ -60,6 +60,7 @@ func parseRun(args []string, stderr io.Writer) (runFlags, error) {
 	set.BoolVar(&f.fleet, "fleet", false, "run on every QEMU of the fleet, one after another (both sides the same)")
 	set.BoolVar(&f.json, "json", false, "write one JSON object a line: each result, then the sum")
 	set.BoolVar(&f.verbose, "v", false, "show each step and its time")
+	set.BoolVar(&f.times, "times", false, "show in the end where the time of each scenario went")
 	set.DurationVar(&f.budget, "budget", 0, "`time` that one scenario may take (default: what its steps may)")
 	set.IntVar(&f.parallel, "parallel", 1, "`number` of scenarios at a time")
 	if at := slices.Index(args, "--"); at >= 0 {
@@ -101,7 +102,11 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 	case flags.json:
 		show = &jsonDisplay{out: stdout}
 	default:
-		show = newTextDisplay(stdout, flags.verbose)
+		text := newTextDisplay(stdout, flags.verbose)
+		if flags.times {
+			text.times = &report.Times{}
+		}
+		show = text
 	}
 	if flags.hold {
 		for i := range jobs {

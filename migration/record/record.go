@@ -69,7 +69,25 @@ type Record struct {
 type StepFacts struct {
 	Name    string
 	Seconds float64
+	Phase   Phase
 	Error   string `json:",omitempty"`
+}
+
+// A Phase is a part of a run that takes time for a reason of its own.
+type Phase string
+
+const (
+	PhaseStart      Phase = "start"      // both QEMUs come up
+	PhaseBoot       Phase = "boot"       // the guest does
+	PhasePasses     Phase = "passes"     // its RAM is sent while it runs
+	PhaseSwitchover Phase = "switchover" // it moves
+	PhaseChecks     Phase = "checks"     // facts are gathered
+	PhaseTeardown   Phase = "teardown"   // both QEMUs end
+)
+
+// Phases returns all, in the order in which they mostly come.
+func Phases() []Phase {
+	return []Phase{PhaseStart, PhaseBoot, PhasePasses, PhaseSwitchover, PhaseChecks, PhaseTeardown}
 }
 
 // SideFacts describe one QEMU.
