@@ -146,6 +146,10 @@ func (o Options) describeStream(ctx context.Context, binary string, d *preflight
 		Binary: binary, Arch: o.Arch, Name: SourceName, Machine: o.Machine, Accel: o.Accel, Program: &program,
 		Args: append(slices.Clone(o.Args), "-S"),
 	})
+	if exit, ok := errors.AsType[*launcher.ExitError](err); ok && ctx.Err() == nil && exit.Stderr != "" {
+		d.NotStarted = lastWords(exit.Stderr)
+		return nil
+	}
 	if err != nil {
 		return fmt.Errorf("migration: %w", err)
 	}
@@ -171,6 +175,16 @@ func (o Options) describeStream(ctx context.Context, binary string, d *preflight
 	}
 	d.Sections, err = preflight.ParseStream(stream)
 	return err
+}
+
+// lastWords is the last line that a QEMU wrote, without its name.
+func lastWords(stderr string) string {
+	lines := strings.Split(strings.TrimSpace(stderr), "\n")
+	last := strings.TrimSpace(lines[len(lines)-1])
+	if name, words, ok := strings.Cut(last, ": "); ok && !strings.Contains(name, " ") {
+		return words
+	}
+	return last
 }
 
 // queuesOf asks for the sizes of the virtio devices' queues, which a QEMU before 7.2

@@ -52,7 +52,7 @@ func (p *Pair) goOnAtSource() error {
 	}
 	over := poll(ctx, "the end of the source's migration", func() (bool, error) {
 		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
-		return info.Status == qapi.MigrationCompleted || ended(info.Status), err
+		return info.Status == "" || info.Status == qapi.MigrationCompleted || ended(info.Status), err
 	})
 	if over != nil {
 		return nil // the story's own error says more

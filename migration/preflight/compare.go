@@ -120,11 +120,11 @@ func (r *Report) predict(p pair) Prediction {
 	if breaks := r.Of(Breaks); len(breaks) > 0 {
 		return concluded(Refused, breaks)
 	}
-	if p.source.Sections == nil || p.destination.Sections == nil {
-		return Prediction{Outcome: Unknown, Sentence: "there is no stream of both to compare"}
-	}
 	if doubts := r.Of(Perhaps); len(doubts) > 0 {
 		return concluded(MayFail, doubts)
+	}
+	if p.source.Sections == nil || p.destination.Sections == nil {
+		return Prediction{Outcome: Unknown, Sentence: "there is no stream of both to compare"}
 	}
 	return Prediction{Outcome: Completes}
 }

@@ -87,12 +87,19 @@ var doctored = []struct {
 	{"other machine", func(_, d *preflight.Description) {
 		d.Machine = d.Machines[0]
 	}, "machine type", preflight.Breaks, "the source's machine is a pc-i440fx-5.2 and the destination's a microvm", preflight.Refused},
+	{"machine that does not start", func(_, d *preflight.Description) {
+		d.Sections, d.NotStarted = nil, "-device qxl: 'qxl' is not a valid device model name"
+	}, "start", preflight.Breaks, "QEMU 10.0.13 does not start this machine: -device qxl: 'qxl' is not a valid device model name", preflight.Refused},
 	{"device that can't migrate", func(s, _ *preflight.Description) {
 		s.Sections, s.Refused = nil, "State blocked by non-migratable device 'nvme'"
 	}, "stream", preflight.Breaks, "the source, QEMU 10.0.13, does not send this machine: State blocked by non-migratable device 'nvme'", preflight.Refused},
 	{"destination that can't send it", func(_, d *preflight.Description) {
 		d.Sections, d.Refused = nil, "no"
-	}, "stream", preflight.Perhaps, "the destination, QEMU 10.0.13, would not send this machine itself, so whether it takes it can't be told: no", preflight.Unknown},
+	}, "stream", preflight.Perhaps, "the destination, QEMU 10.0.13, would not send this machine itself, so whether it takes it can't be told: no", preflight.MayFail},
+	{"queue that is larger", func(s, d *preflight.Description) {
+		s.Queues = []preflight.Queue{{Device: "/machine/a", Name: "virtio-net", Size: 256}, {Device: "/machine/a", Name: "virtio-net", Number: 1, Size: 1024}}
+		d.Queues = []preflight.Queue{{Device: "/machine/a", Name: "virtio-net", Size: 256}, {Device: "/machine/a", Name: "virtio-net", Number: 1, Size: 256}}
+	}, "queue", preflight.Perhaps, "queue 1 of virtio-net has 1024 entries at the source, and the destination makes room for 256", preflight.MayFail},
 	{"memory unknown", func(s, _ *preflight.Description) {
 		s.Blocks = append(s.Blocks, preflight.Block{Name: "vga.vram", Used: 4096, Total: 4096})
 	}, "RAM", preflight.Breaks, "the source's memory vga.vram is unknown to the destination", preflight.Refused},
@@ -108,8 +115,15 @@ var doctored = []struct {
 	{"table that may grow further", func(s, _ *preflight.Description) {
 		s.Blocks[block(s, "/rom@etc/table-loader")].Total = 1 << 20
 	}, "RAM", preflight.IfUsed, "the memory /rom@etc/table-loader may grow to 1048576 bytes at the source and to 65536 at the destination", preflight.Completes},
+	{"section of no device, or one that the destination has no need for", func(_, d *preflight.Description) {
+		drop(d, "timer")
+	}, "section", preflight.Perhaps, "the source sends timer, and the destination does not: whether it takes it can't be told", preflight.MayFail},
+	{"section not sent back", func(_, d *preflight.Description) {
+		drop(d, rtc)
+	}, "section", preflight.Perhaps, "the source sends mc146818rtc, and the destination does not: whether it takes it can't be told", preflight.MayFail},
 	{"section missing", func(_, d *preflight.Description) {
 		drop(d, rtc)
+		forget(d, rtcState)
 	}, "section", preflight.Breaks, "the source sends mc146818rtc, and the destination's machine has no such part", preflight.Refused},
 	{"instance missing", func(s, _ *preflight.Description) {
 		more := *section(s, rtc)
@@ -240,6 +254,7 @@ func TestRefusalNamesWhatQEMUWillName(t *testing.T) {
 	source, destination := recorded(t, "7.2"), recorded(t, "11.1")
 	section(source, rtc).Version = 4
 	drop(destination, "fdc")
+	forget(destination, "isa-fdc")
 	p := preflight.Compare(source, destination).Prediction
 	require.ElementsMatch(t, []string{"mc146818rtc", "fdc"}, p.Subjects)
 	require.Contains(t, p.String(), "refused: ")

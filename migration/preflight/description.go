@@ -18,8 +18,12 @@ type Description struct {
 	Sections []Section        // of the stream; none where QEMU sends none
 	Blocks   []Block          // of RAM, as the stream carries them
 	Devices  []string         // the types in the machine, each once
+	Queues   []Queue          `json:",omitempty"` // of virtio devices; none where QEMU does not tell
 	Types    map[string]State // what this QEMU sends and takes, by type of device
 
+	// NotStarted is why this QEMU does not start the machine, in its own words; ""
+	// where it does.
+	NotStarted string `json:",omitempty"`
 	// Refused is why this QEMU does not give a stream of the machine, in its own
 	// words; "" where it does.
 	Refused string `json:",omitempty"`
@@ -30,6 +34,14 @@ type Block struct {
 	Name  string
 	Used  uint64 // bytes
 	Total uint64 // bytes that it may grow to
+}
+
+// A Queue is one of a virtio device's, as it is before the guest has set it up.
+type Queue struct {
+	Device string // the device's path in QEMU's tree of objects
+	Name   string // the device's, such as "virtio-net"
+	Number int
+	Size   int // entries
 }
 
 // A Section is a part of the stream: one device, or something of the machine's.
@@ -109,10 +121,8 @@ func (s State) subsection(name string) (State, bool) {
 // knows returns what this QEMU takes under the name of a description. Several
 // types of device may share one: those in the machine come first.
 func (d *Description) knows(name string) (State, bool) {
-	for _, device := range d.Devices {
-		if s, ok := d.Types[device]; ok && s.Name == name {
-			return s, true
-		}
+	if s, ok := d.has(name); ok {
+		return s, true
 	}
 	var found []string
 	for device, s := range d.Types {
@@ -124,6 +134,17 @@ func (d *Description) knows(name string) (State, bool) {
 		return State{}, false
 	}
 	return d.Types[slices.Min(found)], true
+}
+
+// has returns what this QEMU takes under the name of a description, if a device in
+// the machine goes by it.
+func (d *Description) has(name string) (State, bool) {
+	for _, device := range d.Devices {
+		if s, ok := d.Types[device]; ok && s.Name == name {
+			return s, true
+		}
+	}
+	return State{}, false
 }
 
 // ParseTypes reads what QEMU writes for -dump-vmstate.

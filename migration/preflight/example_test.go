@@ -12,7 +12,8 @@ func ExampleCompare() {
 	destination := &preflight.Description{Version: "11.1.3", Machine: "pc-i440fx-7.2", Machines: []string{"pc-i440fx-7.2"}, Sections: []preflight.Section{rtc}}
 	fmt.Println(preflight.Compare(source, destination).Prediction)
 
-	source.Sections = append(source.Sections, preflight.Section{Name: "vga", Version: 2})
+	source.Sections = append(source.Sections, preflight.Section{Name: "vga", State: "vga", Version: 2})
+	source.Devices, source.Types = []string{"isa-vga"}, map[string]preflight.State{"isa-vga": {Name: "vga", Version: 2}}
 	fmt.Println(preflight.Compare(source, destination).Prediction)
 	// Output:
 	// completes

@@ -8,6 +8,10 @@ import (
 // elsewhere begins the names of the rules about what the machine does not have.
 const elsewhere = "elsewhere: "
 
+// queueSize is what QEMU calls the number of entries in a queue, in its refusal. Up
+// to 10.0 it does not look at it.
+const queueSize = "vring.num"
+
 type sayer = func(subject string, s Severity, format string, args ...any)
 
 // startRules are about whether there is anything to move.
@@ -23,6 +27,13 @@ func startRules() []rule {
 				say(p.source.Machine, Breaks, "the source's machine is a %s and the destination's a %s", p.source.Machine, p.destination.Machine)
 			}
 		}},
+		{"start", func(p pair, say sayer) {
+			for _, d := range []*Description{p.source, p.destination} {
+				if d.NotStarted != "" {
+					say("", Breaks, "QEMU %s does not start this machine: %s", d.Version, d.NotStarted)
+				}
+			}
+		}},
 		{"stream", func(p pair, say sayer) {
 			if why := p.source.Refused; why != "" {
 				say("", Breaks, "the source, QEMU %s, does not send this machine: %s", p.source.Version, why)
@@ -32,6 +43,15 @@ func startRules() []rule {
 			}
 		}},
 		{"RAM", compareBlocks},
+		{"queue", func(p pair, say sayer) {
+			for _, s := range p.source.Queues {
+				for _, d := range p.destination.Queues {
+					if s.Device == d.Device && s.Number == d.Number && s.Size > d.Size {
+						say(queueSize, Perhaps, "queue %d of %s has %d entries at the source, and the destination makes room for %d", s.Number, s.Name, s.Size, d.Size)
+					}
+				}
+			}
+		}},
 	}
 }
 

@@ -12,8 +12,14 @@ func streamRules() []rule {
 	return []rule{
 		{"section", func(p pair, say sayer) {
 			p.eachSection(func(s Section, d *Section, _ State, _ bool) {
-				if d == nil {
+				_, ofDevice := p.source.has(s.State)
+				_, there := p.destination.has(s.State)
+				switch {
+				case d != nil:
+				case ofDevice && !there, p.destination.sendsAny(s.State):
 					say(s.Name, Breaks, "the source sends %s, and the destination's machine has no such part", s)
+				default:
+					say(s.Name, Perhaps, "the source sends %s, and the destination does not: whether it takes it can't be told", s)
 				}
 			})
 		}},
@@ -80,6 +86,11 @@ func (p pair) eachSection(visit func(s Section, d *Section, known State, ok bool
 		}
 		visit(s, d, known, ok)
 	}
+}
+
+// sendsAny says whether there is a section of a description at all.
+func (d *Description) sendsAny(state string) bool {
+	return slices.ContainsFunc(d.Sections, func(s Section) bool { return s.State == state })
 }
 
 func find(sections []Section, like Section) *Section {

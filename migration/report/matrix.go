@@ -158,6 +158,8 @@ func (r Run) happened() string {
 	switch {
 	case r.Ending == Passed:
 		return "it passed"
+	case r.Result.Record != nil && r.Result.Record.Error == "":
+		return "it moved, and a check failed: " + r.Reason
 	case r.Foreseen:
 		text += " so"
 	}

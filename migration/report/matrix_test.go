@@ -125,6 +125,28 @@ func TestContradictionIsAFinding(t *testing.T) {
 	require.Contains(t, b.String(), "1 FAIL, 1 skip (completes)")
 }
 
+func TestFindingSaysWhereTheGuestIs(t *testing.T) {
+	happened := func(p preflight.Prediction, r *record.Result) string {
+		m := &report.Matrix{Pairs: []report.Pair{{Source: "a", Destination: "b", Prediction: p, Runs: []report.Run{report.Assess(p, "s", r)}}}}
+		return strings.Join(m.Findings(), "\n")
+	}
+	require.Contains(t, happened(willRefuse, passed()), ", but it passed")
+	require.Contains(t, happened(willRefuse, refused(unknownVGA, nil)), ", but it failed so, and the guest was not seen to run on at the source: ")
+	moved := &record.Result{Outcome: record.Fail, Reason: "memory: differs", Record: &record.Record{}}
+	require.Contains(t, happened(willComplete, moved), ", but it moved, and a check failed: memory: differs")
+}
+
+func TestSameReasonOfManyIsNotListedAtLength(t *testing.T) {
+	m := &report.Matrix{Pairs: []report.Pair{{Source: "a", Destination: "b"}}}
+	for range 9 {
+		m.Pairs[0].Runs = append(m.Pairs[0].Runs, report.Run{Scenario: "s", Ending: report.Skipped, Reason: "no mapped-ram"})
+	}
+	var b strings.Builder
+	report.MatrixText(&b, m)
+	require.Contains(t, b.String(), "skip: no mapped-ram\n    a -> b s\n")
+	require.Contains(t, b.String(), "    and 5 more\n")
+}
+
 func TestMatrixIsSavedWithItsFacts(t *testing.T) {
 	m := matrix(willRefuse)
 	text, err := json.Marshal(m)

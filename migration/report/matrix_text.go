@@ -55,6 +55,9 @@ func (p Pair) field() string {
 	return fmt.Sprintf("%s (%s)", strings.Join(parts, ", "), p.Prediction.Outcome)
 }
 
+// listed is how many runs with the same reason are named.
+const listed = 4
+
 // reasons writes why runs did not pass, the same reason of several once.
 func (m *Matrix) reasons(out io.Writer) {
 	var order []string
@@ -75,7 +78,11 @@ func (m *Matrix) reasons(out io.Writer) {
 		}
 	}
 	for _, reason := range order {
-		fmt.Fprintf(out, "%s\n    %s\n", reason, strings.Join(where[reason], "\n    "))
+		all := where[reason]
+		if more := len(all) - listed; more > 0 {
+			all = append(all[:listed:listed], fmt.Sprintf("and %d more", more))
+		}
+		fmt.Fprintf(out, "%s\n    %s\n", reason, strings.Join(all, "\n    "))
 	}
 }
 
