@@ -19,6 +19,12 @@ const bootTime = 2 * time.Second
 
 func (s Step) patience() time.Duration { return cmp.Or(s.Within, StepPatience) }
 
+// Allow gives the step so much time instead.
+func (s Step) Allow(within time.Duration) Step {
+	s.Within = within
+	return s
+}
+
 // Budget is how long the whole story may take, which is what its steps may.
 func (s Scenario) Budget() (sum time.Duration) {
 	for _, step := range s.Full() {

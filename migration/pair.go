@@ -56,6 +56,7 @@ type Pair struct {
 	starting    *starting // the destination, where the story starts it
 	speedBefore float64   // of the guest, in rounds a second
 	dirtied     float64   // by the guest, in bytes a second
+	filled      int       // pages that a step gave data
 	resources   resources // of the source, after an earlier migration
 	held        []int     // sockets that keep others waiting
 	fileSet     string    // the set that the stream's file was lent in, where it was

@@ -94,6 +94,9 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if s.MemoryMiB > 0 {
+		program.MemoryMiB = s.MemoryMiB
+	}
 	r := &run{scenario: s, options: o, program: program, accel: accel}
 	if err := r.folders(); err != nil {
 		return nil, fmt.Errorf("migration: %w", err)

@@ -21,6 +21,7 @@ type Scenario struct {
 	// How the sides are started, beyond what every scenario has.
 	Source, Destination Guest
 	Accel               string // the only accelerator that it can run under; empty for any
+	MemoryMiB           int    // the guest's, where the program's own won't do
 	SharedRAM           bool   // the guest's RAM is a file in memory that both QEMUs map
 	HandOver            bool   // it is the source's own file, and the story starts the destination that takes it
 }
@@ -76,6 +77,6 @@ func Scenarios() []Scenario {
 		precopy(), suspend(), throttle(), dirtyRing(), files(), mappedRAM(), cpr(), multifd(), shared(),
 		postcopy(), recovery(), doubleFailures(),
 		tlsScenarios(), multifdTLSScenarios(), postcopyTLS(),
-		limits(), exact(), turningPages(), pingpong(), again(), linkFaults(),
+		limits(), exact(), turningPages(), pingpong(), again(), scale(), linkFaults(),
 	)
 }
