@@ -63,7 +63,7 @@ var CountedIO = Need{Host: func() string {
 // A look is what was seen of a QEMU at one moment.
 type look struct {
 	descriptors, direct int               // of the file
-	moved               map[string]uint64 // bytes written or read by each thread, by its number
+	moved               map[string]uint64 // bytes written or read by each thread that did, by its number
 }
 
 // lookAt sees which descriptors of the file a side has, and what its threads have
@@ -88,8 +88,9 @@ func (p *Pair) lookAt(s *Side, threads []string, count string) (look, error) {
 			if !strings.HasPrefix(string(name), prefix) {
 				continue
 			}
-			if io, err := os.ReadFile(filepath.Join(folder, task.Name(), "io")); err == nil {
-				found.moved[task.Name()] = field(string(io), count, 10)
+			io, _ := os.ReadFile(filepath.Join(folder, task.Name(), "io"))
+			if n := field(string(io), count, 10); n > 0 {
+				found.moved[task.Name()] = n
 			}
 		}
 	}
@@ -168,68 +169,55 @@ func (u fileUse) load() Step {
 }
 
 // LoadFileSeeingReaders makes the destination read what the source has written, and
-// gathers how it uses the file meanwhile. No event tells when that is, and no pause
-// stops it there, so it is looked at until the migration is completed.
+// gathers how it uses the file. It is stopped for that at reads of it, until all of its
+// channels were seen to have read.
 func LoadFileSeeingReaders(use fileUse) Step {
 	return Step{Name: "load the file and see who reads it", Do: func(ctx context.Context, p *Pair) error {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		if err := p.listen(ctx, p.uri); err != nil {
+		release, err := p.Destination.stopAtReads(p.run.private.Path())
+		if err != nil {
 			return err
 		}
-		ended := make(chan error, 1)
-		go func() { ended <- p.Destination.AwaitStatus(ctx, qapi.MigrationCompleted) }()
-		most := look{moved: map[string]uint64{}}
-		err := poll(ctx, "the file to be loaded", func() (bool, error) {
+		defer release()
+		loaded := make(chan error, 1)
+		go func() { loaded <- p.loadFile(ctx) }()
+		most, over := look{moved: map[string]uint64{}}, false
+		err = poll(ctx, "the destination to read the file", func() (bool, error) {
 			select {
-			case err := <-ended:
+			case err := <-loaded:
+				over = true
 				return true, err
 			default:
-				if seen, err := p.lookAt(p.Destination, use.readers, "rchar"); err == nil {
-					most.add(seen)
-				}
-				return false, nil // also of a QEMU that has ended, which the other wait says
 			}
+			if !p.Destination.isStopped() {
+				return false, nil // also where it has ended, which the load says
+			}
+			seen, err := p.lookAt(p.Destination, use.readers, "rchar")
+			most.add(seen)
+			p.Destination.goOn()
+			return len(most.moved) >= use.channels, err
 		})
-		p.measureUse(p.Destination, use, most)
+		release()
+		if !over {
+			err = errors.Join(err, <-loaded)
+		}
+		if err == nil {
+			p.measureUse(p.Destination, use, most)
+		}
 		return err
 	}}
+}
+
+func (p *Pair) loadFile(ctx context.Context) error {
+	if err := p.listen(ctx, p.uri); err != nil {
+		return err
+	}
+	return p.Destination.AwaitStatus(ctx, qapi.MigrationCompleted)
 }
 
 // add makes of it the most that was seen at a time.
 func (l *look) add(seen look) {
 	l.descriptors, l.direct = max(l.descriptors, seen.descriptors), max(l.direct, seen.direct)
 	maps.Copy(l.moved, seen.moved)
-}
-
-// NeedDirectIO asks the file system that the file is to be in.
-func NeedDirectIO() Step {
-	return Step{Name: "ask the file system for O_DIRECT", Do: func(_ context.Context, p *Pair) error {
-		f, err := os.OpenFile(p.path("direct"), os.O_CREATE|os.O_RDWR|unix.O_DIRECT, 0o600)
-		if errors.Is(err, unix.EINVAL) {
-			return &MissingError{fmt.Sprintf("the file system of %s has no O_DIRECT: set TMPDIR to a folder on one that has", filepath.Dir(p.path("direct")))}
-		}
-		if err != nil {
-			return err
-		}
-		return errors.Join(f.Close(), os.Remove(f.Name()))
-	}}
-}
-
-// MakeFile makes the file that a migration goes into, empty.
-func MakeFile() Step {
-	return Step{Name: "make the file", Do: func(_ context.Context, p *Pair) error {
-		return os.WriteFile(p.path(streamFile), nil, 0o600)
-	}}
-}
-
-// LendDirectDescriptors adds to each side's set a descriptor that goes past the page cache.
-func LendDirectDescriptors() Step {
-	return Step{Name: "lend descriptors with O_DIRECT", Do: func(ctx context.Context, p *Pair) error {
-		return errors.Join(
-			p.Source.lendSet(ctx, p.path(streamFile), os.O_WRONLY|unix.O_DIRECT),
-			p.Destination.lendSet(ctx, p.path(streamFile), os.O_RDONLY|unix.O_DIRECT))
-	}}
 }
 
 // SeeFileClosed waits until no QEMU has the file open.

@@ -24,6 +24,11 @@ const (
 	DirectIO Parameter = "direct-io"
 )
 
+// channelsIntoFile is what it takes to see channels write a file, and read it.
+func channelsIntoFile() []Need {
+	return []Need{{Capability: Multifd}, {Capability: MappedRAM}, CountedIO, Dnotify}
+}
+
 // DirectIOParameter is the choice of how channels open the file.
 var DirectIOParameter = Need{Schema: "migrate-set-parameters direct-io", What: "parameter direct-io"}
 
@@ -44,28 +49,28 @@ var precopyMappedRAMLive = Scenario{
 var multifdMappedRAM = Scenario{
 	Name:  "multifd/file/mapped-ram",
 	Doc:   "four channels write a stopped guest's pages, each to its place",
-	Needs: []Need{{Capability: Multifd}, {Capability: MappedRAM}, CountedIO},
+	Needs: channelsIntoFile(),
 	Story: slices.Concat(WithMultifd(Enable(MappedRAM)), throughMappedFile(fourWriters), Steps{SeeFileClosed()}),
 }
 
 var multifdMappedRAMLive = Scenario{
 	Name:  "multifd/file/mapped-ram/live",
 	Doc:   "four channels write the pages of a guest that goes on writing",
-	Needs: []Need{{Capability: Multifd}, {Capability: MappedRAM}, CountedIO},
+	Needs: channelsIntoFile(),
 	Story: slices.Concat(WithMultifd(Enable(MappedRAM)), liveThroughMappedFile(fourWriters), Steps{SeeFileClosed()}),
 }
 
 var multifdMappedRAMDIO = Scenario{
 	Name:  "multifd/file/mapped-ram/dio",
 	Doc:   "four channels write past the host's page cache, and read so",
-	Needs: []Need{{Capability: Multifd}, {Capability: MappedRAM}, CountedIO, DirectIOParameter},
+	Needs: append(channelsIntoFile(), DirectIOParameter),
 	Story: slices.Concat(Steps{NeedDirectIO()}, WithMultifd(Enable(MappedRAM), SetOnBoth(DirectIO, true)), throughMappedFile(fourDirectWriters), Steps{SeeFileClosed()}),
 }
 
 var multifdMappedRAMFDSet = Scenario{
 	Name:  "multifd/file/mapped-ram/fdset",
 	Doc:   "four channels, and the file is one that each side is given in a set",
-	Needs: []Need{{Capability: Multifd}, {Capability: MappedRAM}, CountedIO},
+	Needs: channelsIntoFile(),
 	Story: slices.Concat(WithMultifd(Enable(MappedRAM), MakeFile(), LendFileSets()),
 		throughMappedFile(fourWriters.lent(1)), Steps{TakeFileSetsBack()}),
 }
@@ -73,7 +78,7 @@ var multifdMappedRAMFDSet = Scenario{
 var multifdMappedRAMFDSetDIO = Scenario{
 	Name:  "multifd/file/mapped-ram/fdset/dio",
 	Doc:   "the same past the host's page cache: the set has a descriptor for each way",
-	Needs: []Need{{Capability: Multifd}, {Capability: MappedRAM}, CountedIO, DirectIOParameter},
+	Needs: append(channelsIntoFile(), DirectIOParameter),
 	Story: slices.Concat(
 		Steps{NeedDirectIO()},
 		WithMultifd(Enable(MappedRAM), SetOnBoth(DirectIO, true), MakeFile(), LendFileSets(), LendDirectDescriptors()),
