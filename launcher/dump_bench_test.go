@@ -27,6 +27,7 @@ func BenchmarkMemory(b *testing.B) {
 				_, err := memory.ReadAt(piece, at)
 				require.NoError(b, err)
 			}
+			require.NoError(b, memory.Close())
 		}
 	})
 	b.Run("dump", func(b *testing.B) {

@@ -37,6 +37,7 @@ func TestFakeIsLaunchedTalkedToAndQuit(t *testing.T) {
 	_, err = memory.ReadAt(found, 0x1000)
 	require.NoError(t, err)
 	require.Equal(t, "drover", string(found))
+	require.NoError(t, memory.Close())
 	require.NoError(t, vm.Quit(t.Context()))
 }
 

@@ -91,6 +91,7 @@ func TestMemoryIsWhatQTestAndADumpSay(t *testing.T) {
 	defer func() { require.NoError(t, dump.Close()) }()
 	memory, err := vm.Memory(t.Context())
 	require.NoError(t, err)
+	defer func() { require.NoError(t, memory.Close()) }()
 
 	all := make([]byte, size)
 	_, err = memory.ReadAt(all, 0)

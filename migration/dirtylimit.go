@@ -118,6 +118,7 @@ func (p *Pair) counters(ctx context.Context, s *Side) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = memory.Close() }()
 	scope := p.Program.Workload()
 	all := make([]byte, scope.End-scope.Start)
 	if _, err := memory.ReadAt(all, int64(scope.Start)); err != nil {

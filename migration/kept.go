@@ -51,6 +51,7 @@ func (p *Pair) sumsOf(ctx context.Context, s *Side, seed maphash.Seed) (sums, er
 	if err != nil {
 		return sums{}, err
 	}
+	defer func() { _ = memory.Close() }()
 	busy := append([]fixtures.Range{p.Program.Workload()}, p.Program.Scratch...)
 	found := sums{seed: seed, scope: scopeOf(memory, p.Program)}
 	err = memories{[]*launcher.Memory{memory}, found.scope}.walk(func(at uint64, pages [][]byte) {

@@ -149,6 +149,7 @@ func SeeMappedFile() Step {
 		if err != nil {
 			return err
 		}
+		defer func() { _ = memory.Close() }()
 		ram := slices.MaxFunc(blocks, func(a, b mappedBlock) int { return cmp.Compare(a.size, b.size) })
 		if want := uint64(p.Program.MemoryMiB) << 20; ram.size != want {
 			return fmt.Errorf("the largest block of RAM in the file is %s, of %d bytes, and the guest has %d", ram.name, ram.size, want)

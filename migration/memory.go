@@ -28,6 +28,7 @@ func CompareMemory() Step {
 	return Step{Name: "compare the memory", Do: func(ctx context.Context, p *Pair) error {
 		began := time.Now()
 		both, err := p.memories(ctx)
+		defer both.close()
 		if err != nil {
 			return err
 		}
@@ -56,6 +57,7 @@ func CompareExactly() Step {
 	return Step{Name: "compare all memory", Do: func(ctx context.Context, p *Pair) error {
 		began := time.Now()
 		both, err := p.memories(ctx)
+		defer both.close()
 		if err != nil {
 			return err
 		}
@@ -83,13 +85,20 @@ func (p *Pair) memories(ctx context.Context) (both memories, err error) {
 		if err != nil {
 			return both, err
 		}
+		both.of = append(both.of, memory)
 		scope := scopeOf(memory, p.Program)
 		if both.scope != nil && !slices.Equal(scope, both.scope) {
 			return both, fmt.Errorf("the source has memory at %v, and the destination at %v", both.scope, scope)
 		}
-		both.of, both.scope = append(both.of, memory), scope
+		both.scope = scope
 	}
 	return both, nil
+}
+
+func (m memories) close() {
+	for _, memory := range m.of {
+		_ = memory.Close()
+	}
 }
 
 // lowMemory is a PC's first MiB: RAM, ROMs, and RAM that shadows them.
@@ -181,6 +190,7 @@ func NothingMoves() Step {
 		if err != nil {
 			return err
 		}
+		defer func() { _ = now.Close() }()
 		err = memories{[]*launcher.Memory{now}, p.sums.scope}.walk(func(at uint64, pages [][]byte) {
 			if maphash.Bytes(p.sums.seed, pages[0]) != p.sums.of[facts.Pages] {
 				if facts.Changed++; facts.Changed == 1 {

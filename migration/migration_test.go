@@ -38,6 +38,13 @@ var targets = []struct {
 	{"ppc64", []string{"bad_dest", "deprecated", "precopy/unix/plain", "postcopy/plain"}},
 }
 
+// short are the scenarios that run under -short: one of each kind, on x86_64 only.
+var short = []string{
+	"bad_dest", "deprecated", "validate_uuid_error", "cancel/src/after/active",
+	"precopy/unix/plain", "precopy/unix/xbzrle", "precopy/file/mapped-ram", "multifd/tcp/uri/plain/none",
+	"postcopy/plain", "postcopy/recovery/plain", "precopy/tcp/tls/x509/default-host", "exact/ram/precopy",
+}
+
 // TestMigration runs the scenarios. What a failed one leaves stays in a folder of
 // its own: in DROVER_ARTIFACTS, else in the system's folder for temporary files.
 func TestMigration(t *testing.T) {
@@ -50,8 +57,14 @@ func TestMigration(t *testing.T) {
 				Destination: qemutest.Side(t, arch, fleet.Destination),
 				Artifacts:   os.Getenv("DROVER_ARTIFACTS"),
 			}
+			scenarios := target.scenarios
+			if testing.Short() {
+				if scenarios = short; arch != "x86_64" {
+					t.Skip("-short: x86_64 only")
+				}
+			}
 			for _, s := range migration.Scenarios() {
-				if target.scenarios != nil && !slices.Contains(target.scenarios, s.Name) {
+				if scenarios != nil && !slices.Contains(scenarios, s.Name) {
 					continue
 				}
 				t.Run(s.Name, func(t *testing.T) {
@@ -92,6 +105,16 @@ func scenario(t *testing.T, name string) migration.Scenario {
 	}
 	t.Fatalf("there is no scenario %s", name)
 	return migration.Scenario{}
+}
+
+func TestScenariosThatAreChosenByNameExist(t *testing.T) {
+	names := slices.Clone(short)
+	for _, target := range targets {
+		names = append(names, target.scenarios...)
+	}
+	for _, name := range names {
+		scenario(t, name)
+	}
 }
 
 func TestScenariosAreNamedOnceAndTellAStory(t *testing.T) {

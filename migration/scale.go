@@ -35,6 +35,7 @@ func FillMemory(apart uint64) Step {
 		if err != nil {
 			return err
 		}
+		defer func() { _ = memory.Close() }()
 		batch := p.Source.QTest().Batch()
 		for _, r := range memory.RAM() {
 			for at := max(r.Start, p.Program.End); at < r.End; at += apart * pageSize {

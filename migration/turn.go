@@ -147,6 +147,7 @@ func SeeTurned() Step {
 		if err != nil {
 			return err
 		}
+		defer func() { _ = memory.Close() }()
 		found := make([]byte, turnPages*pageSize)
 		for _, t := range turns() {
 			if _, err := memory.ReadAt(found, int64(t.at)); err != nil {
