@@ -1,6 +1,7 @@
 package migration_test
 
 import (
+	"context"
 	"slices"
 	"testing"
 
@@ -32,6 +33,32 @@ func TestFeatureThatDoesNothingIsNoticed(t *testing.T) {
 					require.Len(t, steps, whole-1)
 					return steps
 				},
+			})
+			if result.Outcome == record.Skip {
+				t.Skip(result.Reason)
+			}
+			require.Equal(t, record.Fail, result.Outcome, explain(result))
+			require.Contains(t, explain(result), c.witness)
+		})
+	}
+}
+
+// TestByteThatIsNotTheSourcesIsNamed changes a byte of the source's memory where it
+// has to be what it was, and demands that the scenario names its address.
+func TestByteThatIsNotTheSourcesIsNamed(t *testing.T) {
+	const address = 0x9012345 // beyond the workload's
+	for _, c := range []struct{ scenario, after, witness string }{
+		{"precopy/file/mapped-ram", "await the end of saving", "at 0x9012345 the source has 0x5a and the file 0x00, for it has no such page"},
+		{"mode/reboot", "remember the memory", "the first: that at 0x9012000"},
+		{"mode/transfer", "migrate, and hand the RAM over", "the first: that at 0x9012000"},
+	} {
+		t.Run(c.scenario, func(t *testing.T) {
+			t.Parallel()
+			result := run(t, scenario(t, c.scenario), migration.Options{
+				Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(),
+				Rewrite: after(c.after, func(ctx context.Context, p *migration.Pair) error {
+					return p.Source.QTest().Writeb(ctx, address, 0x5a)
+				}),
 			})
 			if result.Outcome == record.Skip {
 				t.Skip(result.Reason)
