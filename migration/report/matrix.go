@@ -93,8 +93,8 @@ func intact(r *record.Record) bool {
 		r.Life.Running && r.Life.Before != r.Life.After && r.Life.Unexpected == "" && r.Life.Heartbeats > 0
 }
 
-// whyRefused is what the destination said when it gave the guest up: where it named
-// what was predicted, that; else the run's own reason.
+// whyRefused is what the destination said of what was predicted; else the run's own
+// reason, and all that the destination said.
 func whyRefused(r *record.Result, subjects []string) string {
 	reason, _, _ := strings.Cut(r.Reason, "; last on its monitor")
 	if r.Record == nil || r.Record.Destination == nil || r.Record.Error == "" {
@@ -117,7 +117,7 @@ func whyRefused(r *record.Result, subjects []string) string {
 	if len(said) == 0 {
 		return reason
 	}
-	return "the destination says: " + strings.Join(said, "; ")
+	return reason + "; the destination says: " + strings.Join(said, "; ")
 }
 
 // namesOne says whether a refusal is about one of the things that were predicted;

@@ -51,9 +51,9 @@ func TestRunIsAssessedBesideItsPrediction(t *testing.T) {
 		{"passed and should not have", willRefuse, passed(), report.Passed, true, ""},
 		{"passed where it could fail", mayFail, passed(), report.Passed, false, ""},
 		{"refused as predicted", willRefuse, refused(unknownVGA, runsOn()), report.Documented, false, "the destination says: Unknown section or instance 'vga' 0"},
-		{"refused, and nothing was predicted", willComplete, refused(unknownVGA, runsOn()), report.Failed, true, "the destination says: Unknown section or instance 'vga' 0"},
+		{"refused, and nothing was predicted", willComplete, refused(unknownVGA, runsOn()), report.Failed, true, "story: await switchover: the source's migration status is failed; the destination says: Unknown section or instance 'vga' 0"},
 		{"refused, and nobody could tell", cannotTell, refused(unknownVGA, runsOn()), report.Failed, false, ""},
-		{"refused for something else", willRefuse, refused("qemu-system-x86_64: no room\n", runsOn()), report.Failed, true, "the destination says: no room"},
+		{"refused for something else", willRefuse, refused("qemu-system-x86_64: no room\n", runsOn()), report.Failed, true, "story: await switchover: the source's migration status is failed; the destination says: no room"},
 		{"refused where it could be", mayFail, refused("Failed to load virtio-net\n", runsOn()), report.Documented, false, ""},
 		{"refused, and the guest stands", willRefuse, refused(unknownVGA, standing), report.Failed, true, ""},
 		{"refused, and nobody looked", willRefuse, refused(unknownVGA, nil), report.Failed, true, ""},
@@ -116,7 +116,7 @@ func TestContradictionIsAFinding(t *testing.T) {
 	m := matrix(willComplete)
 	require.False(t, m.OK())
 	require.Equal(t, []string{
-		"7.2 -> 11.1 (pc-i440fx-7.2), precopy/unix/plain: predicted \"completes\", but it failed, and the guest runs on at the source: the destination says: Unknown section or instance 'vga' 0",
+		"7.2 -> 11.1 (pc-i440fx-7.2), precopy/unix/plain: predicted \"completes\", but it failed, and the guest runs on at the source: story: await switchover: the source's migration status is failed; the destination says: Unknown section or instance 'vga' 0",
 	}, m.Findings())
 	var b strings.Builder
 	report.MatrixText(&b, m)
