@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration/record"
@@ -20,7 +22,7 @@ var badDest = Scenario{
 	Doc:  "migrate to a port that nobody listens on: it fails at once, and the guest runs on",
 	Ends: record.OnSource,
 	Story: Steps{
-		Boot(), Listen(TCP), MigrateTo("tcp:127.0.0.1:0"), AwaitFailure(),
+		Boot(), Listen(TCP), MigrateTo("tcp:127.0.0.1:0"), AwaitFailure(), SeeReason("Connection refused"),
 	},
 }
 
@@ -32,6 +34,18 @@ var deprecated = Scenario{
 		setByOldCommand("migrate_set_downtime", "0.12345", DowntimeLimit, "123"),
 		setByOldCommand("migrate_set_speed", "12345", MaxBandwidth, "12345"),
 	},
+}
+
+// SeeReason demands that the source says why its migration failed, in words that name
+// it.
+func SeeReason(words string) Step {
+	return Step{Name: "see the reason: " + words, Do: func(ctx context.Context, p *Pair) error {
+		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+		if err == nil && !strings.Contains(info.ErrorDesc, words) {
+			err = fmt.Errorf("the source says that its migration failed because of %q, expected %q", info.ErrorDesc, words)
+		}
+		return err
+	}}
 }
 
 // setByOldCommand gives a value through a command that later QEMUs no longer

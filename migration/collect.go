@@ -148,6 +148,16 @@ func SourceRunsOn() Step {
 	}}
 }
 
+// NoteFailure gathers what the source says of the migration that brought the guest
+// nowhere.
+func NoteFailure() Step {
+	return Step{Name: "note what the source says of it", Do: func(ctx context.Context, p *Pair) error {
+		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+		p.Facts.Failure = &record.FailureFacts{Status: string(info.Status), Desc: info.ErrorDesc}
+		return err
+	}}
+}
+
 // settled waits until the source has left the run state of a migration's last
 // moments, and returns the one that it came to. QEMU goes to postmigrate, and
 // only then knows the times of the migration, shortly after the migration's

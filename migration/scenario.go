@@ -56,7 +56,7 @@ func (s Scenario) Full() Steps {
 func (s Scenario) proof() Steps {
 	switch s.Ends {
 	case record.OnSource:
-		return Steps{SourceRunsOn(), SeeSourceCanaries(), QuitBoth()}
+		return Steps{SourceRunsOn(), NoteFailure(), SeeSourceCanaries(), QuitBoth()}
 	case record.NoGuest:
 		return Steps{QuitBoth()}
 	default:

@@ -121,6 +121,8 @@ var doctored = []struct {
 	}, Fail, []string{"52428800"}},
 	{"reported", "when it began is not known", func(r *Record) { r.Source.Events = slices.Delete(r.Source.Events, 1, 2) }, Unknown, nil},
 
+	{"failure", "nobody says why", func(r *Record) { r.Ends, r.Failure = OnSource, &FailureFacts{Status: "failed"} }, Fail, []string{"does not say why"}},
+
 	{"standstill", "longer than its limit", func(r *Record) { r.Parameters["downtime-limit"] = json.RawMessage("-600") }, Fail, []string{"-600 were the limit"}},
 	{"standstill", "the destination ran late", func(r *Record) {
 		for _, i := range []int{0, 4} { // RESUME, and completed
@@ -198,9 +200,19 @@ func split(runs []Run, index, offset, pages int, value byte) []Run {
 	return append(out, runs[index+1:]...)
 }
 
+// forMoved is how many checks there are for a guest that has moved.
+func forMoved() (n int) {
+	for _, c := range Checks() {
+		if slices.Contains(c.Ends, OnDestination) {
+			n++
+		}
+	}
+	return n
+}
+
 func TestGoodRecordPassesEveryCheck(t *testing.T) {
 	verdicts := Judge(good())
-	require.Len(t, verdicts, len(Checks()))
+	require.Len(t, verdicts, forMoved())
 	for _, v := range verdicts {
 		require.Equal(t, Pass, v.Outcome, "%s: %s", v.Check, v.Witness)
 		require.NotEmpty(t, v.Witness)
@@ -250,7 +262,7 @@ func TestEachLegIsJudgedByItself(t *testing.T) {
 	second := good()
 	second.Legs = r.Legs
 	result := Judged(second)
-	require.Len(t, result.Verdicts, 2*len(Checks()))
+	require.Len(t, result.Verdicts, 2*forMoved())
 	require.ErrorContains(t, result.Err(), "leg 1: memory: 7 bytes")
 }
 

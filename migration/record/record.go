@@ -45,6 +45,7 @@ type Record struct {
 	Destination *SideFacts                 `json:",omitempty"`
 	Parameters  map[string]json.RawMessage `json:",omitempty"` // the source's that were set, in the end
 	Migration   *MigrationFacts            `json:",omitempty"`
+	Failure     *FailureFacts              `json:",omitempty"` // where the guest has stayed
 	Standstill  *StandstillFacts           `json:",omitempty"`
 	Life        *LifeFacts                 `json:",omitempty"`
 	// What was seen of the guest before, on its way to where it is in the end.

@@ -125,6 +125,25 @@ func lastPass(events []EventFacts) (number int64) {
 	return number
 }
 
+// FailureFacts are what the source says of a migration that did not move its guest.
+type FailureFacts struct {
+	Status string
+	Desc   string `json:",omitempty"` // why it failed, in QEMU's words
+}
+
+func judgeFailure(r *Record) (Outcome, string) {
+	switch f := r.Failure; {
+	case f == nil:
+		return unknown("what the source says of the migration")
+	case f.Status == "failed" && f.Desc == "":
+		return fail("the source's migration status is failed, and its query-migrate does not say why")
+	case f.Desc != "":
+		return pass("the source's migration status is %s: %s", f.Status, f.Desc)
+	default:
+		return pass("the source's migration status is %q", f.Status)
+	}
+}
+
 // StandstillFacts say how long the guest stood still, as its own console shows it.
 type StandstillFacts struct {
 	LastOnSource       time.Time // heartbeat
