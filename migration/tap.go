@@ -7,14 +7,15 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/drover-vm/drover/migration/internal/link"
 	"github.com/drover-vm/drover/migration/record"
 )
 
 // A tap stands between the two sides. It passes on what they send each other as
-// it is, and counts it: what goes over the link is so known from outside.
+// it is, and counts it: what goes over the link is so known from outside. It is also
+// where a fault can be put.
 type tap struct {
 	listener net.Listener
 	network  string // tcp or unix
@@ -22,21 +23,10 @@ type tap struct {
 
 	work  sync.WaitGroup
 	mu    sync.Mutex
-	wires []*wire
+	links []*link.Link // one for each connection, also for some that are yet to come
+	taken int          // how many have come
 	ended bool
-}
-
-// A wire is one connection through a tap.
-type wire struct {
-	ends          [2]net.Conn
-	forward, back flow
-}
-
-// A flow is one direction of a wire.
-type flow struct {
-	bytes atomic.Int64
-	first atomic.Pointer[[]byte] // the first bytes that came
-	done  chan struct{}
+	fault *fault // the one that was put there
 }
 
 // Tap puts a tap between the sides.
@@ -59,57 +49,51 @@ func Tap() Step {
 	}}
 }
 
+// accept joins one connection after another, so that they come to the destination in
+// the order in which the source makes them, but for one that a story holds back.
 func (t *tap) accept() {
 	for {
 		in, err := t.listener.Accept()
 		if err != nil {
 			return
 		}
-		out, err := net.Dial(t.network, t.to)
-		if err != nil {
-			_ = in.Close()
-			continue
-		}
-		w := &wire{ends: [2]net.Conn{in, out}, forward: flow{done: make(chan struct{})}, back: flow{done: make(chan struct{})}}
-		t.mu.Lock()
-		t.wires = append(t.wires, w)
-		if t.ended {
-			w.close()
-		}
-		t.mu.Unlock()
-		t.work.Go(func() { w.forward.pass(out, in, w.close) })
-		t.work.Go(func() { w.back.pass(in, out, w.close) })
-	}
-}
-
-// firstKept is how many of a connection's first bytes are kept.
-const firstKept = 16
-
-// pass copies until who sends has no more, and lets the other side know. Where
-// nobody takes what is sent, the connection is broken for who sends, too.
-func (f *flow) pass(to, from net.Conn, broken func()) {
-	defer close(f.done)
-	buffer := make([]byte, 256<<10)
-	for {
-		n, err := from.Read(buffer)
-		if n > 0 {
-			if f.bytes.Add(int64(n)) == int64(n) {
-				first := append([]byte(nil), buffer[:min(n, firstKept)]...)
-				f.first.Store(&first)
-			}
-			if _, err := to.Write(buffer[:n]); err != nil {
-				broken()
-				return
-			}
-		}
-		if err != nil {
-			_ = to.(interface{ CloseWrite() error }).CloseWrite()
-			return
+		l := t.take()
+		t.work.Go(func() { l.Run(in, func() (net.Conn, error) { return net.Dial(t.network, t.to) }) })
+		if !l.Stalls() {
+			<-l.Dialled()
 		}
 	}
 }
 
-func (w *wire) close() { _, _ = w.ends[0].Close(), w.ends[1].Close() }
+// link is that of the n-th connection, counted from 1, which may be yet to come.
+func (t *tap) link(n int) *link.Link {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for len(t.links) < n {
+		t.links = append(t.links, link.New())
+	}
+	return t.links[n-1]
+}
+
+// take returns the link for the connection that has come.
+func (t *tap) take() *link.Link {
+	t.mu.Lock()
+	t.taken++
+	n, ended := t.taken, t.ended
+	t.mu.Unlock()
+	l := t.link(n)
+	if ended {
+		l.Cut()
+	}
+	return l
+}
+
+// connections are the links of those that have come.
+func (t *tap) connections() []*link.Link {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.links[:min(t.taken, len(t.links))]
+}
 
 // close ends all connections. Nil is a tap that never was.
 func (t *tap) close() {
@@ -119,8 +103,8 @@ func (t *tap) close() {
 	_ = t.listener.Close()
 	t.mu.Lock()
 	t.ended = true
-	for _, w := range t.wires {
-		w.close()
+	for _, l := range t.links {
+		l.Cut()
 	}
 	t.mu.Unlock()
 	t.work.Wait()
@@ -128,10 +112,8 @@ func (t *tap) close() {
 
 // sent is how many bytes have gone towards the destination.
 func (t *tap) sent() (bytes int64) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for _, w := range t.wires {
-		bytes += w.forward.bytes.Load()
+	for _, l := range t.connections() {
+		bytes += l.Forward.Bytes()
 	}
 	return bytes
 }
@@ -144,23 +126,18 @@ func (p *Pair) drain(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, releasePatience)
 	defer cancel()
-	p.tap.mu.Lock()
-	wires := p.tap.wires
-	p.tap.mu.Unlock()
-	link := &record.LinkFacts{}
-	for i, w := range wires {
+	facts := &record.LinkFacts{}
+	for i, l := range p.tap.connections() {
 		select {
-		case <-w.forward.done:
+		case <-l.Forward.Done():
 		case <-ctx.Done():
 			return fmt.Errorf("connection %d of the migration is still open %s after its end", i+1, releasePatience)
 		}
-		c := record.ConnectionFacts{Forward: w.forward.bytes.Load(), Back: w.back.bytes.Load()}
-		if first := w.forward.first.Load(); first != nil {
-			c.First = *first
-		}
-		link.Connections = append(link.Connections, c)
+		facts.Connections = append(facts.Connections, record.ConnectionFacts{
+			Forward: l.Forward.Bytes(), Back: l.Back.Bytes(), First: l.Forward.First(),
+		})
 	}
-	p.Facts.Link = link
+	p.Facts.Link = facts
 	return nil
 }
 

@@ -46,6 +46,7 @@ func Checks() []Check {
 		{"events", "the migration's statuses came in an order that they may have, on both sides", moved, nil, judgeSequence},
 		{"reported", "what QEMU says of the migration agrees with its events and with the link", moved, func(r *Record) bool { return r.Migration != nil }, judgeReported},
 		{"failure", "a source whose migration failed says why", stayed, nil, judgeFailure},
+		{"fault", "a migration that was injured ends soon and says why, and the guest's RAM is as it was", append(moved, stayed...), func(r *Record) bool { return r.Fault != nil }, judgeFault},
 		{"standstill", "the guest stood still as long as both sides, the console and the limit say", moved, (*Record).stoodStill, judgeStandstill},
 		{"stopped is still", "nothing changes on a destination that has been stopped", moved, nil, judgeStillness},
 		{"workload", "the workload's invariant holds on every page, and all else in them is zero", moved, nil, judgeWorkload},

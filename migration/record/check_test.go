@@ -20,6 +20,14 @@ func status(at time.Time, status string) EventFacts {
 	return EventFacts{Time: at, Name: "MIGRATION", Data: json.RawMessage(`{"status": "` + status + `"}`)}
 }
 
+// workload is memory in which its invariant holds.
+func workload() *WorkloadFacts {
+	return &WorkloadFacts{
+		Range: fixtures.Range{Start: 1 << 20, End: 100 << 20}, Stride: 4096, Pages: 25344,
+		Runs: []Run{{1 << 20, 344, 8}, {(1 << 20) + 344*4096, 25000, 7}},
+	}
+}
+
 // good returns a record of a migration in which nothing went wrong.
 func good() *Record {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -38,6 +46,10 @@ func good() *Record {
 		}},
 		Parameters: map[string]json.RawMessage{"downtime-limit": json.RawMessage("300")},
 		Migration:  &MigrationFacts{TotalMS: 140, DowntimeMS: 41, SetupMS: 1, Passes: 3, Bytes: 100 << 20},
+		Fault: &FaultFacts{
+			What: "cut", At: at.Add(-time.Second), Status: "failed", Noticed: at.Add(-900 * time.Millisecond),
+			Desc: "Unable to write to socket: Broken pipe", RAM: workload(),
+		},
 		Standstill: &StandstillFacts{LastOnSource: at.Add(50 * time.Millisecond), FirstOnDestination: at.Add(200 * time.Millisecond), LongestSeconds: 0.3},
 		Link:       &LinkFacts{Connections: []ConnectionFacts{{Forward: 60 << 20}, {Forward: 41 << 20}}},
 		Life: &LifeFacts{
@@ -49,10 +61,7 @@ func good() *Record {
 			Before: Reading{1 << 20, 5}, After: Reading{1 << 20, 5},
 		},
 		Stillness: &StillnessFacts{Status: "paused", Pages: 38400, Seconds: 0.3},
-		Workload: &WorkloadFacts{
-			Range: fixtures.Range{Start: 1 << 20, End: 100 << 20}, Stride: 4096, Pages: 25344,
-			Runs: []Run{{1 << 20, 344, 8}, {(1 << 20) + 344*4096, 25000, 7}},
-		},
+		Workload:  workload(),
 		Memory:    &MemoryFacts{Size: 150 << 20, Compared: 51 << 20},
 		Exact:     &MemoryFacts{Size: 150 << 20, Compared: 150 << 20},
 		Registers: &RegisterFacts{Compared: 200},
@@ -122,6 +131,14 @@ var doctored = []struct {
 	{"reported", "when it began is not known", func(r *Record) { r.Source.Events = slices.Delete(r.Source.Events, 1, 2) }, Unknown, nil},
 
 	{"failure", "nobody says why", func(r *Record) { r.Ends, r.Failure = OnSource, &FailureFacts{Status: "failed"} }, Fail, []string{"does not say why"}},
+
+	{"fault", "the source noticed too late", func(r *Record) { r.Fault.Noticed = r.Fault.At.Add(time.Minute) }, Fail, []string{"failed", "60.0 s", "cut"}},
+	{"fault", "it has no name", func(r *Record) { r.Fault.Desc = "" }, Fail, []string{"error-desc", "cut"}},
+	{"fault", "a page that stayed is wrong", func(r *Record) {
+		r.Fault.RAM.Runs = split(r.Fault.RAM.Runs, 1, 1000, 1, 99)
+	}, Fail, []string{"source", "cut", "0x640000", "expected 7", "found 99"}},
+	{"fault", "nobody looked at all of what stayed", func(r *Record) { r.Fault.RAM.Pages = 5 }, Unknown, []string{"5 pages"}},
+	{"fault", "nobody saw it noticed", func(r *Record) { r.Fault.Noticed = time.Time{} }, Unknown, nil},
 
 	{"standstill", "longer than its limit", func(r *Record) { r.Parameters["downtime-limit"] = json.RawMessage("-600") }, Fail, []string{"-600 were the limit"}},
 	{"standstill", "the destination ran late", func(r *Record) {

@@ -7,8 +7,9 @@ import "fmt"
 // 256) once, going up, where the program stood. Which of them are wrong is
 // decided by what leaves the fewest wrong, so that a single bad page is named
 // wherever it lies, and not everything behind it.
-func judgeWorkload(r *Record) (Outcome, string) {
-	w := r.Workload
+func judgeWorkload(r *Record) (Outcome, string) { return r.Workload.judge() }
+
+func (w *WorkloadFacts) judge() (Outcome, string) {
 	if w == nil || w.Pages == 0 || len(w.Runs) == 0 {
 		return unknown("the workload's memory")
 	}

@@ -46,6 +46,7 @@ type Record struct {
 	Parameters  map[string]json.RawMessage `json:",omitempty"` // the source's that were set, in the end
 	Migration   *MigrationFacts            `json:",omitempty"`
 	Failure     *FailureFacts              `json:",omitempty"` // where the guest has stayed
+	Fault       *FaultFacts                `json:",omitempty"` // what was done to a migration on purpose
 	Standstill  *StandstillFacts           `json:",omitempty"`
 	Life        *LifeFacts                 `json:",omitempty"`
 	// What was seen of the guest before, on its way to where it is in the end.

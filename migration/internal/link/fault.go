@@ -1,0 +1,110 @@
+package link
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// A Fault is what becomes of a flow at one of its bytes.
+type Fault struct {
+	// After are bytes behind whose first occurrence At counts. Empty means that it
+	// counts from where the flow is when the fault is put there.
+	After string
+	At    int64 // how many bytes pass unharmed; the next one is hit
+	Do    Injury
+}
+
+func (f Fault) String() string {
+	if f.After != "" {
+		return fmt.Sprintf("%s at byte %d behind %q", f.Do, f.At, f.After)
+	}
+	return fmt.Sprintf("%s at byte %d", f.Do, f.At)
+}
+
+// An Injury is a way in which a flow is hurt.
+type Injury string
+
+const (
+	Cut      Injury = "cut"      // both connections are closed
+	Reset    Injury = "reset"    // both connections are broken off
+	Truncate Injury = "truncate" // the flow ends as if that was all; what still comes is dropped
+	Flip     Injury = "flip"     // all bits of the byte are inverted
+	Stall    Injury = "stall"    // nothing passes, in either direction, until Link.Release
+)
+
+var errTruncated = errors.New("the flow is truncated")
+
+// to does it to a link. Flip is nothing that happens to a link.
+func (i Injury) to(l *Link) error {
+	switch i {
+	case Cut:
+		l.Cut()
+		return errCut
+	case Reset:
+		l.Reset()
+		return errCut
+	case Truncate:
+		return errTruncated
+	case Stall:
+		l.Stall()
+	}
+	return nil
+}
+
+// Put puts a fault into the flow, in place of one that has not happened yet. The
+// moment at which it happens comes over the channel.
+func (f *Flow) Put(fault Fault) <-chan time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.aim = &aim{fault: fault, left: fault.At, found: fault.After == "", at: make(chan time.Time, 1)}
+	return f.aim.at
+}
+
+// aimed looks whether the fault's place lies in the bytes that come next, and behind
+// how many of them. A fault that was found is gone from the flow.
+func (f *Flow) aimed(data []byte) (before int, hit *aim) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.aim == nil {
+		return 0, nil
+	}
+	before, found := f.aim.in(data)
+	if !found {
+		return 0, nil
+	}
+	hit, f.aim = f.aim, nil
+	return before, hit
+}
+
+// An aim is a fault on its way to its place.
+type aim struct {
+	fault Fault
+	left  int64  // bytes that still pass, once found
+	found bool   // what the place is counted from
+	tail  []byte // the last bytes that passed, among which After may have begun
+	at    chan time.Time
+}
+
+func (a *aim) happened() { a.at <- time.Now() }
+
+// in returns behind how many bytes of data the place lies, if it lies there.
+func (a *aim) in(data []byte) (before int, hit bool) {
+	from := 0
+	if !a.found {
+		text := append(a.tail, data...)
+		begin := bytes.Index(text, []byte(a.fault.After))
+		if begin < 0 {
+			a.tail = bytes.Clone(text[max(0, len(text)-len(a.fault.After)+1):])
+			return 0, false
+		}
+		a.found = true
+		from = begin + len(a.fault.After) - len(a.tail)
+	}
+	if behind := int64(len(data) - from); a.left >= behind {
+		a.left -= behind
+		return 0, false
+	}
+	return from + int(a.left), true
+}
