@@ -19,7 +19,8 @@ var ignoreShared = Scenario{
 	SharedRAM: true,
 	Story: Steps{
 		Enable(IgnoreShared), letConverge(), Set(MaxBandwidth, 1*GB),
-		Boot(), Listen(Unix), Migrate(), AwaitSwitchover(), SeeSent(record.Between(1, 15*MB)),
+		Boot(), RememberMemory(), Listen(Unix), Migrate(), AwaitSwitchover(), SeeSent(record.Between(1, 15*MB)),
+		SeeSameRAM(), SeeMemoryKept(),
 	},
 }
 
