@@ -71,6 +71,9 @@ func SetOnBoth(parameter Parameter, value any) Step {
 
 // setOnSource is what the checks are told of.
 func (p *Pair) setOnSource(ctx context.Context, parameter Parameter, value any) error {
+	if parameter == MaxBandwidth {
+		p.noteThroughput()
+	}
 	if p.Facts.Parameters == nil {
 		p.Facts.Parameters = map[string]json.RawMessage{}
 	}
@@ -201,8 +204,13 @@ func AwaitPass(n int64) Step {
 			if event.Name == "STOP" {
 				return fmt.Errorf("the source switched over before pass %d was done, under limits that should not let it", n)
 			}
-			if done, err := p.Source.passesDone(ctx); err != nil || done >= n {
+			done, err := p.Source.passesDone(ctx)
+			if err != nil {
 				return err
+			}
+			if done >= n {
+				p.noteThroughput()
+				return nil
 			}
 			from = event.Next()
 		}

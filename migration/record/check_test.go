@@ -50,6 +50,7 @@ func good() *Record {
 			What: "cut", At: at.Add(-time.Second), Status: "failed", Noticed: at.Add(-900 * time.Millisecond),
 			Desc: "Unable to write to socket: Broken pipe", RAM: workload(),
 		},
+		Paced:      []Paced{{Seconds: 1, Bytes: 31e6, Limit: 30e6}},
 		Standstill: &StandstillFacts{LastOnSource: at.Add(50 * time.Millisecond), FirstOnDestination: at.Add(200 * time.Millisecond), LongestSeconds: 0.3},
 		Link:       &LinkFacts{Connections: []ConnectionFacts{{Forward: 60 << 20}, {Forward: 41 << 20}}},
 		Life: &LifeFacts{
@@ -129,6 +130,8 @@ var doctored = []struct {
 		r.Migration.Bytes /= 2
 	}, Fail, []string{"52428800"}},
 	{"reported", "when it began is not known", func(r *Record) { r.Source.Events = slices.Delete(r.Source.Events, 1, 2) }, Unknown, nil},
+
+	{"bandwidth", "more than the limit", func(r *Record) { r.Paced[0].Bytes = 60e6 }, Fail, []string{"60000000 bytes", "1.00 s", "30 MB a second"}},
 
 	{"failure", "nobody says why", func(r *Record) { r.Ends, r.Failure = OnSource, &FailureFacts{Status: "failed"} }, Fail, []string{"does not say why"}},
 

@@ -57,6 +57,7 @@ type Record struct {
 	Memory       *MemoryFacts    `json:",omitempty"`
 	Exact        *MemoryFacts    `json:",omitempty"` // all of RAM, before the guest ran on the destination
 	Registers    *RegisterFacts  `json:",omitempty"` // before the guest ran on the destination
+	Paced        []Paced         `json:",omitempty"` // what went over the link while the guest ran on the source
 	Link         *LinkFacts      `json:",omitempty"`
 	Devices      []DeviceFacts   `json:",omitempty"` // canaries planted before the migration
 	Measures     []Measure       `json:",omitempty"` // what the scenario measured beside these

@@ -130,6 +130,31 @@ func lastPass(events []EventFacts) (number int64) {
 	return number
 }
 
+// Paced is what went over the link towards the destination in a stretch of time, and
+// the max-bandwidth that there was.
+type Paced struct {
+	Seconds float64
+	Bytes   int64
+	Limit   float64 // bytes a second; 0 where none was set
+}
+
+// judgeBandwidth allows each stretch a quarter beyond its limit, and what QEMU may send
+// at once: it counts in tenths of a second.
+func judgeBandwidth(r *Record) (Outcome, string) {
+	if len(r.Paced) == 0 {
+		return unknown("what went over the link")
+	}
+	most := 0.0
+	for _, p := range r.Paced {
+		if p.Limit > 0 && float64(p.Bytes) > p.Limit*(p.Seconds*1.25+0.1)+1e6 {
+			return fail("%d bytes went over the link in %.2f s, %.0f MB a second, where max-bandwidth was %.0f MB a second",
+				p.Bytes, p.Seconds, float64(p.Bytes)/p.Seconds/1e6, p.Limit/1e6)
+		}
+		most = max(most, float64(p.Bytes)/p.Seconds)
+	}
+	return pass("at most %.0f MB a second went over the link", most/1e6)
+}
+
 // FailureFacts are what the source says of a migration that did not move its guest.
 type FailureFacts struct {
 	Status string
