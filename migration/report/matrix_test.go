@@ -139,12 +139,14 @@ func TestFindingSaysWhereTheGuestIs(t *testing.T) {
 func TestSameReasonOfManyIsNotListedAtLength(t *testing.T) {
 	m := &report.Matrix{Pairs: []report.Pair{{Source: "a", Destination: "b"}}}
 	for range 9 {
+		m.Scenarios = append(m.Scenarios, "s")
 		m.Pairs[0].Runs = append(m.Pairs[0].Runs, report.Run{Scenario: "s", Ending: report.Skipped, Reason: "no mapped-ram"})
 	}
 	var b strings.Builder
 	report.MatrixText(&b, m)
 	require.Contains(t, b.String(), "skip: no mapped-ram\n    a -> b s\n")
 	require.Contains(t, b.String(), "    and 5 more\n")
+	require.Contains(t, b.String(), "what came of 9 scenarios; ")
 }
 
 func TestMatrixIsSavedWithItsFacts(t *testing.T) {

@@ -30,7 +30,11 @@ func MatrixText(out io.Writer, m *Matrix) {
 		fmt.Fprintf(w, "%s\n%s\n", results, machines)
 	}
 	_ = w.Flush()
-	fmt.Fprintf(out, "Each field: what came of %s; then what was predicted; below, the machine type.\n", strings.Join(m.Scenarios, ", "))
+	run := strings.Join(m.Scenarios, ", ")
+	if n := len(m.Scenarios); n > listed {
+		run = fmt.Sprintf("%d scenarios", n)
+	}
+	fmt.Fprintf(out, "Each field: what came of %s; then what was predicted; below, the machine type.\n", run)
 	m.reasons(out)
 	for _, f := range m.Findings() {
 		fmt.Fprintf(out, "finding: %s\n", f)
