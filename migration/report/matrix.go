@@ -75,9 +75,12 @@ func Assess(p preflight.Prediction, scenario string, r *record.Result) Run {
 		run.Intact = intact(r.Record)
 		run.Reason = whyRefused(r, p.Subjects)
 		run.Foreseen = (p.Outcome == preflight.Refused || p.Outcome == preflight.MayFail) && namesOne(p.Subjects, run.Reason)
-		if run.Foreseen && run.Intact {
+		switch {
+		case run.Foreseen && run.Intact:
 			run.Ending = Documented
-		} else {
+		case r.Record != nil && r.Record.Error == "": // it moved, and a check failed
+			run.Contradicts = p.Outcome == preflight.Refused
+		default:
 			run.Contradicts = p.Outcome != preflight.Unknown
 		}
 	default:

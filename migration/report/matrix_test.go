@@ -133,7 +133,9 @@ func TestFindingSaysWhereTheGuestIs(t *testing.T) {
 	require.Contains(t, happened(willRefuse, passed()), ", but it passed")
 	require.Contains(t, happened(willRefuse, refused(unknownVGA, nil)), ", but it failed so, and the guest was not seen to run on at the source: ")
 	moved := &record.Result{Outcome: record.Fail, Reason: "memory: differs", Record: &record.Record{}}
-	require.Contains(t, happened(willComplete, moved), ", but it moved, and a check failed: memory: differs")
+	require.Contains(t, happened(willRefuse, moved), ", but it moved, and a check failed: memory: differs")
+	require.Empty(t, happened(willComplete, moved), "it completed, as predicted: that a check failed is another matter")
+	require.Equal(t, report.Failed, report.Assess(willComplete, "s", moved).Ending)
 }
 
 func TestSameReasonOfManyIsNotListedAtLength(t *testing.T) {
