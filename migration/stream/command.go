@@ -1,0 +1,71 @@
+package stream
+
+import (
+	"encoding/binary"
+	"fmt"
+)
+
+// Commands' codes that mean something to a reader.
+const (
+	commandAdvise   = 3
+	commandPackaged = 7
+)
+
+// commandNames are those of the commands by their codes (migration/savevm.c, enum
+// qemu_vm_cmd in QEMU).
+func commandNames() []string {
+	return []string{
+		"invalid", "open-return-path", "ping", "postcopy-advise", "postcopy-listen", "postcopy-run",
+		"postcopy-ram-discard", "packaged", "enable-colo", "postcopy-resume", "recv-bitmap", "switchover-start",
+	}
+}
+
+// String is the command's name, or its number.
+func (c Command) String() string {
+	if c.Name != "" {
+		return c.Name
+	}
+	return fmt.Sprintf("command %d", c.Code)
+}
+
+func (p *parser) command(at int64) {
+	c := Command{Code: p.u16(), Offset: at}
+	p.in = "a command"
+	size := p.u16()
+	data := p.next(int(size))
+	if p.err != nil {
+		return
+	}
+	if names := commandNames(); int(c.Code) < len(names) {
+		c.Name = names[c.Code]
+	}
+	p.in = "the command " + c.String()
+	c.Size = int64(size)
+	switch {
+	case c.Code == commandAdvise && size == 16:
+		p.advised = binary.BigEndian.Uint64(data)
+	case c.Code == commandPackaged && size == 4:
+		c.Size = int64(binary.BigEndian.Uint32(data))
+		p.Commands = append(p.Commands, c)
+		p.packaged(at, c.Size)
+		return
+	}
+	p.Commands = append(p.Commands, c)
+}
+
+// packaged reads parts of the stream that were sent as one, so that the destination
+// has them all before it begins to load them.
+func (p *parser) packaged(at, size int64) {
+	if p.until != 0 {
+		p.fail(at, "a package inside of a package")
+		return
+	}
+	p.until = p.offset() + size
+	for p.err == nil && p.offset() < p.until {
+		p.part()
+	}
+	if p.err == nil && p.offset() > p.until {
+		p.problem(at, "what is in the package goes %d bytes beyond its end", p.offset()-p.until)
+	}
+	p.until = 0
+}
