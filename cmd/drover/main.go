@@ -35,6 +35,7 @@ func commands() []command {
 		{"matrix", "move guests between every two QEMUs of the fleet, and say what was predicted", matrixCommand},
 		{"preflight", "predict what becomes of a guest between two QEMUs, without moving one", preflightCommand},
 		{"judge", "judge a saved run again", judgeCommand},
+		{"inspect", "read a migration stream, and say what is in it and what is wrong with it", inspectCommand},
 		{"fleet", "fetch, list and remove private copies of QEMU", fleetCommand},
 		{"doctor", "say what this host has, what it lacks, and what that costs", doctorCommand},
 	}

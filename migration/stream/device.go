@@ -82,10 +82,17 @@ func (p *parser) ends(s *Section, known *State) bool {
 	case len(b) < n:
 		return false
 	case len(b) < n+footerSize || b[n] != markFooter:
-		return p.follows(b[n:], n)
+		return p.follows(b[n:], n) && !p.endsBefore(s, b, n)
 	}
 	id := binary.BigEndian.Uint32(b[n+1:])
 	return id == s.ID || p.follows(b[n+footerSize:], n+footerSize)
+}
+
+// endsBefore says whether the section's footer is in the n bytes that its description
+// takes for it.
+func (p *parser) endsBefore(s *Section, b []byte, n int) bool {
+	i := bytes.LastIndex(b[:n], s.footer())
+	return p.footers && i >= 0 && p.follows(b[i+footerSize:], i+footerSize)
 }
 
 // maxFields is how many fields are made of a stream, whatever it claims.

@@ -69,6 +69,7 @@ func TestDoctoredStreamsAreFoundOut(t *testing.T) {
 		"a device's instance":       {swap(device+"\x00\x00\x00\x00", device+"\x00\x00\x00\x01"), []string{"section 3 (lamp, instance 1) is not in the description", "has lamp (instance 0), and the stream has it 0 times"}},
 		"a byte too few":            {cut(device+"\x00\x00\x00\x00\x00\x00\x00\x01", 1), []string{"has 23 bytes, and the description says 24"}},
 		"a size that isn't so":      {redescribe(`"size": 4`, `"size": 5`), []string{"has 24 bytes, and the description says 25"}},
+		"a size with the footer":    {redescribe(`"size": 2`, `"size": 7`), []string{"has 24 bytes, and the description says 29"}},
 		"a field more":              {redescribe(`"fields": [`, `"fields": [{"name": "more", "type": "uint8", "size": 1},`), []string{"has 24 bytes, and the description says 25"}},
 		"a device more":             {redescribe(`"devices": [`, `"devices": [{"name": "door", "instance_id": 0, "vmsd_name": "door", "version": 1, "fields": []},`), []string{"has door (instance 0), and the stream has it 0 times"}},
 		"a device fewer":            {redescribe(`"name": "lamp"`, `"name": "door"`), []string{"section 3 (lamp) is not in the description"}},

@@ -195,10 +195,13 @@ func (p *parser) footer(s *Section) {
 	}
 }
 
+// footer is what stands behind the section.
+func (s *Section) footer() []byte { return binary.BigEndian.AppendUint32([]byte{markFooter}, s.ID) }
+
 // toFooter looks for the end of a section that doesn't tell its length: its own
 // footer, with something behind it that can follow a section.
 func (p *parser) toFooter(s *Section) int {
-	footer := binary.BigEndian.AppendUint32([]byte{markFooter}, s.ID)
+	footer := s.footer()
 	from := 0
 	for want := sourceSize / 2; p.err == nil; want *= 2 {
 		b := p.ahead(want)
