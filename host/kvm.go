@@ -12,7 +12,7 @@ const kvmDevice = "/dev/kvm"
 type KVM struct {
 	Usable    bool  `json:"usable"`     // a VM can be made
 	Nested    bool  `json:"nested"`     // this host is a VM itself: KVM may be far slower than TCG
-	DirtyRing bool  `json:"dirty_ring"` // -accel kvm,dirty-ring-size=N works
+	DirtyRing bool  `json:"dirty_ring"` // -accel kvm,dirty-ring-size=N is offered; see the function DirtyRing
 	Err       error `json:"-"`          // why it isn't usable
 }
 
@@ -50,7 +50,7 @@ func (k KVM) Fact() Fact {
 		}
 	}
 	if k.DirtyRing {
-		f.Says += "; with the dirty ring"
+		f.Says += "; it offers the dirty ring"
 	}
 	return f
 }

@@ -32,13 +32,17 @@ const (
 	VCPUDirtyLimitPeriod Parameter = "x-vcpu-dirty-limit-period" // ms
 )
 
-// KVMDirtyRing is a /dev/kvm with dirty rings.
+// KVMDirtyRing is a /dev/kvm with dirty rings that lose nothing: with one that does,
+// QEMU misses pages, and waits for entries where there will be none.
 var KVMDirtyRing = Need{Host: func() string {
 	switch kvm := host.KVMState(); {
 	case !kvm.Usable:
 		return fmt.Sprintf("no KVM here: %v", kvm.Err)
 	case !kvm.DirtyRing:
 		return "this host's KVM has no dirty ring, which came with Linux 5.11"
+	}
+	if err := host.DirtyRing(); err != nil {
+		return err.Error()
 	}
 	return ""
 }}
