@@ -1,6 +1,7 @@
 package migration_test
 
 import (
+	"flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,6 +46,8 @@ var short = []string{
 	"postcopy/plain", "postcopy/recovery/plain", "precopy/tcp/tls/x509/default-host", "exact/ram/precopy",
 }
 
+var suite = flag.String("suite", "", "run only what QEMU's own migration-test of this `version` does: 7.2 or 10.0")
+
 // TestMigration runs the scenarios. What a failed one leaves stays in a folder of
 // its own: in DROVER_ARTIFACTS, else in the system's folder for temporary files.
 func TestMigration(t *testing.T) {
@@ -63,6 +66,12 @@ func TestMigration(t *testing.T) {
 					t.Skip("-short: x86_64 only")
 				}
 			}
+			if *suite != "" {
+				if scenarios = migration.Suite(*suite); arch != "x86_64" {
+					t.Skip("-suite: x86_64 only")
+				}
+				require.NotEmpty(t, scenarios, "-suite %s", *suite)
+			}
 			for _, s := range migration.Scenarios() {
 				if scenarios != nil && !slices.Contains(scenarios, s.Name) {
 					continue
@@ -73,7 +82,7 @@ func TestMigration(t *testing.T) {
 					if result.Outcome == record.Skip {
 						t.Skip(result.Reason)
 					}
-					t.Log(report.Line(result, false))
+					t.Log(report.Line(result, 0, false))
 					require.NoError(t, result.Err(), explain(result))
 				})
 			}
@@ -91,7 +100,7 @@ func run(t *testing.T, s migration.Scenario, o migration.Options) *record.Result
 // explain is what a person needs to find out why.
 func explain(r *record.Result) string {
 	var b strings.Builder
-	b.WriteString(report.Line(r, false) + "\n")
+	b.WriteString(report.Line(r, 0, false) + "\n")
 	report.Details(&b, r)
 	return b.String()
 }

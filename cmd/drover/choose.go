@@ -3,16 +3,19 @@ package main
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/drover-vm/drover/internal/near"
 	"github.com/drover-vm/drover/migration"
 )
 
-// choose keeps the jobs that match any pattern; each pattern has to match one.
-func choose(jobs []job, patterns []string) ([]job, error) {
-	if len(patterns) == 0 {
-		return jobs, nil
+// choose keeps the jobs of a suite, all where it is empty, that match any pattern; each
+// pattern has to match one.
+func choose(jobs []job, suite string, patterns []string) ([]job, error) {
+	jobs, err := ofSuite(jobs, suite)
+	if len(patterns) == 0 || err != nil {
+		return jobs, err
 	}
 	wanted := make([]bool, len(jobs))
 	for _, pattern := range patterns {
@@ -33,6 +36,21 @@ func choose(jobs []job, patterns []string) ([]job, error) {
 		}
 	}
 	return chosen, nil
+}
+
+const suiteUsage = "only what QEMU's own migration-test of this `version` does: 7.2 or 10.0"
+
+// ofSuite keeps the jobs whose scenarios do what QEMU's own migration-test of that
+// version does, all where it is empty.
+func ofSuite(jobs []job, version string) ([]job, error) {
+	if version == "" {
+		return jobs, nil
+	}
+	names := migration.Suite(version)
+	if names == nil {
+		return nil, usageError("-suite is 7.2 or 10.0, not " + version)
+	}
+	return slices.DeleteFunc(jobs, func(j job) bool { return !slices.Contains(names, j.scenario.Name) }), nil
 }
 
 // matches says whether the pattern is the name, or its beginning up to a

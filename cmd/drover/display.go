@@ -53,6 +53,7 @@ type textDisplay struct {
 	live    bool
 	colour  bool
 	verbose bool
+	width   int           // of the column of names
 	times   *report.Times // where wanted
 
 	mu      sync.Mutex
@@ -70,8 +71,8 @@ type underWay struct {
 // liveEvery is how often the line of what is under way is drawn anew.
 const liveEvery = 100 * time.Millisecond
 
-func newTextDisplay(out io.Writer, verbose bool) *textDisplay {
-	d := &textDisplay{out: out, verbose: verbose, stop: make(chan struct{})}
+func newTextDisplay(out io.Writer, verbose bool, width int) *textDisplay {
+	d := &textDisplay{out: out, verbose: verbose, width: width, stop: make(chan struct{})}
 	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
 		d.live = true
 		d.colour = os.Getenv("NO_COLOR") == ""
@@ -145,7 +146,7 @@ func (d *textDisplay) done(name string, r *record.Result) {
 	if r == nil {
 		return
 	}
-	fmt.Fprintln(d.out, report.Line(r, d.colour))
+	fmt.Fprintln(d.out, report.Line(r, d.width, d.colour))
 	if d.times != nil {
 		d.times.Add(r)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/drover-vm/drover/migration"
 )
 
-const listUsage = `usage: drover list [-v] [-json] [pattern ...]
+const listUsage = `usage: drover list [-v] [-json] [-suite version] [pattern ...]
 
 Names every scenario with one sentence each; -v tells their stories.
 
@@ -21,6 +21,7 @@ flags:
 func listCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
 	set := newFlagSet("list", listUsage, stderr)
 	verbose := set.Bool("v", false, "tell each story, a line a step")
+	suite := set.String("suite", "", suiteUsage)
 	asJSON := set.Bool("json", false, "write one JSON object a line")
 	patterns, err := parseMixed(set, args)
 	if err != nil {
@@ -30,7 +31,7 @@ func listCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io
 	for _, s := range migration.Scenarios() {
 		jobs = append(jobs, job{scenario: s})
 	}
-	jobs, err = choose(jobs, patterns)
+	jobs, err = choose(jobs, *suite, patterns)
 	if err != nil {
 		return complain(stderr, err)
 	}

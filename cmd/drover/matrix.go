@@ -70,12 +70,15 @@ func parseMatrix(args []string, stderr io.Writer) (matrixFlags, error) {
 	return f, err
 }
 
+// matrixWidth is the column of names: the few scenarios of a matrix have short ones.
+const matrixWidth = 28
+
 func matrixCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
 	flags, err := parseMatrix(args, stderr)
 	if err != nil {
 		return usageExit(err, stderr)
 	}
-	var show display = newTextDisplay(stdout, flags.verbose)
+	var show display = newTextDisplay(stdout, flags.verbose, matrixWidth)
 	if flags.json {
 		show = &jsonDisplay{out: io.Discard}
 	}
@@ -105,7 +108,7 @@ func (f matrixFlags) run(ctx context.Context, show display) (*report.Matrix, err
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := choose(allJobs([]string{arch}), strings.FieldsFunc(f.scenarios, func(c rune) bool { return c == ',' || c == ' ' }))
+	chosen, err := choose(allJobs([]string{arch}), "", strings.FieldsFunc(f.scenarios, func(c rune) bool { return c == ',' || c == ' ' }))
 	if err != nil {
 		return nil, err
 	}

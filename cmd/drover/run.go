@@ -38,11 +38,11 @@ flags:
 
 // runFlags are what "drover run" was told.
 type runFlags struct {
-	arch, qemu, source, destination, machine, accel, artifacts string
-	keep, hold, json, verbose, times, fleet                    bool
-	budget                                                     time.Duration
-	parallel                                                   int
-	patterns, extra                                            []string
+	arch, qemu, source, destination, machine, accel, artifacts, suite string
+	keep, hold, json, verbose, times, fleet                           bool
+	budget                                                            time.Duration
+	parallel                                                          int
+	patterns, extra                                                   []string
 }
 
 func parseRun(args []string, stderr io.Writer) (runFlags, error) {
@@ -55,6 +55,7 @@ func parseRun(args []string, stderr io.Writer) (runFlags, error) {
 	set.StringVar(&f.machine, "machine", "", "machine `type` of both sides (default: QEMU's, or the newest that both know)")
 	set.StringVar(&f.accel, "accel", "", "`accelerator` (default tcg)")
 	set.StringVar(&f.artifacts, "artifacts", "", "`folder` for what a failed scenario leaves (default: the system's temporary one)")
+	set.StringVar(&f.suite, "suite", "", suiteUsage)
 	set.BoolVar(&f.keep, "keep", false, "keep the artifacts of every scenario, not only of failed ones")
 	set.BoolVar(&f.hold, "hold", false, "keep both VMs of a failed scenario alive, say how to attach, and wait for a key")
 	set.BoolVar(&f.fleet, "fleet", false, "run on every QEMU of the fleet, one after another (both sides the same)")
@@ -88,6 +89,14 @@ type job struct {
 
 func (j job) name() string { return j.options.Arch + "/" + j.scenario.Name }
 
+// nameWidth is the length of the longest name.
+func nameWidth(jobs []job) (width int) {
+	for _, j := range jobs {
+		width = max(width, len(j.name()))
+	}
+	return width
+}
+
 func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
 	flags, err := parseRun(args, stderr)
 	if err != nil {
@@ -102,7 +111,7 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 	case flags.json:
 		show = &jsonDisplay{out: stdout}
 	default:
-		text := newTextDisplay(stdout, flags.verbose)
+		text := newTextDisplay(stdout, flags.verbose, nameWidth(jobs))
 		if flags.times {
 			text.times = &report.Times{}
 		}
@@ -134,7 +143,7 @@ func (f runFlags) jobs(ctx context.Context) ([]job, error) {
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := choose(allJobs(archs), f.patterns)
+	chosen, err := choose(allJobs(archs), f.suite, f.patterns)
 	if err != nil {
 		return nil, err
 	}

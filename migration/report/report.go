@@ -68,13 +68,10 @@ func Word(o record.Outcome, colour bool) string {
 	return word
 }
 
-// nameWidth is the column that scenarios' names are padded to.
-const nameWidth = 28
-
 // Line is one result in one line: outcome, name, seconds, and what the
-// migration took, or why the outcome isn't a pass.
-func Line(r *record.Result, colour bool) string {
-	line := fmt.Sprintf("%s  %-*s %6.2f s  %s", Word(r.Outcome, colour), nameWidth, r.Name(), r.Seconds, gist(r))
+// migration took, or why the outcome isn't a pass. The name is padded to width columns.
+func Line(r *record.Result, width int, colour bool) string {
+	line := fmt.Sprintf("%s  %-*s %6.2f s  %s", Word(r.Outcome, colour), width, r.Name(), r.Seconds, gist(r))
 	return strings.TrimRight(line, " ")
 }
 

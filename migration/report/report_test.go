@@ -34,11 +34,11 @@ func failed() *record.Result {
 }
 
 func TestLineSaysWhatAPersonWantsToKnow(t *testing.T) {
-	require.Equal(t, "pass     x86_64/precopy/unix/plain      1.23 s  total 640 ms  downtime 12 ms  5 passes", report.Line(passed(), false))
-	require.Equal(t, "fail     i386/bad_dest                  3.00 s  story: await failure: it never failed", report.Line(failed(), false))
-	require.Contains(t, report.Line(failed(), true), "\x1b[1;31mfail   \x1b[0m")
+	require.Equal(t, "pass     x86_64/precopy/unix/plain      1.23 s  total 640 ms  downtime 12 ms  5 passes", report.Line(passed(), 28, false))
+	require.Equal(t, "fail     i386/bad_dest                  3.00 s  story: await failure: it never failed", report.Line(failed(), 28, false))
+	require.Contains(t, report.Line(failed(), 28, true), "\x1b[1;31mfail   \x1b[0m")
 	skipped := &record.Result{Scenario: "postcopy/plain", Arch: "x86_64", Outcome: record.Skip, Reason: "no userfaultfd"}
-	require.Contains(t, report.Line(skipped, false), "no userfaultfd")
+	require.Contains(t, report.Line(skipped, 28, false), "no userfaultfd")
 }
 
 func TestDetailsNameTheOtherFailuresAndTheArtifacts(t *testing.T) {
@@ -81,7 +81,7 @@ func ExampleLine() {
 	fmt.Println(report.Line(&record.Result{
 		Scenario: "precopy/unix/plain", Arch: "x86_64", Outcome: record.Fail, Seconds: 2.5,
 		Reason: "workload: the byte at 0x1234000 is wrong: expected 7, found 5",
-	}, false))
+	}, 28, false))
 	report.Steps(os.Stdout, []record.StepFacts{{Name: "boot", Seconds: 0.25}})
 	// Output:
 	// fail     x86_64/precopy/unix/plain      2.50 s  workload: the byte at 0x1234000 is wrong: expected 7, found 5
