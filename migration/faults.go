@@ -31,6 +31,38 @@ func injure(n int, f link.Fault) Step {
 	}}
 }
 
+// StallLink lets nothing pass in either direction: neither over the connections that
+// there are, nor over the first one, where it is yet to come.
+func StallLink() Step {
+	return Step{Name: "stall the link", Do: func(_ context.Context, p *Pair) error {
+		p.tap.link(1).Stall()
+		for _, l := range p.tap.connections() {
+			l.Stall()
+		}
+		return nil
+	}}
+}
+
+// ReleaseLink lets everything pass again, at full speed.
+func ReleaseLink() Step {
+	return Step{Name: "release the link", Do: func(_ context.Context, p *Pair) error {
+		for _, l := range p.tap.all() {
+			l.Forward.Limit(0)
+			l.Release()
+		}
+		return nil
+	}}
+}
+
+// SlowLink lets at most so many bytes a second pass towards the destination, over the
+// first connection, which may be yet to come.
+func SlowLink(bytesPerSecond int64) Step {
+	return Step{Name: fmt.Sprintf("slow the link to %d bytes a second", bytesPerSecond), Do: func(_ context.Context, p *Pair) error {
+		p.tap.link(1).Forward.Limit(bytesPerSecond)
+		return nil
+	}}
+}
+
 // CutLink closes all connections of the migration now.
 func CutLink() Step {
 	return faultNow("cut the link", "cut", func(_ context.Context, p *Pair) error {
@@ -54,16 +86,33 @@ func ResetLink() Step {
 // KillDestination ends the destination as a host does that loses power.
 func KillDestination() Step {
 	return faultNow("kill the destination", "bereft of its destination", func(ctx context.Context, p *Pair) error {
-		if err := unix.Kill(p.Destination.PID(), unix.SIGKILL); err != nil {
-			return err
-		}
+		return p.Destination.kill(ctx)
+	})
+}
+
+// EndDestination ends a destination that may wait for ever, and one that has ended.
+func EndDestination() Step {
+	return Step{Name: "end the destination", Do: func(ctx context.Context, p *Pair) error {
 		select {
 		case <-p.Destination.Exited():
 			return nil
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for the end of a destination that was killed: %w", context.Cause(ctx))
+		default:
+			return p.Destination.kill(ctx)
 		}
-	})
+	}}
+}
+
+func (s *Side) kill(ctx context.Context) error {
+	s.gaveUp = true
+	if err := unix.Kill(s.PID(), unix.SIGKILL); err != nil {
+		return err
+	}
+	select {
+	case <-s.Exited():
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for the end of a %s that was killed: %w", s.role, context.Cause(ctx))
+	}
 }
 
 // faultNow is a step that injures the migration at that moment.
@@ -100,7 +149,7 @@ func AwaitNotice(status qapi.MigrationStatus) Step {
 			return statusOf(e) == status || statusOf(e) == qapi.MigrationCompleted
 		})
 		if err != nil {
-			return err
+			return p.unsaid(status, err)
 		}
 		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
 		if err != nil {
@@ -114,25 +163,71 @@ func AwaitNotice(status qapi.MigrationStatus) Step {
 	}}
 }
 
-// SourceIntact stops the guest on the source, gathers what the workload's range holds
-// there, and lets it run on.
-func SourceIntact() Step {
-	return Step{Name: "look at the RAM that stayed", Do: func(ctx context.Context, p *Pair) error {
-		if err := p.Source.tell(ctx, "stop", nil); err != nil {
-			return err
+// unsaid tells a migration whose state no event told of from one that goes on.
+func (p *Pair) unsaid(status qapi.MigrationStatus, waited error) error {
+	ctx, cancel := p.run.atMost(p.run.ctx, lifePatience)
+	defer cancel()
+	info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+	switch f := p.Facts.Fault; {
+	case err != nil:
+		return waited
+	case info.Status == status:
+		return fmt.Errorf("the source's migration status is %s after it was %s, and no event said so: %w", status, f.What, waited)
+	default:
+		return fmt.Errorf("the source has not noticed that its migration was %s: its status is %s: %w", f.What, info.Status, waited)
+	}
+}
+
+// AwaitReturn waits until the guest runs on the source again, which had stopped it to
+// switch over. QEMU may call the migration failed a moment before.
+func AwaitReturn() Step {
+	return Step{Name: "await the guest's return", Do: func(ctx context.Context, p *Pair) error {
+		if f := p.Facts.Fault; f != nil {
+			f.Unnamed = true
 		}
-		memory, err := p.Source.Memory(ctx)
+		patience, cancel := p.run.atMost(ctx, lifePatience)
+		defer cancel()
+		_, err := p.Source.QMP().WaitFunc(patience, p.Source.since, func(e qmp.Event) bool { return e.Name == "RESUME" })
+		if err == nil {
+			return nil
+		}
+		status, unknown := qapi.QueryStatus(ctx, p.Source.QMP())
+		if unknown != nil {
+			return errors.Join(err, unknown)
+		}
+		return fmt.Errorf("the migration failed, and the guest was not resumed on the source, whose run state is %s: %w", status.Status, err)
+	}}
+}
+
+// SourceIntact demands that the guest runs on the source, stops it, gathers what the
+// workload's range holds there, and lets it run on.
+func SourceIntact() Step {
+	return Step{Name: "look at the RAM that stayed", Do: func(ctx context.Context, p *Pair) (err error) {
+		status, err := qapi.QueryStatus(ctx, p.Source.QMP())
 		if err != nil {
 			return err
 		}
-		workload := newWorkloadReader(p.Program)
-		own := memories{[]*launcher.Memory{memory}, scopeOf(memory, p.Program)}
-		if err := own.walk(func(at uint64, pages [][]byte) { workload.page(at, pages[0]) }); err != nil {
+		if !status.Running {
+			return fmt.Errorf("the guest does not run on the source after its migration was %s: its run state is %s", p.Facts.Fault.What, status.Status)
+		}
+		if err = p.Source.tell(ctx, "stop", nil); err != nil {
 			return err
 		}
-		p.Facts.Fault.RAM = workload.done()
+		if p.Facts.Fault.RAM, err = p.workloadOn(ctx, p.Source); err != nil {
+			return err
+		}
 		return p.Source.tell(ctx, "cont", nil)
 	}}
 }
 
-func linkFaults() []Scenario { return nil }
+// workloadOn is what the workload's range holds on a side whose guest stands.
+func (p *Pair) workloadOn(ctx context.Context, s *Side) (*record.WorkloadFacts, error) {
+	memory, err := s.Memory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	workload := newWorkloadReader(p.Program)
+	own := memories{[]*launcher.Memory{memory}, scopeOf(memory, p.Program)}
+	err = own.walk(func(at uint64, pages [][]byte) { workload.page(at, pages[0]) })
+	return workload.done(), err
+}

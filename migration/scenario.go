@@ -57,7 +57,7 @@ func (s Scenario) proof() Steps {
 	switch s.Ends {
 	case record.OnSource:
 		return Steps{SourceRunsOn(), NoteFailure(), SeeSourceCanaries(), QuitBoth()}
-	case record.NoGuest:
+	case record.NoGuest, record.Lost:
 		return Steps{QuitBoth()}
 	default:
 		return append(arrived(), QuitBoth())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -95,6 +96,13 @@ func (t *tap) connections() []*link.Link {
 	return t.links[:min(t.taken, len(t.links))]
 }
 
+// all are the links of connections that have come, and of those yet to come.
+func (t *tap) all() []*link.Link {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.links)
+}
+
 // close ends all connections. Nil is a tap that never was.
 func (t *tap) close() {
 	if t == nil {
@@ -114,6 +122,14 @@ func (t *tap) close() {
 func (t *tap) sent() (bytes int64) {
 	for _, l := range t.connections() {
 		bytes += l.Forward.Bytes()
+	}
+	return bytes
+}
+
+// passed is how many bytes have gone in either direction.
+func (t *tap) passed() (bytes int64) {
+	for _, l := range t.connections() {
+		bytes += l.Forward.Bytes() + l.Back.Bytes()
 	}
 	return bytes
 }

@@ -38,7 +38,7 @@ type Check struct {
 // The first asks whether the run can be judged at all.
 func Checks() []Check {
 	moved, stayed := []Ending{OnDestination}, []Ending{OnSource}
-	everywhere := []Ending{OnDestination, OnSource, NoGuest}
+	everywhere := []Ending{OnDestination, OnSource, NoGuest, Lost}
 	return []Check{
 		{"story", "every step of the scenario did what it says", everywhere, nil, judgeStory},
 		{"guest lives", "the workload's counter changes and its console speaks", append(moved, stayed...), nil, judgeLife},
@@ -47,7 +47,7 @@ func Checks() []Check {
 		{"reported", "what QEMU says of the migration agrees with its events and with the link", moved, func(r *Record) bool { return r.Migration != nil }, judgeReported},
 		{"bandwidth", "no more went over the link than max-bandwidth allows", moved, func(r *Record) bool { return len(r.Paced) > 0 }, judgeBandwidth},
 		{"failure", "a source whose migration failed says why", stayed, nil, judgeFailure},
-		{"fault", "a migration that was injured ends soon and says why, and the guest's RAM is as it was", append(moved, stayed...), func(r *Record) bool { return r.Fault != nil }, judgeFault},
+		{"fault", "a migration that was injured ends soon and says why, and the guest's RAM is as it was", everywhere, func(r *Record) bool { return r.Fault != nil }, judgeFault},
 		{"standstill", "the guest stood still as long as both sides, the console and the limit say", moved, (*Record).stoodStill, judgeStandstill},
 		{"stopped is still", "nothing changes on a destination that has been stopped", moved, nil, judgeStillness},
 		{"workload", "the workload's invariant holds on every page, and all else in them is zero", moved, nil, judgeWorkload},

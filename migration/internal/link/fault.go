@@ -27,11 +27,11 @@ func (f Fault) String() string {
 type Injury string
 
 const (
-	Cut      Injury = "cut"      // both connections are closed
-	Reset    Injury = "reset"    // both connections are broken off
-	Truncate Injury = "truncate" // the flow ends as if that was all; what still comes is dropped
-	Flip     Injury = "flip"     // all bits of the byte are inverted
-	Stall    Injury = "stall"    // nothing passes, in either direction, until Link.Release
+	Cut      Injury = "cut"       // both connections are closed
+	Reset    Injury = "reset"     // both connections are broken off
+	Truncate Injury = "truncated" // the flow ends as if that was all; what still comes is dropped
+	Flip     Injury = "changed"   // all bits of the byte are inverted
+	Stall    Injury = "stalled"   // nothing passes, in either direction, until Link.Release
 )
 
 var errTruncated = errors.New("the flow is truncated")

@@ -152,6 +152,6 @@ func TestTruncatedFlowSwallowsTheRest(t *testing.T) {
 }
 
 func TestFaultSaysWhere(t *testing.T) {
-	require.Equal(t, `flip at byte 2 behind "\x03ram"`, Fault{After: "\x03ram", At: 2, Do: Flip}.String())
+	require.Equal(t, `changed at byte 2 behind "\x03ram"`, Fault{After: "\x03ram", At: 2, Do: Flip}.String())
 	require.Equal(t, "cut at byte 7", Fault{At: 7, Do: Cut}.String())
 }
