@@ -16,21 +16,22 @@ import (
 )
 
 // Memory reads the guest-physical memory of a VM where QEMU has it: RAM is copied
-// out of QEMU's process, at the speed of memory, and the rest, a PC's ROMs, is asked
-// for through qtest. It knows where RAM lay when it was made: a guest that goes on
+// out of QEMU's process, at the speed of memory, as ROMs are, and the rest is asked for
+// through qtest. It knows where RAM lay when it was made: a guest that goes on
 // may move it, so stop the guest first. Several goroutines may read at once. Close it
 // after use.
 type Memory struct {
 	vm   *VM
 	ctx  context.Context
-	ram  []window
-	dump *Dump // of what lies below, where QEMU's process can't be read; nil for none
+	all  []window // RAM and ROM
+	dump *Dump    // of what lies below, where QEMU's process can't be read; nil for none
 }
 
 // A window is guest-physical memory that lies in one piece in QEMU's process.
 type window struct {
 	start, end uint64 // guest-physical
 	host       uint64 // address of start in QEMU's process; 0 where it can't be read there
+	rom        bool   // the guest can't write it
 }
 
 // Memory finds out where the guest's RAM lies now. Where this process may not read
@@ -45,7 +46,7 @@ func (v *VM) Memory(ctx context.Context) (*Memory, error) {
 	if err != nil {
 		return nil, fmt.Errorf("launcher: where the RAM of %s lies: %w", v.config.Name, err)
 	}
-	for _, r := range ramRanges(tree) {
+	for _, r := range flatRanges(tree) {
 		host, err := v.hostAddress(ctx, r)
 		if err != nil {
 			return nil, fmt.Errorf("launcher: where the RAM of %s lies: %w", v.config.Name, err)
@@ -53,7 +54,8 @@ func (v *VM) Memory(ctx context.Context) (*Memory, error) {
 		if host != 0 && v.copyOut(host, make([]byte, 1)) != nil {
 			host = 0
 		}
-		m.ram = append(m.ram, window{r.start, r.end, host})
+		r.host = host
+		m.all = append(m.all, r)
 	}
 	if end := m.unreachable(); end > 0 {
 		if m.dump, err = v.Dump(ctx, 0, end); err != nil {
@@ -69,11 +71,11 @@ const dumped = 1 << 30
 
 // unreachable is up to where a dump is needed.
 func (m *Memory) unreachable() (end uint64) {
-	if len(m.ram) == 0 {
+	if len(m.RAM()) == 0 {
 		end = uint64(m.vm.config.MemoryMiB) << 20
 	}
-	for _, w := range m.ram {
-		if w.host == 0 {
+	for _, w := range m.all {
+		if w.host == 0 && !w.rom {
 			end = w.end
 		}
 	}
@@ -90,10 +92,17 @@ func (m *Memory) Close() error {
 
 // RAM is where the guest has memory that it can write, going up; empty where QEMU
 // can't say.
-func (m *Memory) RAM() []fixtures.Range {
-	var ranges []fixtures.Range
-	for _, w := range m.ram {
-		ranges = append(ranges, fixtures.Range{Start: w.start, End: w.end})
+func (m *Memory) RAM() []fixtures.Range { return m.ranges(false) }
+
+// ROM is where the guest has memory that it can't write, going up, such as a PC's
+// firmware: QEMU has it as it has RAM, and migrates it.
+func (m *Memory) ROM() []fixtures.Range { return m.ranges(true) }
+
+func (m *Memory) ranges(rom bool) (ranges []fixtures.Range) {
+	for _, w := range m.all {
+		if w.rom == rom {
+			ranges = append(ranges, fixtures.Range{Start: w.start, End: w.end})
+		}
 	}
 	return ranges
 }
@@ -126,7 +135,7 @@ func (m *Memory) ReadAt(p []byte, address int64) (read int, err error) {
 // process; 0 says that it doesn't.
 func (m *Memory) piece(address uint64, p []byte) (piece []byte, host uint64) {
 	until := address + uint64(len(p))
-	for _, w := range m.ram {
+	for _, w := range m.all {
 		switch {
 		case w.host == 0:
 		case address >= w.start && address < w.end:
@@ -138,21 +147,21 @@ func (m *Memory) piece(address uint64, p []byte) (piece []byte, host uint64) {
 	return p[:until-address], 0
 }
 
-// flatRAM is a line of "info mtree -f" (softmmu/memory.c, mtree_print_flatview).
-var flatRAM = regexp.MustCompile(`(?m)^\s*([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, ram\)`)
+// flatRange is a line of "info mtree -f" (softmmu/memory.c, mtree_print_flatview).
+var flatRange = regexp.MustCompile(`(?m)^\s*([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, (ram|rom)\)`)
 
-// ramRanges finds in "info mtree -f" the ranges that are RAM in what processors see
-// as memory. Their windows have no host yet.
-func ramRanges(tree string) (ranges []window) {
+// flatRanges finds in "info mtree -f" the ranges that are RAM or ROM in what processors
+// see as memory. Their windows have no host yet.
+func flatRanges(tree string) (ranges []window) {
 	for view := range strings.SplitSeq(strings.ReplaceAll(tree, "\r", ""), "FlatView #") {
 		if !strings.Contains(view, "\n AS \"memory\",") {
 			continue
 		}
-		for _, found := range flatRAM.FindAllStringSubmatch(view, -1) {
+		for _, found := range flatRange.FindAllStringSubmatch(view, -1) {
 			start, errStart := strconv.ParseUint(found[1], 16, 64)
 			last, errLast := strconv.ParseUint(found[2], 16, 64)
 			if errStart == nil && errLast == nil && last >= start && last+1 > last {
-				ranges = append(ranges, window{start: start, end: last + 1})
+				ranges = append(ranges, window{start: start, end: last + 1, rom: found[3] == "rom"})
 			}
 		}
 	}

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"hash/maphash"
@@ -104,15 +105,17 @@ func (m memories) close() {
 // lowMemory is a PC's first MiB: RAM, ROMs, and RAM that shadows them.
 const lowMemory = 1 << 20
 
-// scopeOf is what is compared of a VM's memory: all RAM, and all that is below the
-// first MiB.
+// scopeOf is what is compared of a VM's memory: all RAM, all ROM, and all that is
+// below the first MiB.
 func scopeOf(m *launcher.Memory, program fixtures.Program) []fixtures.Range {
 	ram := m.RAM()
 	if len(ram) == 0 {
 		return []fixtures.Range{{Start: 0, End: uint64(program.MemoryMiB) << 20}}
 	}
+	both := append(ram, m.ROM()...)
+	slices.SortFunc(both, func(a, b fixtures.Range) int { return cmp.Compare(a.Start, b.Start) })
 	scope := []fixtures.Range{{Start: 0, End: lowMemory}}
-	for _, r := range ram {
+	for _, r := range both {
 		last := &scope[len(scope)-1]
 		switch {
 		case r.End <= last.End:
