@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
@@ -13,7 +14,9 @@ import (
 )
 
 // What a migration is limited to is held against what is seen from outside.
-func limits() []Scenario { return []Scenario{limitsBandwidth, limitsPostcopyBandwidth, limitsDowntime} }
+func limits() []Scenario {
+	return []Scenario{limitsBandwidth, limitsBandwidthMultifd, limitsPostcopyBandwidth, limitsDowntime}
+}
 
 var limitsBandwidth = Scenario{
 	Name: "limits/bandwidth",
@@ -23,6 +26,18 @@ var limitsBandwidth = Scenario{
 		Boot(), Listen(TCP), Tap(), Migrate(), SeeThroughput(60*MB, 1),
 		Set(MaxBandwidth, 1*GB), letConverge(), AwaitSwitchover(),
 	},
+}
+
+// In each tenth of a second QEMU sends what the channels have in hand beyond the limit:
+// half a MiB each, which is a sixth of a limit as large as this.
+var limitsBandwidthMultifd = Scenario{
+	Name:  "limits/bandwidth/multifd",
+	Doc:   "the same over four channels, which have the limit together",
+	Needs: []Need{{Capability: Multifd}},
+	Story: slices.Concat(WithMultifd(unhurried(), Set(MaxBandwidth, 150*MB)), Steps{
+		Boot(), Listen(TCP), Tap(), Migrate(), SeeThroughput(150*MB, 1),
+		Set(MaxBandwidth, 1*GB), letConverge(), AwaitSwitchover(),
+	}),
 }
 
 var limitsPostcopyBandwidth = Scenario{
@@ -37,15 +52,58 @@ var limitsPostcopyBandwidth = Scenario{
 	},
 }
 
+// The workload keeps 104 MB dirty, and 300 ms at 200 MB/s are 60: too little, and would
+// be enough if they were doubled. QEMU looks whether what is left fits when it believes
+// so, and then finds what the guest has dirtied since.
 var limitsDowntime = Scenario{
 	Name: "limits/downtime",
-	Doc:  "three passes under a downtime limit that they can't meet, then a limit that is kept",
+	Doc:  "passes under a downtime limit that is more than half of what they need, then a bandwidth at which it is kept",
 	Story: Steps{
-		unhurried(), Set(MaxBandwidth, 1*GB),
-		Boot(), Listen(Unix), Migrate(), AwaitPass(3),
-		letConverge(), AwaitSwitchover(), SeeDowntime(),
+		Set(DowntimeLimit, 300*time.Millisecond), Set(MaxBandwidth, 200*MB),
+		Boot(), Listen(Unix), Migrate(), SeeNoConvergence(2, 300*time.Millisecond, 200*MB), SeeExpectedDowntime(300*time.Millisecond, 200*MB),
+		Set(MaxBandwidth, 1*GB), AwaitSwitchover(), SeeDowntime(),
 	},
 }
+
+// SeeNoConvergence waits until the source has sent n passes, under limits that must not
+// let it switch over.
+func SeeNoConvergence(n int64, limit time.Duration, bandwidth float64) Step {
+	return Step{Name: fmt.Sprintf("see no switchover in %d passes", n), Do: func(ctx context.Context, p *Pair) error {
+		if err := AwaitPass(n).Do(ctx, p); err != nil {
+			return fmt.Errorf("%w: a downtime-limit of %s at %.0f MB a second leaves room for %.0f MB, and the guest keeps %.0f MB dirty",
+				err, limit, bandwidth/MB, bandwidth*limit.Seconds()/MB, float64(p.Program.Workload().Len())/MB)
+		}
+		return nil
+	}}
+}
+
+// SeeExpectedDowntime gathers what QEMU takes the downtime for that there would be now.
+// While the migration can't converge it is more than the limit, and it is what the guest
+// keeps dirty divided by the bandwidth, which one tenth of a second may have had little
+// of. QEMU reckons it after the first synchronisation that comes a second after the start.
+func SeeExpectedDowntime(limit time.Duration, bandwidth float64) Step {
+	return Step{Name: "see the expected downtime", Do: func(ctx context.Context, p *Pair) error {
+		watch, cancel := p.run.atMost(ctx, lifePatience)
+		defer cancel()
+		least := float64(limit.Milliseconds()) + 1
+		most := 3 * 1000 * float64(p.Program.Workload().Len()) / bandwidth
+		expected := 0.0
+		err := poll(watch, "an expected downtime", func() (bool, error) {
+			info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+			expected = float64(info.ExpectedDowntime)
+			return expected >= least && expected <= most, err
+		})
+		if err != nil && watch.Err() == nil || ctx.Err() != nil {
+			return err
+		}
+		p.measure("expected-downtime of a migration that can't converge", expected, "ms", record.Between(least, most))
+		return nil
+	}}
+}
+
+// throughputWatched is how long a pass is watched at most: one that takes longer is
+// slower than the bounds allow.
+const throughputWatched = 5 * time.Second
 
 // SeeThroughput gathers what goes over the link from the start of the migration
 // until the source has sent its n-th pass: no more than the limit and a quarter, and
@@ -57,12 +115,24 @@ func SeeThroughput(limit float64, n int64) Step {
 			return err
 		}
 		measured := p.tap.throughput()
-		if err := AwaitPass(n).Do(ctx, p); err != nil {
+		watch, cancel := p.run.atMost(ctx, throughputWatched)
+		defer cancel()
+		if err := AwaitPass(n).Do(watch, p); err != nil && (watch.Err() == nil || ctx.Err() != nil) {
 			return err
 		}
-		p.measure("throughput on the link", measured(), "bytes a second", record.Between(limit/3, limit*1.25))
-		return nil
+		return p.measureThroughput("throughput on the link", measured(), limit)
 	}}
+}
+
+// measureThroughput ends the story where it is out of bounds: what comes after would
+// take as many times too long.
+func (p *Pair) measureThroughput(what string, found, limit float64) error {
+	bounds := record.Between(limit/3, limit*1.25)
+	p.measure(what, found, "bytes a second", bounds)
+	if found < *bounds.Min || found > *bounds.Max {
+		return fmt.Errorf("%s: %.1f MB a second, expected %.0f to %.0f, where the limit is %.0f", what, found/MB, *bounds.Min/MB, *bounds.Max/MB, limit/MB)
+	}
+	return nil
 }
 
 // SeePostcopyThroughput gathers what goes over the link from when the guest has moved
@@ -76,8 +146,7 @@ func SeePostcopyThroughput(limit float64) Step {
 		if err := AwaitArrival().Do(ctx, p); err != nil {
 			return err
 		}
-		p.measure("throughput on the link after the guest", measured(), "bytes a second", record.Between(limit/3, limit*1.25))
-		return nil
+		return p.measureThroughput("throughput on the link after the guest", measured(), limit)
 	}}
 }
 
