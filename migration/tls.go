@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -41,8 +42,16 @@ func tlsScenarios() []Scenario {
 			UseX509(identities{Server: "127.0.0.1", Client: "stranger", Verify: true, Admit: "friend"})),
 		encrypted("precopy/tcp/tls/x509/allow-anon-client", "a client without a certificate, where none is asked for", TCP,
 			UseX509(identities{Server: "127.0.0.1"})),
-		refusedTLS("precopy/tcp/tls/x509/reject-anon-client", "a client without a certificate, where one is asked for", TCP,
+		refusedTLS("precopy/tcp/tls/x509/reject-anon-client", "the client has no certificate, and is asked for one", TCP,
 			UseX509(identities{Server: "127.0.0.1", Verify: true})),
+		refusedTLS("precopy/tcp/tls/x509/foreign-server", "the destination's certificate is signed by an authority that the source doesn't know", TCP,
+			UseX509(identities{Server: "127.0.0.1", ServerIs: foreign}), SeeReason("known issuer")),
+		refusedTLS("precopy/tcp/tls/x509/foreign-client", "the source's certificate is signed by an authority that the destination doesn't know", TCP,
+			UseX509(identities{Server: "127.0.0.1", Client: "friend", ClientIs: foreign, Verify: true}), SeeWarning("known issuer")),
+		refusedTLS("precopy/tcp/tls/x509/expired-server", "the destination's certificate has expired", TCP,
+			UseX509(identities{Server: "127.0.0.1", ServerIs: expired}), SeeReason("certificate is not trusted")),
+		refusedTLS("precopy/tcp/tls/x509/expired-client", "the source's certificate has expired", TCP,
+			UseX509(identities{Server: "127.0.0.1", Client: "friend", ClientIs: expired, Verify: true}), SeeWarning("certificate is not trusted")),
 		multifdTLS,
 	)
 }
@@ -61,14 +70,31 @@ func encrypted(name, doc string, over Transport, use Step) Scenario {
 	}
 }
 
-func refusedTLS(name, doc string, over Transport, use Step) Scenario {
+// refusedTLS is a migration that must not take place, why being the reason; proof
+// are steps that see that it was this one.
+func refusedTLS(name, why string, over Transport, use Step, proof ...Step) Scenario {
 	return Scenario{
-		Name: name, Doc: doc + ": the guest stays", Needs: []Need{TLS}, Ends: record.OnSource,
-		Story: Steps{
-			use, letConverge(), Set(MaxBandwidth, 1*GB),
-			Boot(), Listen(over), Tap(), Migrate(), AwaitStatus(qapi.MigrationFailed), SeeNothingInClear(), SeeDestinationEmpty(),
-		},
+		Name: name, Doc: why + ": the guest stays", Needs: []Need{TLS}, Ends: record.OnSource,
+		Story: slices.Concat(Steps{
+			use, Set(DowntimeLimit, time.Minute), Set(MaxBandwidth, 1*GB),
+			Boot(), Listen(over), Tap(), Migrate(), AwaitRefusal(why), SeeNothingInClear(), SeeDestinationEmpty(),
+		}, proof),
 	}
+}
+
+// AwaitRefusal waits until the source gives up a migration that must not take place,
+// why being the reason. It ends at once where the guest moves all the same.
+func AwaitRefusal(why string) Step {
+	return Step{Name: "await the refusal", Phase: record.PhaseSwitchover, Do: func(ctx context.Context, p *Pair) error {
+		event, err := p.Source.Await(ctx, "status failed", func(e qmp.Event) bool {
+			status := statusOf(e)
+			return e.Name == "STOP" || status == qapi.MigrationFailed || status == qapi.MigrationCompleted
+		})
+		if err == nil && statusOf(event) != qapi.MigrationFailed {
+			err = fmt.Errorf("the migration went on, though %s", why)
+		}
+		return err
+	}}
 }
 
 var multifdTLS = Scenario{
@@ -117,6 +143,8 @@ type identities struct {
 	Client string // the name in the source's certificate; empty for none
 	Verify bool   // the destination asks for the source's certificate
 	Admit  string // the only name that the destination lets in; empty lets all
+
+	ServerIs, ClientIs flaw // what is wrong with the certificates
 }
 
 // UseX509 makes certificates and gives both sides theirs.
@@ -133,14 +161,10 @@ func UseX509(x identities) Step {
 		if err := x.write(source, destination); err != nil {
 			return err
 		}
-		verify := ",verify-peer=no"
-		if x.Verify {
-			verify = ",verify-peer=yes"
-		}
-		if err := p.Source.useTLS(ctx, "tls-creds-x509", source, ",verify-peer=yes"); err != nil {
+		if err := p.Source.useTLS(ctx, "tls-creds-x509", source, checks(true, x.ClientIs)); err != nil {
 			return err
 		}
-		if err := p.Destination.useTLS(ctx, "tls-creds-x509", destination, verify); err != nil {
+		if err := p.Destination.useTLS(ctx, "tls-creds-x509", destination, checks(x.Verify, x.ServerIs)); err != nil {
 			return err
 		}
 		if x.Expect != "" {
@@ -158,6 +182,13 @@ func UseX509(x identities) Step {
 	}}
 }
 
+// checks are what a side looks at: the other's certificate, and its own unless that is
+// bad on purpose.
+func checks(other bool, own flaw) string {
+	yesNo := map[bool]string{true: "yes", false: "no"}
+	return ",verify-peer=" + yesNo[other] + ",sanity-check=" + yesNo[own == flawless]
+}
+
 func (x identities) write(source, destination string) error {
 	ca, err := newAuthority()
 	if err != nil {
@@ -169,11 +200,11 @@ func (x identities) write(source, destination string) error {
 		}
 	}
 	if x.Client != "" {
-		if err := ca.issue(source, "client", x.Client); err != nil {
+		if err := ca.issue(source, "client", x.Client, x.ClientIs); err != nil {
 			return err
 		}
 	}
-	return ca.issue(destination, "server", x.Server)
+	return ca.issue(destination, "server", x.Server, x.ServerIs)
 }
 
 // secrets makes a folder for one side's keys.
