@@ -89,9 +89,10 @@ var exactDevices = Scenario{
 	Doc:         "values in registers of devices that the guest does not touch arrive as they were, also if it never runs",
 	Needs:       []Need{PC},
 	Destination: waiting,
-	Story: slices.Concat(Steps{
-		Boot(), letConverge(), Set(MaxBandwidth, 1*GB), Listen(Unix), Migrate(),
-	}, heldAgainstSource()),
+	Story: Steps{
+		Boot(), letConverge(), Set(MaxBandwidth, 1*GB), Save(), AwaitSaved(), LoadSaved(),
+		AwaitArrival(), CompareExactly(), CompareRegisters(), CompareDevices(), SeeCanaries(), Continue(),
+	},
 }
 
 // AwaitArrival waits until the guest has stopped on the source and has arrived on a
