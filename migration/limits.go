@@ -103,7 +103,7 @@ func SeeExpectedDowntime(limit time.Duration, bandwidth float64) Step {
 
 // throughputWatched is how long a pass is watched at most: one that takes longer is
 // slower than the bounds allow.
-const throughputWatched = 5 * time.Second
+const throughputWatched = 3 * time.Second
 
 // SeeThroughput gathers what goes over the link from the start of the migration
 // until the source has sent its n-th pass: no more than the limit and a quarter, and

@@ -13,7 +13,7 @@ import (
 )
 
 // A guest that dirties its RAM faster than it can be sent is slowed down.
-func throttle() []Scenario { return []Scenario{autoConverge} }
+func throttle() []Scenario { return []Scenario{autoConverge, autoConvergeCancel} }
 
 const (
 	AutoConverge Capability = "auto-converge"
@@ -24,8 +24,9 @@ const (
 )
 
 // QEMU throttles when two dirty bitmap syncs in a row, a second apart at least, find
-// that the guest is ahead: the increment is large, so that the second step is the last.
-const throttleInitial, throttleMax = 5, 95
+// that the guest is ahead: the increment is large, so that the second step is the last,
+// and would go beyond the most that is allowed.
+const throttleInitial, throttleIncrement, throttleMax = 5, 94, 95
 
 var autoConverge = Scenario{
 	Name:  "auto_converge",
@@ -33,11 +34,25 @@ var autoConverge = Scenario{
 	Needs: []Need{{Capability: AutoConverge}, {Capability: PauseBefore}},
 	Story: Steps{
 		Enable(AutoConverge), Enable(PauseBefore),
-		Set(ThrottleInitial, throttleInitial), Set(ThrottleIncrement, throttleMax-throttleInitial), Set(MaxThrottle, throttleMax),
+		Set(ThrottleInitial, throttleInitial), Set(ThrottleIncrement, throttleIncrement), Set(MaxThrottle, throttleMax),
 		unhurried(), Set(MaxBandwidth, 100*MB),
 		Boot(), Listen(Unix), Migrate(), AwaitStatus(qapi.MigrationActive), NoteSpeed(),
 		AwaitThrottle(throttleInitial), AwaitThrottle(throttleMax), SeeSlowed(throttleMax),
 		Set(MaxBandwidth, 1*GB), letConverge(), AwaitStatus(qapi.MigrationPreSwitchover), ContinueSwitchover(), AwaitSwitchover(),
+	},
+}
+
+var autoConvergeCancel = Scenario{
+	Name:  "auto_converge/cancel",
+	Doc:   "a guest that is throttled, whose migration is given up, is as fast as it was",
+	Needs: []Need{{Capability: AutoConverge}},
+	Ends:  record.OnSource,
+	Story: Steps{
+		Enable(AutoConverge), Set(ThrottleInitial, throttleMax), Set(MaxThrottle, throttleMax),
+		unhurried(), Set(MaxBandwidth, 100*MB),
+		Boot(), Listen(Unix), Migrate(), AwaitStatus(qapi.MigrationActive), NoteSpeed(),
+		AwaitThrottle(throttleMax), SeeSlowed(throttleMax),
+		Cancel(), AwaitStatus(qapi.MigrationCancelled), SeeReleased(), DestinationGivesUp(),
 	},
 }
 
@@ -112,12 +127,45 @@ func NoteSpeed() Step {
 // has a twentieth of its time; a third of its speed is plain enough.
 func SeeSlowed(percent int64) Step {
 	return Step{Name: "see the guest throttled", Do: func(ctx context.Context, p *Pair) error {
-		now, err := p.speed(ctx)
+		const most = 1.0 / 3
+		ratio, err := p.awaitSpeed(ctx, func(ratio float64) bool { return ratio <= most })
+		p.measure(fmt.Sprintf("speed of the guest under a throttle of %d %%, to that without", percent), ratio, "times", record.AtMost(most))
+		return err
+	}}
+}
+
+// SeeReleased gathers whether the guest is as fast again as it was before it was
+// throttled, and whether the source says so.
+func SeeReleased() Step {
+	return Step{Name: "see the guest released", Do: func(ctx context.Context, p *Pair) error {
+		const least = 1.0 / 2
+		ratio, err := p.awaitSpeed(ctx, func(ratio float64) bool { return ratio >= least })
+		p.measure("speed of the guest that is no longer throttled, to that before", ratio, "times", record.AtLeast(least))
 		if err != nil {
 			return err
 		}
-		p.measure(fmt.Sprintf("speed of the guest under a throttle of %d %%, to that without", percent),
-			now/math.Max(p.speedBefore, 1), "times", record.AtMost(1.0/3))
-		return nil
+		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+		if err == nil && info.CPUThrottle != nil {
+			err = fmt.Errorf("the source says that it throttles the guest to %d %%, when the migration is over", *info.CPUThrottle)
+		}
+		return err
 	}}
+}
+
+// awaitSpeed returns how fast the guest is on the whole, to what it was. A throttled one
+// runs in bursts, so it looks thrice, and again where the speed is not as it should be:
+// the machine may have had something else to do.
+func (p *Pair) awaitSpeed(ctx context.Context, right func(ratio float64) bool) (ratio float64, err error) {
+	watch, cancel := p.run.atMost(ctx, lifePatience)
+	defer cancel()
+	sum := 0.0
+	for looks := 1.0; looks <= 3 || !right(ratio) && watch.Err() == nil; looks++ {
+		now, err := p.speed(ctx)
+		if err != nil {
+			return 0, err
+		}
+		sum += now
+		ratio = sum / looks / math.Max(p.speedBefore, 1)
+	}
+	return ratio, nil
 }
