@@ -77,6 +77,6 @@ func Scenarios() []Scenario {
 		precopy(), suspend(), throttle(), dirtyRing(), files(), mappedRAM(), cpr(), multifd(), shared(),
 		postcopy(), recovery(), doubleFailures(),
 		tlsScenarios(), multifdTLSScenarios(), postcopyTLS(),
-		limits(), exact(), turningPages(), pingpong(), again(), scale(), linkFaults(),
+		limits(), exact(), turningPages(), pingpong(), again(), scale(), disks(), linkFaults(),
 	)
 }
