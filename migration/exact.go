@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -138,29 +137,15 @@ func Continue() Step {
 // has not run yet on the destination. It takes them as the human monitor prints them.
 func CompareRegisters() Step {
 	return Step{Name: "compare the processors' registers", Do: func(ctx context.Context, p *Pair) error {
-		var printed [2][]string
+		var printed [2]string
 		for i, s := range []*Side{p.Source, p.Destination} {
 			text, err := qapi.HumanMonitor(ctx, s.QMP(), "info registers -a")
 			if err != nil {
 				return err
 			}
-			printed[i] = strings.Fields(text)
+			printed[i] = text
 		}
-		p.Facts.Registers = compareRegisters(printed[0], printed[1])
+		p.Facts.Registers = record.CompareRegisters(printed[0], printed[1])
 		return nil
 	}}
-}
-
-func compareRegisters(source, destination []string) *record.RegisterFacts {
-	facts := &record.RegisterFacts{Compared: len(source)}
-	if len(source) != len(destination) {
-		facts.Different = []string{fmt.Sprintf("the source prints %d, the destination %d", len(source), len(destination))}
-		return facts
-	}
-	for i := range source {
-		if source[i] != destination[i] {
-			facts.Different = append(facts.Different, fmt.Sprintf("the source has %s, the destination %s", source[i], destination[i]))
-		}
-	}
-	return facts
 }

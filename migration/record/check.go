@@ -243,17 +243,6 @@ func judgeExact(r *Record) (Outcome, string) {
 	return r.Exact.judge("all of RAM, before the guest ran again,")
 }
 
-func judgeRegisters(r *Record) (Outcome, string) {
-	f := r.Registers
-	switch {
-	case f == nil || f.Compared == 0:
-		return unknown("any register")
-	case len(f.Different) > 0:
-		return fail("%d of what is printed of the processors' registers differs; the first: %s", len(f.Different), f.Different[0])
-	}
-	return pass("%d words that are printed of the processors' registers are the same on both sides", f.Compared)
-}
-
 func (m *MemoryFacts) judge(what string) (Outcome, string) {
 	switch {
 	case m == nil || m.Compared == 0:

@@ -203,12 +203,6 @@ type MemoryFacts struct {
 	Seconds        float64          // to read and compare both sides' memory
 }
 
-// RegisterFacts compare the processors of source and destination, both stopped.
-type RegisterFacts struct {
-	Compared  int
-	Different []string `json:",omitempty"` // a sentence each
-}
-
 // LinkFacts are what went over the link between the sides, seen from outside.
 type LinkFacts struct {
 	Connections []ConnectionFacts // in the order in which the source made them

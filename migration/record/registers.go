@@ -1,0 +1,85 @@
+package record
+
+import (
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// RegisterFacts compare the processors of source and destination, both stopped.
+type RegisterFacts struct {
+	Compared  int // what both sides print
+	Different []string `json:",omitempty"` // a sentence each
+}
+
+// CompareRegisters holds what two human monitors print of their processors against
+// each other, by name: versions may print more than others, and print the same with
+// other blanks in it (up to 5.2 XMM00=0000000000000000, in one word).
+func CompareRegisters(source, destination string) *RegisterFacts {
+	facts := &RegisterFacts{}
+	here, there := registers(source), registers(destination)
+	for _, name := range slices.Sorted(maps.Keys(here)) {
+		other, both := there[name]
+		if !both {
+			continue
+		}
+		facts.Compared++
+		if here[name] != other {
+			facts.Different = append(facts.Different, fmt.Sprintf("the source has %s=%s, the destination %s", name, here[name], other))
+		}
+	}
+	return facts
+}
+
+// namedRegister finds NAME= and NAME =, which is how most targets print.
+var namedRegister = regexp.MustCompile(`(\w+) *=`)
+
+// registers are the values by name. A name that comes again, as a segment's DPL does,
+// has its number behind it; in a line without names the first word is one.
+func registers(printed string) map[string]string {
+	found, processor := map[string]string{}, ""
+	add := func(name, value string) {
+		name = processor + name
+		for n := 2; ; n++ {
+			if _, taken := found[name]; !taken {
+				break
+			}
+			name = fmt.Sprintf("%s.%d", strings.TrimSuffix(name, fmt.Sprintf(".%d", n-1)), n)
+		}
+		found[name] = strings.Join(strings.Fields(value), "")
+	}
+	for line := range strings.Lines(printed) {
+		words := strings.Fields(line)
+		names := namedRegister.FindAllStringSubmatchIndex(line, -1)
+		switch {
+		case len(words) == 0:
+		case strings.HasPrefix(words[0], "CPU#"):
+			processor = words[0] + " "
+		case len(names) == 0:
+			add(words[0], strings.Join(words[1:], ""))
+		}
+		for i, at := range names {
+			end := len(line)
+			if i+1 < len(names) {
+				end = names[i+1][0]
+			}
+			add(line[at[2]:at[3]], line[at[1]:end])
+		}
+	}
+	return found
+}
+
+func judgeRegisters(r *Record) (Outcome, string) {
+	f := r.Registers
+	switch {
+	case f == nil:
+		return unknown("any register")
+	case f.Compared == 0:
+		return fail("there is no register that both sides print")
+	case len(f.Different) > 0:
+		return fail("%d of %d registers of the processors differ; the first: %s", len(f.Different), f.Compared, f.Different[0])
+	}
+	return pass("%d registers of the processors are the same on both sides", f.Compared)
+}
