@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -65,6 +67,19 @@ func DestinationGoesAway() Step {
 		}
 		return FreshDestination().Do(ctx, p)
 	}}
+}
+
+// awaitPutAway waits until nothing is left of the migration before. QEMU 7.2 may say
+// that it has failed a moment earlier, and neither takes another then nor ever again.
+func (s *Side) awaitPutAway(ctx context.Context) error {
+	return poll(ctx, "the migration before to be put away on the "+s.Name(), func() (bool, error) {
+		var instances []struct{ Type string }
+		err := s.QMP().Execute(ctx, "query-yank", nil, &instances)
+		if said, ok := errors.AsType[*qmp.Error](err); ok && said.Class == qmp.CommandNotFound {
+			return true, nil // before 6.0
+		}
+		return err == nil && !slices.ContainsFunc(instances, func(i struct{ Type string }) bool { return i.Type == "migration" }), err
+	})
 }
 
 // ContinueOnSource lets the guest go on that has been sent away and was not taken.

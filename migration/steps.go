@@ -180,6 +180,11 @@ func (p *Pair) migrate(ctx context.Context, uri string) error {
 }
 
 func (p *Pair) migrateTo(ctx context.Context, to qapi.MigrateArguments) error {
+	if !p.Source.Facts.Began.IsZero() {
+		if err := p.Source.awaitPutAway(ctx); err != nil {
+			return err
+		}
+	}
 	p.Source.since = p.Source.QMP().Mark()
 	p.Source.Facts.Began = time.Now()
 	return qapi.Migrate(ctx, p.Source.QMP(), to)
