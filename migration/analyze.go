@@ -27,7 +27,7 @@ var analyzeScript = Scenario{
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), Save(), AwaitPass(1),
-		letConverge(), AwaitSaved(), AnalyzeStream(),
+		atAnyDowntime(), AwaitSaved(), AnalyzeStream(),
 		LoadSaved(), AwaitSwitchover(),
 	},
 }

@@ -21,7 +21,7 @@ func cancel() []Scenario {
 
 // move brings the guest to the destination that there is now.
 func move() Steps {
-	return Steps{letConverge(), Set(MaxBandwidth, 1*GB), Listen(TCP), Migrate(), AwaitSwitchover()}
+	return Steps{atAnyDowntime(), Set(MaxBandwidth, 1*GB), Listen(TCP), Migrate(), AwaitSwitchover()}
 }
 
 var cancelAfterNone = Scenario{
@@ -54,7 +54,7 @@ var cancelAfterPreSwitchover = Scenario{
 	Doc:   "migrate_cancel when the guest stands for switchover: it runs on",
 	Needs: []Need{{Capability: PauseBefore}},
 	Story: slices.Concat(Steps{
-		Enable(PauseBefore), letConverge(), Set(MaxBandwidth, 1*GB),
+		Enable(PauseBefore), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(TCP), Migrate(), AwaitStatus(qapi.MigrationPreSwitchover),
 		Cancel(), AwaitStatus(qapi.MigrationCancelled), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
 		Disable(PauseBefore),

@@ -20,7 +20,7 @@ var diskMoves = Scenario{
 	Doc:   "an image on shared storage: who has the guest holds it, and what was written before is there after",
 	Needs: []Need{PC},
 	Story: Steps{
-		letConverge(), Set(MaxBandwidth, 1*GB),
+		atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 		CreateImage(), AttachImage(), AttachImageOnDestination(), WriteImage(),
 		Boot(), Listen(Unix), Migrate(), AwaitSwitchover(),
 		ReadImage(), RewriteImage(),
@@ -33,7 +33,7 @@ var diskFlush = Scenario{
 	Needs: []Need{PC},
 	Story: slices.Concat(
 		Steps{
-			letConverge(), Set(MaxBandwidth, 1*GB),
+			atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 			CreateImage(), AttachFailingImage(), AttachImageOnDestination(), WriteImage(),
 			Boot(), Listen(Unix), FailFlush(), Migrate(),
 		},

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/drover-vm/drover/migration/internal/link"
 	"github.com/drover-vm/drover/migration/record"
@@ -46,7 +45,7 @@ func injured(over Transport, n int, f link.Fault) Steps {
 // waits for the destination's word before it lets go of it.
 func injuredSwitchover(f link.Fault) Steps {
 	return Steps{
-		Enable(ReturnPath), letConverge(), Set(MaxBandwidth, 1*GB),
+		Enable(ReturnPath), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(TCP), Tap(), injure(1, f), Migrate(), AwaitFault(),
 	}
 }
@@ -91,7 +90,7 @@ var faultCutPreSwitchover = Scenario{
 	Needs: []Need{{Capability: PauseBefore}},
 	Story: slices.Concat(
 		Steps{
-			Enable(PauseBefore), letConverge(), Set(MaxBandwidth, 1*GB),
+			Enable(PauseBefore), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 			Boot(), Listen(TCP), Tap(), Migrate(), AwaitStatus(qapi.MigrationPreSwitchover),
 			CutLink(), SwitchOver(),
 		},
@@ -113,7 +112,7 @@ var faultCutTLS = Scenario{
 	Story: slices.Concat(
 		Steps{UsePSK(false)}, injured(TCP, 1, link.Fault{At: inFirstPass, Do: link.Cut}), stays(),
 		// To encrypt takes time, and this is not about convergence.
-		Steps{UseSamePSK(), Set(DowntimeLimit, time.Minute), Set(MaxBandwidth, 1*GB), Listen(TCP), Migrate(), AwaitSwitchover()},
+		Steps{UseSamePSK(), atAnyDowntime(), Set(MaxBandwidth, 1*GB), Listen(TCP), Migrate(), AwaitSwitchover()},
 	),
 }
 
@@ -147,7 +146,7 @@ var faultStallActive = Scenario{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(TCP), Tap(), injure(1, link.Fault{At: inFirstPass, Do: link.Stall}), Migrate(), AwaitFault(),
 		SourceRunsOn(), SeeStatus(qapi.MigrationActive), SeeStalled(), ForgetFault(), ReleaseLink(),
-		AwaitPass(1), letConverge(), AwaitSwitchover(),
+		AwaitPass(1), atAnyDowntime(), AwaitSwitchover(),
 	},
 }
 
@@ -218,7 +217,7 @@ var faultKillPreSwitchover = Scenario{
 	Needs: []Need{{Capability: PauseBefore}},
 	Story: slices.Concat(
 		Steps{
-			Enable(PauseBefore), letConverge(), Set(MaxBandwidth, 1*GB),
+			Enable(PauseBefore), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 			Boot(), Listen(TCP), Migrate(), AwaitStatus(qapi.MigrationPreSwitchover),
 			KillDestination(), SwitchOver(),
 			AwaitNotice(qapi.MigrationFailed), AwaitReturn(), SourceRunsOn(), SourceIntact(), FreshDestination(), Disable(PauseBefore),

@@ -24,7 +24,7 @@ var precopyFile = Scenario{
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), MigrateIntoFile(0), AwaitPass(1),
-		letConverge(), AwaitSaved(),
+		atAnyDowntime(), AwaitSaved(),
 		LoadFile(), AwaitSwitchover(),
 	},
 }
@@ -36,7 +36,7 @@ var precopyFileOffset = Scenario{
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), WriteHeader(), MigrateIntoFile(headerSize), AwaitPass(1),
-		letConverge(), AwaitSaved(), SeeHeader(),
+		atAnyDowntime(), AwaitSaved(), SeeHeader(),
 		LoadFile(), AwaitSwitchover(),
 	},
 }
@@ -48,7 +48,7 @@ var precopyFileOffsetFDSet = Scenario{
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), WriteHeader(), LendFileSets(), MigrateIntoFile(headerSize), AwaitPass(1),
-		letConverge(), AwaitSaved(), SeeHeader(),
+		atAnyDowntime(), AwaitSaved(), SeeHeader(),
 		LoadFile(), AwaitSwitchover(), TakeFileSetsBack(),
 	},
 }

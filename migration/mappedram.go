@@ -100,9 +100,9 @@ func throughMappedFile(use fileUse) Steps {
 // liveThroughMappedFile is the same with a guest that runs until it is told to move.
 func liveThroughMappedFile(use fileUse) Steps {
 	return Steps{
-		Enable(PauseBefore), unhurried(), Set(MaxBandwidth, 1*GB),
+		Enable(PauseBefore), unhurried(), Set(MaxBandwidth, 500*MB),
 		Boot(), MigrateIntoFile(0), AwaitPass(2),
-		letConverge(), AwaitStatus(qapi.MigrationPreSwitchover), SeeWriters(use, twoPasses), ContinueSwitchover(),
+		atAnyDowntime(), AwaitStatus(qapi.MigrationPreSwitchover), SeeWriters(use, twoPasses), ContinueSwitchover(),
 		AwaitSaved(), SeeMappedFile(),
 		use.load(), AwaitSwitchover(),
 	}

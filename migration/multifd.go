@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
 
@@ -41,7 +40,7 @@ func liveOverTap(over Transport) Steps {
 // hence the limit.
 func compressedOverTap(with string) Steps {
 	return Steps{
-		SetOnBoth(MultifdCompression, with), Set(DowntimeLimit, time.Minute), Set(MaxBandwidth, 1*GB),
+		SetOnBoth(MultifdCompression, with), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(TCP), Tap(), Migrate(), AwaitSwitchover(), SeeChannels(compressedPages),
 	}
 }
@@ -70,7 +69,7 @@ var multifdTCPCancel = Scenario{
 			Boot(), Listen(TCP), Tap(), Migrate(), AwaitStatus(qapi.MigrationActive),
 			Cancel(), AwaitStatus(qapi.MigrationCancelled), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
 		},
-		WithMultifd(Set(MaxBandwidth, 1*GB), letConverge(), Listen(TCP), Tap(), Migrate()),
+		WithMultifd(Set(MaxBandwidth, 1*GB), atAnyDowntime(), Listen(TCP), Tap(), Migrate()),
 		Steps{AwaitSwitchover(), SeeChannels(wholePages)},
 	),
 }

@@ -18,7 +18,7 @@ var ignoreShared = Scenario{
 	Needs:     []Need{{Capability: IgnoreShared}},
 	SharedRAM: true,
 	Story: Steps{
-		Enable(IgnoreShared), letConverge(), Set(MaxBandwidth, 1*GB),
+		Enable(IgnoreShared), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 		Boot(), RememberMemory(), Listen(Unix), Migrate(), AwaitSwitchover(), SeeSent(record.Between(1, 15*MB)),
 		SeeSameRAM(), SeeMemoryKept(),
 	},

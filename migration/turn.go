@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -28,7 +27,7 @@ func turningPages() []Scenario {
 				Steps{Enable(XBZRLE), Set(XBZRLECacheSize, 256<<20), unhurried(), Set(MaxBandwidth, 1*GB), Boot(), FillPages(0), Listen(Unix), Migrate()},
 				// A page is kept for differences from the second pass on.
 				Steps{AwaitPass(1), TurnPages(1), AwaitMorePasses(1), TurnPages(2), AwaitMorePasses(1), TurnPages(3), AwaitMorePasses(1)},
-				Steps{Set(DowntimeLimit, time.Minute), AwaitSwitchover(), SeeTurned()}),
+				Steps{atAnyDowntime(), AwaitSwitchover(), SeeTurned()}),
 		},
 		{
 			Name:  "pages/turn/multifd",
@@ -51,7 +50,7 @@ func turningPages() []Scenario {
 			Doc:   "the same into a file that has a place for each page",
 			Needs: []Need{{Capability: MappedRAM}},
 			Story: slices.Concat(
-				Steps{Enable(MappedRAM), unhurried(), Set(MaxBandwidth, 1*GB), Boot(), FillPages(1), MigrateIntoFile(0)},
+				Steps{Enable(MappedRAM), unhurried(), Set(MaxBandwidth, 500*MB), Boot(), FillPages(1), MigrateIntoFile(0)},
 				turning(), Steps{AwaitSaved(), LoadFile(), AwaitSwitchover(), SeeTurned()}),
 		},
 		{
@@ -59,7 +58,7 @@ func turningPages() []Scenario {
 			Doc:   "the same, written by four channels",
 			Needs: []Need{{Capability: Multifd}, {Capability: MappedRAM}},
 			Story: slices.Concat(
-				WithMultifd(Enable(MappedRAM), unhurried(), Set(MaxBandwidth, 1*GB), Boot(), FillPages(1), MigrateIntoFile(0)),
+				WithMultifd(Enable(MappedRAM), unhurried(), Set(MaxBandwidth, 500*MB), Boot(), FillPages(1), MigrateIntoFile(0)),
 				turning(), Steps{AwaitSaved(), LoadFile(), AwaitSwitchover(), SeeTurned()}),
 		},
 		{
@@ -76,7 +75,7 @@ func turningPages() []Scenario {
 // turning changes the pages after each of two passes, and lets the migration converge
 // once they have been sent again.
 func turning() Steps {
-	return Steps{AwaitPass(1), TurnPages(2), AwaitMorePasses(1), TurnPages(3), AwaitMorePasses(1), letConverge()}
+	return Steps{AwaitPass(1), TurnPages(2), AwaitMorePasses(1), TurnPages(3), AwaitMorePasses(1), atAnyDowntime()}
 }
 
 // A turn is a stretch of pages above the workload, and what they hold before the

@@ -10,7 +10,7 @@ import (
 
 // RegisterFacts compare the processors of source and destination, both stopped.
 type RegisterFacts struct {
-	Compared  int // what both sides print
+	Compared  int      // what both sides print
 	Different []string `json:",omitempty"` // a sentence each
 }
 
