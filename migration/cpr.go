@@ -69,7 +69,7 @@ func HoldTap() Step {
 		if err != nil {
 			return err
 		}
-		p.tap = &tap{listener: l, network: "unix", to: p.path(streamSocket)}
+		p.tap = &tap{listener: l, to: address{"unix", p.path(streamSocket)}}
 		p.uri = "unix:" + l.Addr().String()
 		return nil
 	}}

@@ -26,7 +26,7 @@ var faultCutPostcopy = Scenario{
 	Doc:   "the connection closes while the guest runs without all its RAM; the rest goes over another, and no page is lost",
 	Needs: []Need{Userfaultfd, {Capability: PostcopyRAM}},
 	Story: slices.Concat(inPostcopy(), Steps{
-		CutLink(), AwaitPaused(), Recover(), Set(MaxPostcopyBandwidth, 0), AwaitSwitchover(), SeePostcopy(),
+		CutLink(), AwaitPaused(), ListenAgain(), Resume(), Set(MaxPostcopyBandwidth, 0), AwaitSwitchover(), SeePostcopy(),
 	}),
 }
 

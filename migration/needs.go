@@ -22,6 +22,9 @@ type Need struct {
 	// Schema is the path to something in QMP's schema that both QEMUs must
 	// have, and What says what that is, for a skip.
 	Schema, What string
+	// Gone is the first major version without a bug that keeps older ones from the
+	// scenario, and What says which. A bug, unlike a feature, can't be asked for.
+	Gone int
 }
 
 // PC is a machine with ports, and a PC's devices behind them.
@@ -67,6 +70,9 @@ func (r *run) needQEMU(ctx context.Context, p *Pair, s Scenario) error {
 			}
 			if _, ok := known[string(n.Capability)]; n.Capability != "" && !ok {
 				return &MissingError{fmt.Sprintf("QEMU %s has no capability %s", side.Facts.Version, n.Capability)}
+			}
+			if side.QMP().Greeting().Version.Major < n.Gone {
+				return &MissingError{fmt.Sprintf("QEMU %s has a bug that is gone in %d: %s", side.Facts.Version, n.Gone, n.What)}
 			}
 			if err := side.needSchema(ctx, n); err != nil {
 				return err

@@ -32,8 +32,9 @@ type Side struct {
 
 	role string // SourceName or DestinationName, which may change in a story
 
-	since qmp.Mark      // where the log of the present migration begins
-	lent  []os.FileInfo // files that it was given for the migration
+	since      qmp.Mark      // where the log of the present migration begins
+	recovering qmp.Mark      // and that of the present attempt to recover
+	lent       []os.FileInfo // files that it was given for the migration
 
 	gaveUp bool // it ended by itself, as the story wants it
 }
@@ -52,6 +53,7 @@ type Pair struct {
 	run         *run
 	uri         string // where the destination listens
 	channel     bool   // the source is told as a channel
+	recoveries  int    // how often the destination was told to listen again
 	tap         *tap
 	starting    *starting // the destination, where the story starts it
 	paced       paced     // what has gone over the link

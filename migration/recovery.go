@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"fmt"
 	"math"
 
 	"github.com/drover-vm/drover/protocol/qapi"
@@ -22,7 +23,7 @@ var postcopyRecovery = Scenario{
 	Story: Steps{
 		Enable(PostcopyRAM), Set(MaxBandwidth, 100*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
 		Boot(), Listen(Unix), Migrate(), AwaitPass(1), StartPostcopy(),
-		BreakPostcopy(), Recover(), Set(MaxPostcopyBandwidth, 0),
+		BreakPostcopy(), ListenAgain(), Resume(), Set(MaxPostcopyBandwidth, 0),
 		AwaitSwitchover(), SeePostcopy(),
 	},
 }
@@ -47,7 +48,7 @@ var postcopyPreemptRecovery = Scenario{
 		Enable(PostcopyRAM), Enable(PostcopyPreempt),
 		Set(MaxBandwidth, 100*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
 		Boot(), Listen(Unix), Migrate(), AwaitPass(1), StartPostcopy(),
-		BreakPostcopy(), Recover(), Set(MaxPostcopyBandwidth, 0),
+		BreakPostcopy(), ListenAgain(), Resume(), Set(MaxPostcopyBandwidth, 0),
 		AwaitSwitchover(), SeePostcopy(),
 	},
 }
@@ -74,20 +75,38 @@ func BreakPostcopy() Step {
 	}}
 }
 
-// Recover makes the destination listen anew, at another address, and the source go
-// on there. The destination's monitor may hang on a page that is missing, so it is
-// told out of band.
-func Recover() Step {
-	return Step{Name: "recover over another connection", Do: func(ctx context.Context, p *Pair) error {
-		p.uri = "unix:" + p.path("recovery.sock")
-		if err := qapi.MigrateRecover(ctx, qapi.OOB(p.Destination.QMP()), p.uri); err != nil {
-			return err
+// ListenAgain makes a destination that lost its connection listen at another address.
+// Its monitor may hang on a page that is missing, so it is told out of band.
+func ListenAgain() Step {
+	return Step{Name: "migrate-recover", Do: func(ctx context.Context, p *Pair) error {
+		p.recoveries++
+		p.uri = "unix:" + p.path(fmt.Sprintf("recovery%d.sock", p.recoveries))
+		for _, s := range p.Sides() {
+			s.recovering = s.QMP().Mark()
 		}
-		if err := qapi.Migrate(ctx, p.Source.QMP(), qapi.MigrateArguments{URI: p.uri, Resume: true}); err != nil {
-			return err
-		}
-		return p.Source.AwaitStatus(ctx, qapi.MigrationPostcopyRecover)
+		return qapi.MigrateRecover(ctx, qapi.OOB(p.Destination.QMP()), p.uri)
 	}}
+}
+
+// Resume makes the source go on where the destination listens now, and waits until
+// it recovers.
+func Resume() Step {
+	return Step{Name: "resume over another connection", Do: func(ctx context.Context, p *Pair) error {
+		if err := p.resume(ctx, p.uri); err != nil {
+			return err
+		}
+		return p.Source.awaitRecovery(ctx, qapi.MigrationPostcopyRecover)
+	}}
+}
+
+func (p *Pair) resume(ctx context.Context, uri string) error {
+	return qapi.Migrate(ctx, p.Source.QMP(), qapi.MigrateArguments{URI: uri, Resume: true})
+}
+
+// awaitRecovery waits until the present attempt to recover comes to the status.
+func (s *Side) awaitRecovery(ctx context.Context, status qapi.MigrationStatus) error {
+	_, err := s.AwaitFrom(ctx, s.recovering, "status "+string(status), func(e qmp.Event) bool { return statusOf(e) == status })
+	return err
 }
 
 // SeePostcopy gathers that the guest waited for pages and was sent them.

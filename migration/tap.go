@@ -19,16 +19,20 @@ import (
 // where a fault can be put.
 type tap struct {
 	listener net.Listener
-	network  string // tcp or unix
-	to       string // the destination's address
 
 	work  sync.WaitGroup
 	mu    sync.Mutex
+	to    address      // where the destination listens
 	links []*link.Link // one for each connection, also for some that are yet to come
 	taken int          // how many have come
 	ended bool
 	fault *fault // the one that was put there
 }
+
+// An address is one that net.Dial takes.
+type address struct{ network, name string }
+
+func (a address) dial() (net.Conn, error) { return net.Dial(a.network, a.name) }
 
 // Tap puts a tap between the sides.
 func Tap() Step {
@@ -43,11 +47,30 @@ func Tap() Step {
 			return err
 		}
 		p.tap.close()
-		p.tap = &tap{listener: l, network: network, to: to}
+		p.tap = &tap{listener: l, to: address{network, to}}
 		p.tap.work.Go(p.tap.accept)
 		p.uri = network + ":" + l.Addr().String()
 		return nil
 	}}
+}
+
+// LeadTap leads the tap that there is to where the destination listens now.
+func LeadTap() Step {
+	return Step{Name: "lead the tap there", Do: func(_ context.Context, p *Pair) error {
+		network, to, _ := strings.Cut(p.uri, ":")
+		p.tap.mu.Lock()
+		p.tap.to = address{network, to}
+		p.tap.mu.Unlock()
+		own := p.tap.listener.Addr()
+		p.uri = own.Network() + ":" + own.String()
+		return nil
+	}}
+}
+
+func (t *tap) leadsTo() address {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.to
 }
 
 // accept joins one connection after another, so that they come to the destination in
@@ -59,7 +82,7 @@ func (t *tap) accept() {
 			return
 		}
 		l := t.take()
-		t.work.Go(func() { l.Run(in, func() (net.Conn, error) { return net.Dial(t.network, t.to) }) })
+		t.work.Go(func() { l.Run(in, func() (net.Conn, error) { return t.leadsTo().dial() }) })
 		if !l.Stalls() {
 			<-l.Dialled()
 		}

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
@@ -52,7 +51,6 @@ func tlsScenarios() []Scenario {
 			UseX509(identities{Server: "127.0.0.1", ServerIs: expired}), SeeReason("certificate is not trusted")),
 		refusedTLS("precopy/tcp/tls/x509/expired-client", "the source's certificate has expired", TCP,
 			UseX509(identities{Server: "127.0.0.1", Client: "friend", ClientIs: expired, Verify: true}), SeeWarning("certificate is not trusted")),
-		multifdTLS,
 	)
 }
 
@@ -62,11 +60,16 @@ var TLS = Need{Schema: "query-migrate-parameters -> tls-creds", What: "TLS"}
 func encrypted(name, doc string, over Transport, use Step) Scenario {
 	return Scenario{
 		Name: name, Doc: doc, Needs: []Need{TLS},
-		Story: Steps{
-			// To encrypt takes time, and this is not about convergence.
-			use, Set(DowntimeLimit, time.Minute), Set(MaxBandwidth, 1*GB),
-			Boot(), Listen(over), Tap(), Migrate(), AwaitSwitchover(), SeeEncrypted(1),
-		},
+		Story: slices.Concat(Steps{use}, movesEncrypted(over, 1)),
+	}
+}
+
+// movesEncrypted moves the guest over so many connections. To encrypt takes time, and
+// this is not about convergence.
+func movesEncrypted(over Transport, connections int) Steps {
+	return Steps{
+		atAnyDowntime(), Set(MaxBandwidth, 1*GB),
+		Boot(), Listen(over), Tap(), Migrate(), AwaitSwitchover(), SeeEncrypted(connections),
 	}
 }
 
@@ -76,7 +79,7 @@ func refusedTLS(name, why string, over Transport, use Step, proof ...Step) Scena
 	return Scenario{
 		Name: name, Doc: why + ": the guest stays", Needs: []Need{TLS}, Ends: record.OnSource,
 		Story: slices.Concat(Steps{
-			use, Set(DowntimeLimit, time.Minute), Set(MaxBandwidth, 1*GB),
+			use, atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 			Boot(), Listen(over), Tap(), Migrate(), AwaitRefusal(why), SeeNothingInClear(), SeeDestinationEmpty(),
 		}, proof),
 	}
@@ -95,16 +98,6 @@ func AwaitRefusal(why string) Step {
 		}
 		return err
 	}}
-}
-
-var multifdTLS = Scenario{
-	Name:  "multifd/tcp/tls/psk/match",
-	Doc:   "four channels, each encrypted with a key that both sides have",
-	Needs: []Need{TLS, {Capability: Multifd}},
-	Story: slices.Concat(WithMultifd(UsePSK(false)), Steps{
-		Set(DowntimeLimit, time.Minute), Set(MaxBandwidth, 1*GB),
-		Boot(), Listen(TCP), Tap(), Migrate(), AwaitSwitchover(), SeeEncrypted(1 + multifdChannels),
-	}),
 }
 
 // UsePSK gives both sides a key: the same, or each another one.
