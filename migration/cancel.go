@@ -105,22 +105,26 @@ func AwaitStatus(status qapi.MigrationStatus) Step {
 // event.
 func SeeStatus(status qapi.MigrationStatus) Step {
 	return Step{Name: "see status " + string(status), Do: func(ctx context.Context, p *Pair) error {
-		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
-		if err != nil {
-			return err
-		}
-		events, _ := p.Source.events(ctx)
-		last := qapi.MigrationNone
-		for _, e := range events {
-			if s := statusOf(qmp.Event{Name: e.Name, Data: e.Data}); s != "" {
-				last = s
-			}
-		}
-		if info.Status != status || last != status {
-			return fmt.Errorf("the source's migration status is %s, and %s in its last event, expected %s", info.Status, last, status)
-		}
-		return nil
+		return p.Source.seeStatus(ctx, status)
 	}}
+}
+
+func (s *Side) seeStatus(ctx context.Context, status qapi.MigrationStatus) error {
+	info, err := qapi.QueryMigrate(ctx, s.QMP())
+	if err != nil {
+		return err
+	}
+	events, _ := s.events(ctx)
+	last := qapi.MigrationNone
+	for _, e := range events {
+		if s := statusOf(qmp.Event{Name: e.Name, Data: e.Data}); s != "" {
+			last = s
+		}
+	}
+	if info.Status != status || last != status {
+		return fmt.Errorf("the %s's migration status is %s, and %s in its last event, expected %s", s.Name(), info.Status, last, status)
+	}
+	return nil
 }
 
 // Disable turns a capability off again, on the source.

@@ -151,16 +151,22 @@ func AwaitNotice(status qapi.MigrationStatus) Step {
 		if err != nil {
 			return p.unsaid(status, err)
 		}
-		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
-		if err != nil {
+		if err := p.noteNotice(ctx, event); err != nil {
 			return err
 		}
-		f.Status, f.Noticed, f.Desc = string(statusOf(event)), event.Time, info.ErrorDesc
 		if f.Status != string(status) {
 			return fmt.Errorf("the source's migration went to %s after it was %s, expected %s", f.Status, f.What, status)
 		}
 		return nil
 	}}
+}
+
+// noteNotice gathers when the source noticed the fault, and what it says of it.
+func (p *Pair) noteNotice(ctx context.Context, event qmp.Event) error {
+	info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+	f := p.Facts.Fault
+	f.Status, f.Noticed, f.Desc = string(statusOf(event)), event.Time, info.ErrorDesc
+	return err
 }
 
 // unsaid tells a migration whose state no event told of from one that goes on.

@@ -53,7 +53,6 @@ type Pair struct {
 	run         *run
 	uri         string // where the destination listens
 	channel     bool   // the source is told as a channel
-	recoveries  int    // how often the destination was told to listen again
 	tap         *tap
 	starting    *starting // the destination, where the story starts it
 	paced       paced     // what has gone over the link

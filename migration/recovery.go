@@ -79,8 +79,8 @@ func BreakPostcopy() Step {
 // Its monitor may hang on a page that is missing, so it is told out of band.
 func ListenAgain() Step {
 	return Step{Name: "migrate-recover", Do: func(ctx context.Context, p *Pair) error {
-		p.recoveries++
-		p.uri = "unix:" + p.path(fmt.Sprintf("recovery%d.sock", p.recoveries))
+		p.Facts.Recoveries++
+		p.uri = "unix:" + p.path(fmt.Sprintf("recovery%d.sock", p.Facts.Recoveries))
 		for _, s := range p.Sides() {
 			s.recovering = s.QMP().Mark()
 		}
@@ -95,7 +95,8 @@ func Resume() Step {
 		if err := p.resume(ctx, p.uri); err != nil {
 			return err
 		}
-		return p.Source.awaitRecovery(ctx, qapi.MigrationPostcopyRecover)
+		_, err := p.Source.awaitRecovery(ctx, qapi.MigrationPostcopyRecover)
+		return err
 	}}
 }
 
@@ -104,9 +105,8 @@ func (p *Pair) resume(ctx context.Context, uri string) error {
 }
 
 // awaitRecovery waits until the present attempt to recover comes to the status.
-func (s *Side) awaitRecovery(ctx context.Context, status qapi.MigrationStatus) error {
-	_, err := s.AwaitFrom(ctx, s.recovering, "status "+string(status), func(e qmp.Event) bool { return statusOf(e) == status })
-	return err
+func (s *Side) awaitRecovery(ctx context.Context, status qapi.MigrationStatus) (qmp.Event, error) {
+	return s.AwaitFrom(ctx, s.recovering, "status "+string(status), func(e qmp.Event) bool { return statusOf(e) == status })
 }
 
 // SeePostcopy gathers that the guest waited for pages and was sent them.

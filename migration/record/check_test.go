@@ -118,6 +118,10 @@ var doctored = []struct {
 	}, Fail, []string{"destination", `from "completed" to "completed"`}},
 	{"events", "one was left out", func(r *Record) { r.Source.Events = slices.Delete(r.Source.Events, 2, 3) }, Fail, []string{"source", `from "setup" to "device"`}},
 	{"events", "the last is missing", func(r *Record) { r.Source.Events = r.Source.Events[:4] }, Fail, []string{`"device", expected "completed"`}},
+	{"events", "a recovery that was not begun", func(r *Record) {
+		r.Source.Events = slices.Insert(r.Source.Events, 4, status(r.Started, "postcopy-active"), status(r.Started, "postcopy-paused"),
+			status(r.Started, "postcopy-recover"), status(r.Started, "postcopy-active"))
+	}, Fail, []string{"paused 1 times", "0 recoveries"}},
 	{"events", "there are none", func(r *Record) { r.Destination.Events = r.Destination.Events[:2] }, Fail, []string{"destination", "completed"}},
 
 	{"reported", "no downtime", func(r *Record) { r.Migration.DowntimeMS = 0 }, Fail, []string{"downtime of 0 ms", "40 ms after"}},

@@ -40,6 +40,9 @@ type Record struct {
 	// SharedRAM says that both sides have the same RAM: a source that stands
 	// still sees it change.
 	SharedRAM bool `json:",omitempty"`
+	// Recoveries is how often a destination that lost its connection was told to
+	// listen again.
+	Recoveries int `json:",omitempty"`
 
 	Source      *SideFacts
 	Destination *SideFacts                 `json:",omitempty"`

@@ -27,9 +27,9 @@ func next(status string) []string {
 	case "postcopy-paused":
 		return []string{"postcopy-recover-setup", "postcopy-recover", "setup"} // the last where 5.2 listens anew
 	case "postcopy-recover-setup":
-		return []string{"postcopy-recover"}
+		return []string{"postcopy-recover", "postcopy-paused"}
 	case "postcopy-recover":
-		return []string{"postcopy-active"}
+		return []string{"postcopy-active", "postcopy-paused"}
 	}
 	return nil
 }
@@ -56,11 +56,23 @@ func judgeSequence(r *Record) (Outcome, string) {
 			}
 			last = status
 		}
+		if paused := count(side.said, "postcopy-paused"); paused > r.Recoveries {
+			return fail("the %s's migration was paused %d times, and only %d recoveries were begun; its statuses were %v", side.name, paused, r.Recoveries, side.said)
+		}
 		if last != "completed" {
 			return fail("the %s's last migration status is %q, expected \"completed\"; its statuses were %v", side.name, last, side.said)
 		}
 	}
 	return pass("%d statuses on the source and %d on the destination, each after one that it may follow", len(source), len(destination))
+}
+
+func count(statuses []string, status string) (n int) {
+	for _, s := range statuses {
+		if s == status {
+			n++
+		}
+	}
+	return n
 }
 
 // statuses are those that MIGRATION events carry, in order.
