@@ -9,7 +9,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/drover-vm/drover/migration/internal/link"
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
 )
@@ -63,7 +62,7 @@ func recoversAgain() Steps {
 // holdAnswers lets nothing pass back over the n-th connection, which is yet to come.
 func holdAnswers(n int) Step {
 	return Step{Name: fmt.Sprintf("hold the answers on connection %d", n), Do: func(_ context.Context, p *Pair) error {
-		p.tap.link(n).Back.Put(link.Fault{Do: link.Stall})
+		p.tap.link(n).Back.Hold()
 		return nil
 	}}
 }

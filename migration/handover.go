@@ -7,7 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/protocol/qapi"
 
 	"github.com/drover-vm/drover/migration/record"
@@ -16,28 +15,7 @@ import (
 // needBare asks each QEMU, without a machine, for what the scenario needs. One that
 // lacks it may not take the scenario's command line, and so could not be asked.
 func (r *run) needBare(ctx context.Context, p *Pair, s Scenario) error {
-	asked := map[string]bool{}
-	for _, name := range []string{SourceName, DestinationName} {
-		c := r.config(name)
-		if asked[c.Binary] {
-			continue
-		}
-		asked[c.Binary] = true
-		bare := &Pair{run: r}
-		var err error
-		bare.Source, err = p.launch(ctx, launcher.Config{
-			Binary: c.Binary, Arch: c.Arch, Name: name, Machine: "none", Reservation: c.Reservation,
-		}, &record.SideFacts{})
-		if err != nil {
-			return &StartError{err}
-		}
-		err = r.needQEMU(ctx, bare, s)
-		_ = bare.Source.Close()
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return r.bare(ctx, p, func(_ string, bare *Pair) error { return r.needQEMU(ctx, bare, s) })
 }
 
 // ownRAM makes the guest's RAM the source's own file in memory, which it can hand over.

@@ -12,10 +12,11 @@ import (
 )
 
 func multifd() []Scenario {
-	return []Scenario{
-		multifdTCPURI, multifdTCPChannels, multifdTCPCancel, multifdTCPZlib, multifdTCPZstd,
-		multifdTCPZeroPageLegacy, multifdTCPZeroPageNone,
-	}
+	return slices.Concat(
+		[]Scenario{multifdTCPURI, multifdTCPChannels, multifdTCPCancel},
+		compressed(),
+		[]Scenario{multifdTCPZeroPageLegacy, multifdTCPZeroPageNone},
+	)
 }
 
 // multifdChannels is how many channels carry pages, beside the main one.
@@ -74,18 +75,19 @@ var multifdTCPCancel = Scenario{
 	),
 }
 
-var multifdTCPZlib = Scenario{
-	Name:  "multifd/tcp/plain/zlib",
-	Doc:   "pages go over four channels, compressed with zlib",
-	Needs: []Need{{Capability: Multifd}, compressor("zlib")},
-	Story: append(WithMultifd(), compressedOverTap("zlib")...),
-}
-
-var multifdTCPZstd = Scenario{
-	Name:  "multifd/tcp/plain/zstd",
-	Doc:   "pages go over four channels, compressed with zstd",
-	Needs: []Need{{Capability: Multifd}, compressor("zstd")},
-	Story: append(WithMultifd(), compressedOverTap("zstd")...),
+// compressed are a scenario for each compressor that any version knows. Distributions'
+// builds have the first two; the others need hardware, or a library of its maker's.
+func compressed() []Scenario {
+	var all []Scenario
+	for _, with := range []string{"zlib", "zstd", "qatzip", "qpl", "uadk"} {
+		all = append(all, Scenario{
+			Name:  "multifd/tcp/plain/" + with,
+			Doc:   "pages go over four channels, compressed with " + with,
+			Needs: []Need{{Capability: Multifd}, compressor(with)},
+			Story: slices.Concat(WithMultifd(), compressedOverTap(with)),
+		})
+	}
+	return all
 }
 
 var multifdTCPZeroPageLegacy = Scenario{

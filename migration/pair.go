@@ -102,6 +102,9 @@ func start(s Scenario) Step {
 				return err
 			}
 		}
+		if err := r.settleGlobals(ctx, p); err != nil {
+			return err
+		}
 		if err := r.shareRAM(p); err != nil {
 			return err
 		}

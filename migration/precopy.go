@@ -1,9 +1,14 @@
 package migration
 
-import "time"
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"time"
+)
 
 func precopy() []Scenario {
-	return []Scenario{precopyUnixPlain, precopyUnixXBZRLE, precopyTCPPlain, precopyFDTCP, precopyFDFile, precopyExec}
+	return []Scenario{precopyUnixPlain, precopyUnixXBZRLE, precopyTCPPlain, precopySwitchoverAck, precopyFDTCP, precopyFDFile, precopyExec}
 }
 
 // unhurried lets a live guest dirty its RAM faster than what is left of it can
@@ -52,6 +57,22 @@ var precopyTCPPlain = Scenario{
 	},
 }
 
+// SwitchoverAck makes the source wait until the destination says that it may switch over.
+const SwitchoverAck Capability = "switchover-ack"
+
+var precopySwitchoverAck = Scenario{
+	Name:  "precopy/tcp/plain/switchover-ack",
+	Doc:   "the destination's word that the source may switch over is held up: no pass is the last until it comes",
+	Needs: []Need{{Capability: ReturnPath}, {Capability: SwitchoverAck}},
+	// Since 11.1 only devices are waited for that ask for it, and there are none here.
+	Globals: []Global{{"migration", "switchover-ack-legacy", "on"}},
+	Story: Steps{
+		Enable(ReturnPath), Enable(SwitchoverAck), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
+		Boot(), Listen(TCP), Tap(), holdAnswers(1), Migrate(), AwaitPass(2),
+		ReleaseLink(), AwaitSwitchover(), SeeSwitchoverAck(),
+	},
+}
+
 var precopyFDTCP = Scenario{
 	Name: "precopy/fd/tcp",
 	Doc:  "over a connection that both sides are given, and close when it has served",
@@ -81,4 +102,18 @@ var precopyExec = Scenario{
 		Boot(), Listen(Exec), Migrate(), AwaitPass(1),
 		letConverge(), AwaitSwitchover(),
 	},
+}
+
+// switchoverAck is the destination's word that the source may switch over: the number of
+// MIG_RP_MSG_SWITCHOVER_ACK, and that it carries nothing (migration/migration.h in QEMU).
+var switchoverAck = []byte{0, 7, 0, 0}
+
+// SeeSwitchoverAck demands that it went over the link, before anything else.
+func SeeSwitchoverAck() Step {
+	return Step{Name: "see the destination's word", Do: func(_ context.Context, p *Pair) error {
+		if said := p.tap.link(1).Back.First(); !bytes.HasPrefix(said, switchoverAck) {
+			return fmt.Errorf("the destination's first word was % x, expected % x, which lets the source switch over", said, switchoverAck)
+		}
+		return nil
+	}}
 }

@@ -59,9 +59,10 @@ type run struct {
 	accel    string                  // which, and why
 	room     *launcher.Reservation
 	ram      *os.File
-	ramArgs  []string // that make both QEMUs map it
-	turned   bool     // the side that began as the source is the destination now
-	pace     float64  // by how much this machine is slower than most; 0 until the guest has booted
+	ramArgs  []string            // that make both QEMUs map it
+	globals  map[string][]string // arguments, for each binary
+	turned   bool                // the side that began as the source is the destination now
+	pace     float64             // by how much this machine is slower than most; 0 until the guest has booted
 }
 
 // Run tells the story, gathers the facts, saves and judges them. The error
@@ -230,7 +231,7 @@ func (r *run) config(side string) launcher.Config {
 	if r.scenario.Ends != record.NoGuest {
 		c.Program = &r.program
 	}
-	c.Args = append(c.Args, r.ramArgs...)
+	c.Args = slices.Concat(c.Args, r.ramArgs, r.globals[c.Binary])
 	return c
 }
 

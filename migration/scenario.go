@@ -20,10 +20,11 @@ type Scenario struct {
 
 	// How the sides are started, beyond what every scenario has.
 	Source, Destination Guest
-	Accel               string // the only accelerator that it can run under; empty for any
-	MemoryMiB           int    // the guest's, where the program's own won't do
-	SharedRAM           bool   // the guest's RAM is a file in memory that both QEMUs map
-	HandOver            bool   // it is the source's own file, and the story starts the destination that takes it
+	Globals             []Global // of both sides, where their QEMU has the property
+	Accel               string   // the only accelerator that it can run under; empty for any
+	MemoryMiB           int      // the guest's, where the program's own won't do
+	SharedRAM           bool     // the guest's RAM is a file in memory that both QEMUs map
+	HandOver            bool     // it is the source's own file, and the story starts the destination that takes it
 }
 
 // A Guest says how one side is started differently.

@@ -16,6 +16,7 @@ const firstKept = 16
 type Flow struct {
 	link   *Link
 	buffer int
+	gate   gate
 	bytes  atomic.Int64
 	first  atomic.Pointer[[]byte]
 	rate   atomic.Int64 // bytes a second; 0 is no limit
@@ -42,6 +43,9 @@ func (f *Flow) First() []byte {
 
 // Done is closed when the flow's last byte has been passed on.
 func (f *Flow) Done() <-chan struct{} { return f.done }
+
+// Hold lets nothing pass in this direction until Link.Release.
+func (f *Flow) Hold() { f.gate.shut() }
 
 // Limit passes on at most so many bytes a second from now on; 0 is no limit.
 func (f *Flow) Limit(bytesPerSecond int64) { f.rate.Store(bytesPerSecond) }
@@ -127,7 +131,7 @@ func (f *Flow) write(to net.Conn, data []byte) error {
 	if len(data) == 0 {
 		return nil
 	}
-	if !f.link.gate.wait(f.link.ended) {
+	if !f.link.gate.wait(f.link.ended) || !f.gate.wait(f.link.ended) {
 		return errCut
 	}
 	if f.bytes.Load() == 0 {

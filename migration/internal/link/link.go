@@ -129,7 +129,11 @@ func (l *Link) Stall() { l.gate.shut() }
 func (l *Link) Stalls() bool { return l.gate.isShut() != nil }
 
 // Release lets everything pass again.
-func (l *Link) Release() { l.gate.open() }
+func (l *Link) Release() {
+	l.gate.open()
+	l.Forward.gate.open()
+	l.Back.gate.open()
+}
 
 // A gate lets pass, or doesn't. The zero value is open.
 type gate struct {

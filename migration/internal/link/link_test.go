@@ -163,6 +163,19 @@ func TestNothingPassesALinkThatStalls(t *testing.T) {
 	})
 }
 
+func TestFlowThatIsHeldLetsTheOtherPass(t *testing.T) {
+	l := New()
+	l.Back.Hold()
+	source, destination := joined(t, "tcp", l)
+	_, err := destination.Write([]byte("answer"))
+	require.NoError(t, err)
+	greet(t, source, destination)
+	require.Zero(t, l.Back.Bytes(), "passed the flow that is held")
+	l.Release()
+	_, err = io.ReadFull(source, make([]byte, len("answer")))
+	require.NoError(t, err)
+}
+
 func TestLinkThatStallsBeforeItRunsDoesNotDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New()
