@@ -58,7 +58,7 @@ type Pair struct {
 	paced       paced     // what has gone over the link
 	speedBefore float64   // of the guest, in rounds a second
 	dirtied     float64   // by the guest, in bytes a second
-	filled      int       // pages that a step gave data
+	filled      int       // bytes that a step gave data
 	resources   resources // of the source, after an earlier migration
 	held        []int     // sockets that keep others waiting
 	fileSet     string    // the set that the stream's file was lent in, where it was
