@@ -33,8 +33,8 @@ var postcopyPlain = Scenario{
 }
 
 var postcopyMultifd = Scenario{
-	Name:  "postcopy/multifd/plain",
-	Doc:   "four channels carry the pages until the guest runs on the destination, and one the rest",
+	Name: "postcopy/multifd/plain",
+	Doc:  "four channels carry the pages until the guest runs on the destination, and one the rest",
 	Needs: []Need{
 		Userfaultfd, {Capability: PostcopyRAM}, {Capability: Multifd},
 		{Gone: 10, What: "it takes both capabilities, and a destination with both is killed by SIGABRT"},

@@ -134,7 +134,7 @@ func (s *Side) enable(ctx context.Context, capability Capability) error {
 }
 
 // Boot waits until the guest program runs: its greeting and its first heartbeat.
-// Then it writes values to devices' registers that have to arrive with the guest.
+// Then it writes to memory, and to devices' registers, what has to arrive with the guest.
 func Boot() Step {
 	return Step{Name: "boot", Phase: record.PhaseBoot, Within: 40 * time.Second, Do: func(ctx context.Context, p *Pair) error {
 		began := time.Now()
@@ -145,12 +145,15 @@ func Boot() Step {
 }
 
 // awaitBoot waits for what the guest program says when it begins, on the source's
-// console from that place on, and plants the devices' canaries.
+// console from that place on, and plants the marks in RAM and the devices' canaries.
 func (p *Pair) awaitBoot(ctx context.Context, from int64) error {
 	_, err := p.Source.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(said []byte) (int, error) {
 		return booted(p.Program, said)
 	})
 	if err != nil {
+		return err
+	}
+	if err := p.plantMarks(ctx); err != nil {
 		return err
 	}
 	p.planted = nil
