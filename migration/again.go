@@ -54,7 +54,7 @@ var againCancelled = Scenario{
 func givenUp() Steps {
 	return Steps{
 		Listen(TCP), Migrate(), AwaitStatus(qapi.MigrationActive),
-		Cancel(), AwaitStatus(qapi.MigrationCancelled), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
+		Cancel(), AwaitCancelled(), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -35,7 +36,7 @@ var cancelAfterSetup = Scenario{
 	Doc:  "migrate_cancel while the source waits for its connection",
 	Story: slices.Concat(Steps{
 		Boot(), HoldConnections(), Migrate(), AwaitStatus(qapi.MigrationSetup),
-		Cancel(), DropConnections(), AwaitStatus(qapi.MigrationCancelled), SourceRunsOn(),
+		Cancel(), DropConnections(), AwaitCancelled(), SourceRunsOn(),
 	}, move()),
 }
 
@@ -45,7 +46,7 @@ var cancelAfterActive = Scenario{
 	Story: slices.Concat(Steps{
 		unhurried(), Set(MaxBandwidth, 30*MB),
 		Boot(), Listen(TCP), Migrate(), AwaitStatus(qapi.MigrationActive),
-		Cancel(), AwaitStatus(qapi.MigrationCancelled), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
+		Cancel(), AwaitCancelled(), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
 	}, move()),
 }
 
@@ -56,7 +57,7 @@ var cancelAfterPreSwitchover = Scenario{
 	Story: slices.Concat(Steps{
 		Enable(PauseBefore), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(TCP), Migrate(), AwaitStatus(qapi.MigrationPreSwitchover),
-		Cancel(), AwaitStatus(qapi.MigrationCancelled), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
+		Cancel(), AwaitCancelled(), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
 		Disable(PauseBefore),
 	}, move()),
 }
@@ -67,7 +68,7 @@ var cancelAfterCancelled = Scenario{
 	Story: slices.Concat(Steps{
 		unhurried(), Set(MaxBandwidth, 30*MB),
 		Boot(), Listen(TCP), Migrate(), AwaitStatus(qapi.MigrationActive),
-		Cancel(), AwaitStatus(qapi.MigrationCancelled),
+		Cancel(), AwaitCancelled(),
 		Cancel(), SeeStatus(qapi.MigrationCancelled), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
 	}, move()),
 }
@@ -91,6 +92,20 @@ var cancelAfterCompleted = Scenario{
 func Cancel() Step {
 	return Step{Name: "migrate_cancel", Do: func(ctx context.Context, p *Pair) error {
 		return qapi.MigrateCancel(ctx, p.Source.QMP())
+	}}
+}
+
+// AwaitCancelled waits until the source calls its migration cancelled, which it has to
+// have called cancelling before.
+func AwaitCancelled() Step {
+	return Step{Name: "await status cancelled", Do: func(ctx context.Context, p *Pair) error {
+		if err := p.Source.AwaitStatus(ctx, qapi.MigrationCancelled); err != nil {
+			return err
+		}
+		if said := p.Source.announced(ctx); !strings.HasSuffix(said, "cancelling cancelled") {
+			return fmt.Errorf("the source announced the statuses %q, expected cancelling before cancelled", said)
+		}
+		return nil
 	}}
 }
 

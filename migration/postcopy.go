@@ -87,8 +87,7 @@ func SeeChannelsThenOne() Step {
 	}}
 }
 
-// SeeBlocktime demands that the destination says for how long its processors
-// waited for pages, where the kernel can tell it which thread waited.
+// SeeBlocktime gathers for how long the destination's processors waited for pages, where the kernel can tell it which thread waited.
 func SeeBlocktime() Step {
 	return Step{Name: "see postcopy-blocktime", Do: func(_ context.Context, p *Pair) error {
 		if features, err := host.Userfaultfd(); err != nil || !features.ThreadID {
@@ -103,6 +102,7 @@ func SeeBlocktime() Step {
 		if said.Blocktime == nil {
 			return errors.New("the destination's query-migrate has no postcopy-blocktime, and the kernel has the thread-id feature")
 		}
+		p.measure("postcopy-blocktime", float64(*said.Blocktime), "ms", record.Between(1, float64(p.Facts.Migration.TotalMS)))
 		return nil
 	}}
 }

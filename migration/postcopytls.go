@@ -34,10 +34,10 @@ var postcopyPreemptTLS = Scenario{
 	Doc:   "pages that the guest waits for have a connection of their own, encrypted like the other",
 	Needs: []Need{TLS, Userfaultfd, {Capability: PostcopyRAM}, {Capability: PostcopyPreempt}},
 	Story: Steps{
-		UsePSK(false), Enable(PostcopyRAM), Enable(PostcopyPreempt), Set(MaxBandwidth, 100*MB), unhurried(),
-		Set(MaxPostcopyBandwidth, 50*MB), // so slow that the guest overtakes what is sent unasked
+		UsePSK(false), Enable(PostcopyRAM), Enable(PostcopyPreempt),
+		Set(MaxBandwidth, 100*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
 		Boot(), Listen(TCP), Tap(), Migrate(), AwaitPass(1).Allow(20 * time.Second), StartPostcopy(),
-		AwaitSwitchover(), SeePostcopy(), SeePreemptChannel(), SeeEncrypted(2),
+		AwaitUrgent(), Set(MaxPostcopyBandwidth, 0), AwaitSwitchover(), SeePostcopy(), SeePreemptChannel(), SeeEncrypted(2),
 	},
 }
 

@@ -29,7 +29,7 @@ func SeeXBZRLE(pages int64) Step {
 			return err
 		}
 		p.measure("pages sent as differences", float64(x.Pages), "pages", record.AtLeast(float64(pages)))
-		p.measure("size of a difference", float64(x.Bytes)/float64(max(1, x.Pages)), "bytes", record.Between(1, 256))
+		p.measure("size of a difference", float64(x.Bytes)/float64(max(1, x.Pages)), "bytes", record.Between(1, 32))
 		return nil
 	}}
 }

@@ -45,6 +45,7 @@ func Checks() []Check {
 		{"one life", "the source stopped once, before the destination ran, and never ran again", moved, nil, judgeOneLife},
 		{"events", "the migration's statuses came in an order that they may have, on both sides", moved, nil, judgeSequence},
 		{"reported", "what QEMU says of the migration agrees with its events and with the link", moved, func(r *Record) bool { return r.Migration != nil }, judgeReported},
+		{"counts", "what the source reports of RAM adds up", moved, func(r *Record) bool { return r.Migration != nil }, judgeCounts},
 		{"bandwidth", "no more went over the link than max-bandwidth allows", moved, func(r *Record) bool { return len(r.Paced) > 0 }, judgeBandwidth},
 		{"failure", "a source whose migration failed says why", stayed, nil, judgeFailure},
 		{"fault", "a migration that was injured ends soon and says why, and the guest's RAM is as it was", everywhere, func(r *Record) bool { return r.Fault != nil }, judgeFault},

@@ -1,7 +1,9 @@
 package record
 
 import (
+	"cmp"
 	"encoding/json"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -28,11 +30,41 @@ func workload() *WorkloadFacts {
 	}
 }
 
+// counted is what a source reports of RAM, some of it changed.
+func counted(change map[string]any) json.RawMessage {
+	ram := map[string]any{
+		"total": 157818880, "page-size": 4096, "remaining": 0, "transferred": 104978432, "duplicate": 13067,
+		"normal": 25463, "normal-bytes": 104296448, "multifd-bytes": 104296448, "precopy-bytes": 0, "downtime-bytes": 0,
+		"postcopy-bytes": 0, "pages-per-second": 200000, "dirty-pages-rate": 0, "mbps": 6042,
+	}
+	maps.Copy(ram, change)
+	text, _ := json.Marshal(map[string]any{"status": "completed", "ram": ram})
+	return text
+}
+
+// miscounted is a record whose source reports other counts, of a migration that took long
+// enough to tell rates.
+func miscounted(change map[string]any) func(r *Record) {
+	return func(r *Record) {
+		r.Migration.TotalMS, r.Recoveries = 1001, 0
+		for _, side := range []*SideFacts{r.Source, r.Destination} {
+			for i, e := range side.Events {
+				if e.Name == "STOP" || e.Name == "RESUME" || statusOf(e) == "device" || statusOf(e) == "completed" {
+					side.Events[i].Time = e.Time.Add(860 * time.Millisecond)
+				}
+			}
+		}
+		r.Standstill = nil
+		change["mbps"] = cmp.Or(change["mbps"], any(840))
+		r.Migration.Source = counted(change)
+	}
+}
+
 // good returns a record of a migration in which nothing went wrong.
 func good() *Record {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	return &Record{
-		Format: Format, Scenario: "precopy/unix/plain", Arch: "x86_64", Started: at, Seconds: 2,
+		Format: Format, Scenario: "precopy/unix/plain", Arch: "x86_64", Started: at, Seconds: 2, MemoryMiB: 150,
 		Steps: []StepFacts{{Name: "start", Seconds: 0.1}, {Name: "quit", Seconds: 0.1}},
 		Source: &SideFacts{Events: []EventFacts{
 			{Time: at.Add(100 * time.Millisecond), Name: "STOP"},
@@ -44,8 +76,8 @@ func good() *Record {
 			{Time: at.Add(time.Second), Name: "STOP"},
 			status(at, "setup"), status(at, "active"), status(at.Add(150*time.Millisecond), "completed"),
 		}},
-		Parameters: map[string]json.RawMessage{"downtime-limit": json.RawMessage("300")},
-		Migration:  &MigrationFacts{TotalMS: 140, DowntimeMS: 41, SetupMS: 1, Passes: 3, Bytes: 100 << 20},
+		Parameters: map[string]json.RawMessage{"downtime-limit": json.RawMessage("300"), "multifd-channels": json.RawMessage("4")},
+		Migration:  &MigrationFacts{TotalMS: 140, DowntimeMS: 41, SetupMS: 1, Passes: 3, Bytes: 100 << 20, Source: counted(nil), Destination: json.RawMessage(`{"status": "completed"}`)},
 		Fault: &FaultFacts{
 			What: "cut", At: at.Add(-time.Second), Status: "failed", Noticed: at.Add(-900 * time.Millisecond),
 			Desc: "Unable to write to socket: Broken pipe", RAM: workload(),
@@ -126,8 +158,12 @@ var doctored = []struct {
 
 	{"reported", "no downtime", func(r *Record) { r.Migration.DowntimeMS = 0 }, Fail, []string{"downtime of 0 ms", "40 ms after"}},
 	{"reported", "another total", func(r *Record) { r.Migration.TotalMS = 14 }, Fail, []string{"total time of 14 ms", "140 ms apart"}},
-	{"reported", "a setup that took longer than all", func(r *Record) { r.Migration.SetupMS = 1000 }, Fail, []string{"setup time of 1000 ms"}},
+	{"reported", "a setup that took longer than it did", func(r *Record) { r.Migration.SetupMS = 20 }, Fail, []string{"setup time of 20 ms", "active 0 ms after"}},
 	{"reported", "fewer passes", func(r *Record) { r.Migration.Passes = 2 }, Fail, []string{"2 dirty bitmap syncs", "said 3"}},
+	{"reported", "a pass that came twice", func(r *Record) { r.Source.Events = append(r.Source.Events, r.Source.Events[5]) }, Fail, []string{"said 3 after 3"}},
+	{"reported", "another status than its events'", func(r *Record) {
+		r.Migration.Destination = json.RawMessage(`{"status": "active"}`)
+	}, Fail, []string{"destination", `"active"`, "completed"}},
 	{"reported", "more bytes", func(r *Record) { r.Migration.Bytes *= 2 }, Fail, []string{"209715200", "105906176 went over the link"}},
 	{"reported", "fewer bytes than channels carried compressed", func(r *Record) {
 		r.Parameters["multifd-compression"] = json.RawMessage(`"zlib"`)
@@ -135,9 +171,36 @@ var doctored = []struct {
 	}, Fail, []string{"52428800"}},
 	{"reported", "when it began is not known", func(r *Record) { r.Source.Events = slices.Delete(r.Source.Events, 1, 2) }, Unknown, nil},
 
+	{"counts", "another page size", miscounted(map[string]any{"page-size": 8192}), Fail, []string{"page-size of 8192"}},
+	{"counts", "less RAM", miscounted(map[string]any{"total": 1 << 20}), Fail, []string{"total of 1048576", "157286400"}},
+	{"counts", "something is left", miscounted(map[string]any{"remaining": 4096}), Fail, []string{"4096 bytes remaining"}},
+	{"counts", "more pages than bytes", miscounted(map[string]any{"normal": 50926}), Fail, []string{"50926 whole pages", "normal-bytes 104296448"}},
+	{"counts", "no zero pages", miscounted(map[string]any{"duplicate": 0}), Fail, []string{"0 zero pages", "157818880"}},
+	{"counts", "nothing transferred", miscounted(map[string]any{"transferred": 0}), Fail, []string{"0 bytes transferred"}},
+	{"counts", "a fifth more transferred", miscounted(map[string]any{"transferred": 125974118}), Fail, []string{"125974118 bytes transferred"}},
+	{"counts", "a part is missing", miscounted(map[string]any{"multifd-bytes": 0}), Fail, []string{"multifd-bytes 0"}},
+	{"counts", "postcopy without postcopy", miscounted(map[string]any{"multifd-bytes": 0, "postcopy-bytes": 104296448}), Fail, []string{"postcopy-bytes 104296448"}},
+	{"counts", "ten times as fast", miscounted(map[string]any{"mbps": 8400}), Fail, []string{"8400.0 Mb", "839.8"}},
+	{"counts", "no pages a second", miscounted(map[string]any{"pages-per-second": 0}), Fail, []string{"0 pages a second"}},
+	{"counts", "channels where there are none", func(r *Record) { delete(r.Parameters, "multifd-channels") }, Fail, []string{"over channels"}},
+	{"counts", "nothing of RAM", func(r *Record) { r.Migration.Source = json.RawMessage(`{"status": "completed"}`) }, Unknown, nil},
+	{"counts", "another cache", func(r *Record) {
+		r.Parameters["xbzrle-cache-size"] = json.RawMessage("67108864")
+		r.Migration.Source = json.RawMessage(strings.TrimSuffix(string(r.Migration.Source), "}") + `, "xbzrle-cache": {"pages": 1, "cache-size": 4096}}`)
+	}, Fail, []string{"cache of 4096 bytes", "67108864"}},
+
 	{"bandwidth", "more than the limit", func(r *Record) { r.Paced[0].Bytes = 60e6 }, Fail, []string{"60000000 bytes", "1.00 s", "30 MB a second"}},
 
-	{"failure", "nobody says why", func(r *Record) { r.Ends, r.Failure = OnSource, &FailureFacts{Status: "failed"} }, Fail, []string{"does not say why"}},
+	{"failure", "nobody says why", func(r *Record) {
+		r.Ends, r.Failure = OnSource, &FailureFacts{Status: "failed"}
+		r.Source.Events = []EventFacts{status(r.Started, "setup"), status(r.Started, "failed")}
+	}, Fail, []string{"does not say why"}},
+
+	{"failure", "it is called something else than it was", func(r *Record) {
+		r.Ends, r.Failure, r.Fault = OnSource, &FailureFacts{Status: "completed"}, nil
+		r.Source.Events = []EventFacts{status(r.Started, "setup"), status(r.Started, "failed")}
+	}, Fail, []string{`"completed"`, "last event said failed"}},
+	{"failure", "nobody saw it fail", func(r *Record) { r.Ends, r.Failure = OnSource, nil }, Unknown, nil},
 
 	{"fault", "the source noticed too late", func(r *Record) { r.Fault.Noticed = r.Fault.At.Add(time.Minute) }, Fail, []string{"failed", "60.0 s", "cut"}},
 	{"fault", "it has no name", func(r *Record) { r.Fault.Desc = "" }, Fail, []string{"error-desc", "cut"}},

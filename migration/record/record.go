@@ -35,8 +35,10 @@ type Record struct {
 	Started  time.Time
 	Accel    string `json:",omitempty"` // the accelerator, and why it
 	Seconds  float64
-	Steps    []StepFacts
-	Error    string `json:",omitempty"` // what ended the story early
+	// MemoryMiB is the guest's RAM.
+	MemoryMiB int
+	Steps     []StepFacts
+	Error     string `json:",omitempty"` // what ended the story early
 	// SharedRAM says that both sides have the same RAM: a source that stands
 	// still sees it change.
 	SharedRAM bool `json:",omitempty"`
@@ -247,7 +249,7 @@ func (r *Record) NextLeg() {
 	}
 	*r = Record{
 		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
-		Steps: r.Steps, SharedRAM: r.SharedRAM, Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
+		Steps: r.Steps, MemoryMiB: r.MemoryMiB, SharedRAM: r.SharedRAM, Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -59,6 +60,10 @@ func near(reported, seen float64) bool {
 // was seen on a busy machine.
 const lateStop = 500
 
+// setupSlack is by how many ms more than its events lie apart a setup may be said to
+// have taken. They were at most 3 ms apart that way round.
+const setupSlack = 10
+
 // judgeReported holds what QEMU says of its migration against what its events and
 // the link show.
 func judgeReported(r *Record) (Outcome, string) {
@@ -67,7 +72,7 @@ func judgeReported(r *Record) (Outcome, string) {
 		return unknown("what QEMU says of the migration")
 	}
 	events := since(r.Source.Began, r.Source.Events)
-	total, down := span(events, "setup", "completed"), span(events, "STOP", "completed")
+	total, setup, down := span(events, "setup", "completed"), span(events, "setup", "active"), span(events, "STOP", "completed")
 	if down > total { // the guest had been stopped before
 		down = math.NaN()
 	}
@@ -76,16 +81,27 @@ func judgeReported(r *Record) (Outcome, string) {
 		return unknown("when the migration began and was completed")
 	case !near(float64(m.TotalMS), total):
 		return fail("the source reports a total time of %d ms, and its events lie %.0f ms apart", m.TotalMS, total)
-	case float64(m.SetupMS) > total+20:
-		return fail("the source reports a setup time of %d ms, more than the whole migration's %.0f", m.SetupMS, total)
+	case float64(m.SetupMS) > setup+setupSlack:
+		return fail("the source reports a setup time of %d ms, and was active %.0f ms after setup began", m.SetupMS, setup)
 	case math.IsNaN(down): // there is nothing to hold it against
 	case !r.isPostcopy() && float64(m.DowntimeMS) < down*0.75-20:
 		return fail("the source reports a downtime of %d ms, and was completed %.0f ms after it had stopped", m.DowntimeMS, down)
 	case float64(m.DowntimeMS) > down*1.25+lateStop:
 		return fail("the source reports a downtime of %d ms, and was completed %.0f ms after it had stopped", m.DowntimeMS, down)
 	}
-	if last := lastPass(events); last != m.Passes {
+	passes := passes(events)
+	if last := slices.Max(append(passes, 0)); last != m.Passes {
 		return fail("the source reports %d dirty bitmap syncs, and its last MIGRATION_PASS said %d", m.Passes, last)
+	}
+	for i := 1; i < len(passes); i++ {
+		if passes[i] <= passes[i-1] {
+			return fail("the source's MIGRATION_PASS said %d after %d; they said %v", passes[i], passes[i-1], passes)
+		}
+	}
+	for side, said := range map[string]json.RawMessage{"source": m.Source, "destination": m.Destination} {
+		if status := reportedStatus(said); status != "completed" {
+			return fail("the %s's query-migrate reports the status %q, when its events have said completed", side, status)
+		}
 	}
 	if outcome, witness := r.judgeBytes(); outcome != Pass {
 		return outcome, witness
@@ -117,17 +133,26 @@ func (r *Record) compressed() bool {
 	return set && string(with) != `"none"`
 }
 
-// lastPass is the number in the last MIGRATION_PASS.
-func lastPass(events []EventFacts) (number int64) {
+// passes are the numbers in the MIGRATION_PASS events.
+func passes(events []EventFacts) (numbers []int64) {
 	for _, e := range named(events, "MIGRATION_PASS") {
 		var data struct {
 			Pass int64 `json:"pass"`
 		}
 		if json.Unmarshal(e.Data, &data) == nil {
-			number = data.Pass
+			numbers = append(numbers, data.Pass)
 		}
 	}
-	return number
+	return numbers
+}
+
+// reportedStatus is that of a query-migrate, "" where it has none.
+func reportedStatus(said json.RawMessage) string {
+	var info struct {
+		Status string `json:"status"`
+	}
+	_ = json.Unmarshal(said, &info)
+	return info.Status
 }
 
 // Paced is what went over the link towards the destination in a stretch of time, and
@@ -162,9 +187,17 @@ type FailureFacts struct {
 }
 
 func judgeFailure(r *Record) (Outcome, string) {
+	last := ""
+	if r.Source != nil {
+		if said := statuses(r.Source.Events); len(said) > 0 {
+			last = said[len(said)-1]
+		}
+	}
 	switch f := r.Failure; {
 	case f == nil:
 		return unknown("what the source says of the migration")
+	case last != "" && f.Status != last:
+		return fail("the source's query-migrate reports the status %q, and its last event said %s", f.Status, last)
 	case f.Status == "failed" && f.Desc == "":
 		return fail("the source's migration status is failed, and its query-migrate does not say why")
 	case f.Desc != "":
