@@ -42,10 +42,11 @@ func TestEmbeddedBytesAreTheSourceAssembled(t *testing.T) {
 func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 	p, err := fixtures.For("x86_64")
 	require.NoError(t, err)
-	const gdt, pointer = 0x7c98, 0x7cb0
+	const gdt, pointer, wake = 0x7cc8, 0x7ce0, 0x7dc0
 	realMode, protected := disassemble(t, p.BootBlock, 0x7c00, gdt)
 	require.Equal(t, []string{
 		"cli",
+		"xor %esi,%esi",
 		"in $0x92,%al",
 		"or $0x2,%al",
 		"and $0xfe,%al",
@@ -56,7 +57,7 @@ func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 		"mov %cr0,%eax",
 		"or $0x1,%al",
 		"mov %eax,%cr0",
-		"ljmp $0x8,$0x7c1f",
+		"ljmp $0x8,$0x7c22",
 	}, realMode)
 	require.Equal(t, []string{
 		"mov $0x10,%eax",
@@ -68,37 +69,51 @@ func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 		"mov $0x40000000,%eax",
 		"cpuid",
 		"cmp $0x4b4d564b,%ebx",
-		"jne 0x7c5c",
+		"jne 0x7c5f",
 		"mov $0x40000001,%eax",
 		"cpuid",
 		"mov $0x4b564d01,%ecx",
 		"test $0x8,%al",
-		"jne 0x7c56",
+		"jne 0x7c59",
 		"mov $0x12,%ecx",
 		"test $0x1,%al",
-		"je 0x7c5c",
-		"xor %eax,%eax", // 0x7c56
+		"je 0x7c5f",
+		"xor %eax,%eax", // 0x7c59
 		"xor %edx,%edx",
 		"wrmsr",
-		"mov $0x100000,%eax", // 0x7c5c
+		"test %esi,%esi", // 0x7c5f
+		"jne 0x7c9f",
+		"mov $0x100000,%eax",
 		"movb $0x0,(%eax)",
 		"add $0x1000,%eax",
 		"cmp $0x6400000,%eax",
-		"jb 0x7c61",
+		"jb 0x7c68",
 		"mov $0x3f8,%edx",
 		"mov $0x41,%al",
 		"out %al,(%dx)",
-		"mov $0x40,%ecx", // 0x7c78
-		"mov $0x100000,%eax",
-		"incb (%eax)",
+		"mov $0x40,%ecx",     // 0x7c7f
+		"mov $0x100000,%eax", // 0x7c84
+		"incb (%eax)",        // 0x7c89
 		"add $0x1000,%eax",
 		"cmp $0x6400000,%eax",
-		"jb 0x7c82",
+		"jb 0x7c89",
 		"dec %ecx",
-		"jne 0x7c7d",
+		"jne 0x7c84",
 		"mov $0x42,%al",
 		"out %al,(%dx)",
-		"jmp 0x7c78",
+		"jmp 0x7c7f",
+		"mov $0x3f8,%edx", // 0x7c9f: it was woken
+		"mov $0x43,%al",
+		"out %al,(%dx)",
+		"mov $0x40,%ecx",
+		"mov $0x100000,%eax",
+		"mov (%eax),%bl",
+		"add $0x1000,%eax", // 0x7cb3
+		"cmp $0x6400000,%eax",
+		"jae 0x7c84",
+		"cmp %bl,(%eax)",
+		"je 0x7cb3",
+		"jmp 0x7c89",
 	}, protected)
 
 	at := func(address, n int) []byte { return p.BootBlock[address-0x7c00:][:n] }
@@ -108,7 +123,13 @@ func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 		0xff, 0xff, 0, 0, 0, 0x93, 0xcf, 0, // data: flat, 32 bits, accessed
 	}, at(gdt, 24))
 	require.Equal(t, []byte{23, 0, gdt & 0xff, gdt >> 8, 0, 0}, at(pointer, 6))
-	require.Equal(t, make([]byte, 0x7dfe-pointer-6), at(pointer+6, 0x7dfe-pointer-6), "the rest is empty")
+
+	require.EqualValues(t, wake, p.WakeVector)
+	woken, _ := disassemble(t, at(wake, 0x7dfe-wake), wake, 0x7dfe)
+	require.Equal(t, []string{"cli", "mov $0x1,%esi", "ljmp $0x0,$0x7c04"}, woken)
+	require.Equal(t, make([]byte, wake-pointer-6), at(pointer+6, wake-pointer-6), "up to there it is empty")
+	const end = wake + 12
+	require.Equal(t, make([]byte, 0x7dfe-end), at(end, 0x7dfe-end), "the rest is empty")
 	require.Equal(t, []byte{0x55, 0xaa}, at(0x7dfe, 2))
 }
 
