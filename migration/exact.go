@@ -98,13 +98,7 @@ var exactDevices = Scenario{
 // destination that was started to wait, and demands that it waits.
 func AwaitArrival() Step {
 	return Step{Name: "await arrival", Phase: record.PhaseSwitchover, Do: func(ctx context.Context, p *Pair) error {
-		g, both := errgroup.WithContext(ctx)
-		g.Go(func() error { return p.Source.completes(both, "STOP") })
-		g.Go(func() error { return p.Destination.AwaitStatus(both, qapi.MigrationCompleted) })
-		if err := g.Wait(); err != nil {
-			return err
-		}
-		if _, err := p.settled(ctx, p.Source); err != nil {
+		if err := p.completed(ctx); err != nil {
 			return err
 		}
 		status, err := qapi.QueryStatus(ctx, p.Destination.QMP())
@@ -116,6 +110,19 @@ func AwaitArrival() Step {
 		}
 		return p.noteMigration(ctx)
 	}}
+}
+
+// completed waits until the guest has stopped on the source, and both sides call the
+// migration completed.
+func (p *Pair) completed(ctx context.Context) error {
+	g, both := errgroup.WithContext(ctx)
+	g.Go(func() error { return p.Source.completes(both, "STOP") })
+	g.Go(func() error { return p.Destination.AwaitStatus(both, qapi.MigrationCompleted) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	_, err := p.settled(ctx, p.Source)
+	return err
 }
 
 // Continue tells a destination that waits to run the guest.

@@ -54,18 +54,20 @@ type Pair struct {
 	uri         string // where the destination listens
 	channel     bool   // the source is told as a channel
 	tap         *tap
-	starting    *starting // the destination, where the story starts it
-	paced       paced     // what has gone over the link
-	speedBefore float64   // of the guest, in rounds a second
-	dirtied     float64   // by the guest, in bytes a second
-	filled      int       // bytes that a step gave data
-	resources   resources // of the source, after an earlier migration
-	held        []int     // sockets that keep others waiting
-	fileSet     string    // the set that the stream's file was lent in, where it was
-	planted     []canary  // in devices of the source
-	stopped     time.Time // when the destination was, in the end
-	sums        sums      // of its memory then
-	kept        sums      // of memory that nobody writes, before the migration
+	starting    *starting      // the destination, where the story starts it
+	paced       paced          // what has gone over the link
+	speedBefore float64        // of the guest, in rounds a second
+	dirtied     float64        // by the guest, in bytes a second
+	filled      int            // bytes that a step gave data
+	resources   resources      // of the source, after an earlier migration
+	held        []int          // sockets that keep others waiting
+	fileSet     string         // the set that the stream's file was lent in, where it was
+	planted     []canary       // in devices of the source
+	asleep      record.Reading // the counter when the guest fell asleep on the source
+	woken       int64          // the place on the destination's console from which on the guest, woken there, goes on
+	stopped     time.Time      // when the destination was, in the end
+	sums        sums           // of its memory then
+	kept        sums           // of memory that nobody writes, before the migration
 }
 
 // path is that of a file in the run's private folder, short enough for a socket's.

@@ -17,6 +17,9 @@ type Scenario struct {
 	Needs []Need        // what the host and the QEMUs must have
 	Ends  record.Ending // where the guest is when the story has been told
 	Story Steps
+	// Proof gathers what the standard checks judge where a guest that runs and is
+	// then stopped isn't what the story leaves; nil for the steps that do.
+	Proof Steps
 
 	// How the sides are started, beyond what every scenario has.
 	Source, Destination Guest
@@ -55,6 +58,9 @@ func (s Scenario) Full() Steps {
 }
 
 func (s Scenario) proof() Steps {
+	if s.Proof != nil {
+		return append(slices.Clone(s.Proof), QuitBoth())
+	}
 	switch s.Ends {
 	case record.OnSource:
 		return Steps{SourceRunsOn(), NoteFailure(), SeeSourceCanaries(), QuitBoth()}

@@ -22,6 +22,12 @@ func TestFeatureThatDoesNothingIsNoticed(t *testing.T) {
 		{"multifd/file/mapped-ram/dio", "set direct-io to true on both", "descriptors with O_DIRECT on the source: 0"},
 		{"mode/reboot", "enable x-ignore-shared", "size of the file"},
 		{"mode/reboot", "set mode to cpr-reboot on both", "active before its guest had stopped"},
+		{"precopy/unix/suspend/live", "suspend the guest", "the source's guest was to be suspended, and its run state is running"},
+		{"precopy/unix/suspend/live", "wake the guest", "the destination does not run: its status is suspended"},
+		{"precopy/unix/suspend/notlive", "suspend the guest", "the source's guest was to be suspended, and its run state is running"},
+		{"precopy/unix/suspend/notlive", "continue on the destination", "suspended as it was on the source, and its run state is paused"},
+		{"postcopy/suspend", "suspend the guest", "the source's guest was to be suspended, and its run state is running"},
+		{"postcopy/suspend", "migrate-start-postcopy", "sent after the guest: 0 bytes"},
 	} {
 		t.Run(c.scenario+"/"+c.without, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,115 @@
+package migration_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/drover-vm/drover/internal/qemutest"
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// wake wakes a side's guest, and waits until it says so.
+func wake(ctx context.Context, p *migration.Pair, s *migration.Side) error {
+	from := s.Console().Mark()
+	err := s.QMP().Execute(ctx, "system_wakeup", nil, nil)
+	if err == nil {
+		_, err = s.Console().Wait(ctx, from, string(p.Program.Awake))
+	}
+	return err
+}
+
+func wakeDestination(ctx context.Context, p *migration.Pair) error {
+	return wake(ctx, p, p.Destination)
+}
+
+func wakeSource(ctx context.Context, p *migration.Pair) error { return wake(ctx, p, p.Source) }
+
+// TestGuestThatDoesNotSleepThroughIsNoticed wakes it at moments at which it has to sleep.
+func TestGuestThatDoesNotSleepThroughIsNoticed(t *testing.T) {
+	for _, c := range []struct {
+		what, scenario, after string
+		fault                 func(ctx context.Context, p *migration.Pair) error
+		witness               string
+	}{
+		{
+			"before it moves", "precopy/unix/suspend/live", "see that sleep outlasts stop", wakeSource,
+			"suspended as it was on the source, and its run state is running",
+		},
+		{
+			"before it moves, and put to sleep again", "precopy/unix/suspend/live", "see that sleep outlasts stop",
+			func(ctx context.Context, p *migration.Pair) error {
+				return errors.Join(wakeSource(ctx, p), migration.Suspend().Do(ctx, p))
+			},
+			"the source woke its guest, which was to move in its sleep",
+		},
+		{
+			"when it has moved", "precopy/unix/suspend/live", "await the sleeping guest", wakeDestination,
+			"suspended as it was on the source, and its run state is running",
+		},
+		{
+			"when it has moved in postcopy", "postcopy/suspend", "await the sleeping guest", wakeDestination,
+			"suspended as it was on the source, and its run state is running",
+		},
+		{
+			"while it is looked at", "precopy/unix/suspend/notlive", "compare the memory", wakeDestination,
+			"pages changed",
+		},
+		{
+			"to boot rather than to go on", "precopy/unix/suspend/notlive", "boot",
+			func(_ context.Context, p *migration.Pair) error {
+				p.Program.WakeVector = 0
+				return nil
+			},
+			"it is 'A' where a guest that was woken says 'C'",
+		},
+		{
+			"to go on from the bottom, not from where it stood", "precopy/unix/suspend/live", "boot",
+			func(ctx context.Context, p *migration.Pair) error {
+				const lastJump, toRound = 0x7cc4, 0xbf // the jump to page becomes one to round
+				return p.Source.QTest().Writeb(ctx, lastJump, toRound)
+			},
+			"of 25344 pages are wrong",
+		},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			result := run(t, scenario(t, c.scenario), migration.Options{
+				Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(), Rewrite: after(c.after, c.fault),
+			})
+			if result.Outcome == record.Skip {
+				t.Skip(result.Reason)
+			}
+			require.Equal(t, record.Fail, result.Outcome, explain(result))
+			require.Contains(t, explain(result), c.witness)
+		})
+	}
+}
+
+// TestQEMUThatCannotStopASleeperWakesIt holds what the skip says against what such a
+// QEMU does, and one that isn't skipped against the same.
+func TestQEMUThatCannotStopASleeperWakesIt(t *testing.T) {
+	for _, qemu := range qemutest.Fleet(t, "x86_64") {
+		t.Run(qemu, func(t *testing.T) {
+			asked := run(t, scenario(t, "precopy/unix/suspend/live"), migration.Options{Source: qemu, Artifacts: t.TempDir()})
+			unasked := run(t, scenario(t, "precopy/unix/suspend/live"), migration.Options{
+				Source: qemu, Artifacts: t.TempDir(),
+				Rewrite: func(steps migration.Steps) migration.Steps {
+					return slices.DeleteFunc(slices.Clone(steps), func(s migration.Step) bool { return s.Name == "see that sleep outlasts stop" })
+				},
+			})
+			if asked.Outcome != record.Skip {
+				require.Equal(t, record.Pass, asked.Outcome, explain(asked))
+				require.Equal(t, record.Pass, unasked.Outcome, explain(unasked))
+				return
+			}
+			require.Contains(t, asked.Reason, "wakes it to migrate it")
+			require.Equal(t, record.Fail, unasked.Outcome, explain(unasked))
+			require.Contains(t, explain(unasked), "suspended as it was on the source, and its run state is running")
+		})
+	}
+}
