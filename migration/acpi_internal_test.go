@@ -144,8 +144,8 @@ func TestBrokenTablesAreNamed(t *testing.T) {
 	}
 }
 
-// FuzzSleepType: whatever stands behind the name, in a table of any
-// length, is a number that fits or an error.
+// FuzzSleepType holds that what stands behind the name, in a table of any length, is a
+// number that fits or an error.
 func FuzzSleepType(f *testing.F) {
 	f.Add([]byte("\x08_S3_\x12\x06\x04\x01\x01\x00\x00"))
 	f.Add([]byte("\x08_S3_\x12\xc6\x00\x00\x00\x04\x01\x01"))
