@@ -232,6 +232,7 @@ func (p *Pair) workloadOn(ctx context.Context, s *Side) (*record.WorkloadFacts, 
 	if err != nil {
 		return nil, err
 	}
+	defer func() { _ = memory.Close() }()
 	workload := newWorkloadReader(p.Program)
 	own := memories{[]*launcher.Memory{memory}, scopeOf(memory, p.Program)}
 	err = own.walk(func(at uint64, pages [][]byte) { workload.page(at, pages[0]) })

@@ -55,17 +55,8 @@ func CompareMemory() Step {
 // SeeWorkload gathers what the workload's range holds on the destination, which is
 // stopped, where the memory of the two sides is not the same any more.
 func SeeWorkload() Step {
-	return Step{Name: "see the workload", Do: func(ctx context.Context, p *Pair) error {
-		memory, err := p.Destination.Memory(ctx)
-		if err != nil {
-			return err
-		}
-		defer func() { _ = memory.Close() }()
-		workload := newWorkloadReader(p.Program)
-		err = memories{[]*launcher.Memory{memory}, scopeOf(memory, p.Program)}.walk(func(at uint64, pages [][]byte) {
-			workload.page(at, pages[0])
-		})
-		p.Facts.Workload = workload.done()
+	return Step{Name: "see the workload", Do: func(ctx context.Context, p *Pair) (err error) {
+		p.Facts.Workload, err = p.workloadOn(ctx, p.Destination)
 		return err
 	}}
 }

@@ -98,6 +98,9 @@ func named(name string) func(qmp.Event) bool {
 	return func(e qmp.Event) bool { return e.Name == name }
 }
 
+// sleepOutlasts is the first major version that can do it.
+const sleepOutlasts = 9
+
 // SeeSleepOutlastStop asks the source's QEMU whether it can stop a guest that sleeps and
 // let it sleep on, which is what moving it comes to. 5.2 and 7.2 can't: they know
 // no state but running that a stopped guest could go back to, and wake it to migrate it.
@@ -112,6 +115,9 @@ func SeeSleepOutlastStop() Step {
 		status, err := qapi.QueryStatus(ctx, p.Source.QMP())
 		if err != nil {
 			return err
+		}
+		if version := p.Source.QMP().Greeting().Version; status.Status == qapi.StateSuspended && version.Major >= sleepOutlasts {
+			return fmt.Errorf("the source's guest sleeps, and was stopped, and its run state is still %s: it would be woken to be migrated", status.Status)
 		}
 		if status.Status == qapi.StateSuspended {
 			return &MissingError{fmt.Sprintf("QEMU %s can't stop a guest that sleeps (its run state after stop is still suspended), and wakes it to migrate it: take a later one, such as 10.0",
