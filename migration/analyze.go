@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -74,24 +73,16 @@ func (s *Side) opensFiles(ctx context.Context) (bool, error) {
 // has sent; and that the pages in it make up the memory of the source, which has stopped.
 func AnalyzeStream() Step {
 	return Step{Name: "analyze the stream", Do: func(ctx context.Context, p *Pair) error {
-		file, err := os.Open(p.path(streamFile))
+		saved, err := openSaved(p.path(streamFile))
 		if err != nil {
 			return err
 		}
-		defer func() { _ = file.Close() }()
-		info, err := file.Stat()
-		if err != nil {
-			return err
-		}
-		last := lastPages{}
-		s, err := stream.ReadFile(file, info.Size(), stream.Options{Page: last.take})
-		if err != nil {
-			return err
-		}
+		defer saved.close()
+		s := saved.stream
 		if problems := s.Check(); len(problems) > 0 {
 			return fmt.Errorf("%d problems in the stream; the first: %s", len(problems), problems[0])
 		}
-		return errors.Join(p.seeSender(ctx, s), p.seeDevices(ctx, s), p.seePagesSent(ctx, s), p.seePages(ctx, s, file, last))
+		return errors.Join(p.seeSender(ctx, s), p.seeDevices(ctx, s), p.seePagesSent(ctx, s), p.seePages(ctx, saved))
 	}}
 }
 
@@ -178,32 +169,16 @@ func (p *Pair) seePagesSent(ctx context.Context, s *stream.Stream) error {
 	return nil
 }
 
-// lastPages are the pages of each block as they were sent last, by their addresses.
-type lastPages map[string]map[uint64]stream.Page
-
-func (l lastPages) take(page stream.Page) error {
-	if page.Kind != stream.ZeroPage && page.Kind != stream.NormalPage {
-		return errors.New("it is neither zero nor whole, with no capability that asks for that")
-	}
-	block := l[page.Block.Name]
-	if block == nil {
-		block = map[uint64]stream.Page{}
-		l[page.Block.Name] = block
-	}
-	page.Data = nil
-	block[page.Address] = page
-	return nil
-}
-
 // seePages demands that the stream's pages are those of the source's memory. RAM that
 // processors don't see, as that under a PC's ROMs, is left out.
-func (p *Pair) seePages(ctx context.Context, s *stream.Stream, file *os.File, last lastPages) error {
+func (p *Pair) seePages(ctx context.Context, sent *saved) error {
 	memory, err := p.Source.Memory(ctx)
 	if err != nil {
 		return err
 	}
 	want := uint64(p.Program.MemoryMiB) << 20
-	at := slices.IndexFunc(s.RAM.Blocks, func(b *stream.Block) bool { return b.Length == want })
+	blocks := sent.stream.RAM.Blocks
+	at := slices.IndexFunc(blocks, func(b *stream.Block) bool { return b.Length == want })
 	if at < 0 {
 		return fmt.Errorf("no block of RAM in the stream has the %d bytes that the guest has", want)
 	}
@@ -211,15 +186,8 @@ func (p *Pair) seePages(ctx context.Context, s *stream.Stream, file *os.File, la
 	if len(ranges) == 0 {
 		ranges = []fixtures.Range{p.Program.Workload()}
 	}
-	pages := last[s.RAM.Blocks[at].Name]
-	compared, err := comparePages(memory, ranges, want, func(at uint64, page []byte) error {
-		sent := pages[at]
-		if sent.Kind == stream.NormalPage {
-			_, err := file.ReadAt(page, sent.Offset)
-			return err
-		}
-		return sent.Onto(page)
-	})
+	block := blocks[at].Name
+	compared, err := comparePages(memory, ranges, want, func(at uint64, page []byte) error { return sent.read(block, at, page) })
 	p.measure("RAM of the source held against the stream", float64(compared)/float64(want), "of all RAM", record.AtLeast(0.9))
 	return err
 }

@@ -54,17 +54,22 @@ func CompareDevices() Step {
 		if err := p.saveAgain(ctx); err != nil {
 			return err
 		}
-		sent, err := readStream(p.path(streamFile))
+		sent, err := openSaved(p.path(streamFile))
 		if err != nil {
 			return fmt.Errorf("what the source sent: %w", err)
 		}
-		has, err := readStream(p.path(savedAgain))
+		defer sent.close()
+		has, err := openSaved(p.path(savedAgain))
 		if err != nil {
 			return fmt.Errorf("what the destination sends: %w", err)
 		}
-		compared, err := compareDevices(sent, has)
+		defer has.close()
+		compared, err := compareDevices(sent.stream, has.stream)
 		p.measure("fields of devices held against the source's", float64(compared), "fields", record.AtLeast(1))
-		return err
+		if err != nil {
+			return err
+		}
+		return compareBlocks(sent, has)
 	}}
 }
 
@@ -104,19 +109,6 @@ func (p *Pair) saveAgain(ctx context.Context) error {
 		}
 		return err == nil && info.Status == qapi.MigrationCompleted, err
 	})
-}
-
-func readStream(path string) (*stream.Stream, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	return stream.ReadFile(f, info.Size(), stream.Options{})
 }
 
 // maxNamed is how many of the differences an error tells.
