@@ -202,13 +202,14 @@ func QuitBoth() Step {
 		p.gatherLogs(ctx)
 		facts := &record.TeardownFacts{Exits: make([]record.ExitFacts, len(p.Sides()))}
 		p.Facts.Teardown = facts
+		facts.Left = p.childrenLeft(ctx)
 		var quitting sync.WaitGroup
 		for i, s := range p.Sides() {
 			quitting.Go(func() { facts.Exits[i] = s.quit(ctx) })
 		}
 		quitting.Wait()
 		p.run.removeSockets()
-		facts.Left = p.leftovers()
+		facts.Left = append(facts.Left, p.leftovers()...)
 		return nil
 	}}
 }

@@ -7,13 +7,14 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/drover-vm/drover/migration/internal/link"
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
 )
 
 // One image serves both sides, as on storage that two hosts share: only who has the
 // guest may write to it, and QEMU locks it.
-func disks() []Scenario { return []Scenario{diskMoves, diskFlush} }
+func disks() []Scenario { return []Scenario{diskMoves, diskFlush, diskSwitchover} }
 
 var diskMoves = Scenario{
 	Name:  "disk/plain",
@@ -38,6 +39,18 @@ var diskFlush = Scenario{
 			Boot(), Listen(Unix), FailFlush(), Migrate(),
 		},
 		returns(),
+		Steps{ReadImageOnSource(), AttachImageOnDestination()}, move(),
+		Steps{ReadImage(), RewriteImage()},
+	),
+}
+
+var diskSwitchover = Scenario{
+	Name:  "fault/disk/switchover",
+	Doc:   "the connection closes when the source has let go of the image: it takes it back with the guest, writes on, and moves at the second attempt",
+	Needs: []Need{PC, {Capability: ReturnPath}},
+	Story: slices.Concat(
+		Steps{CreateImage(), AttachImage(), AttachImageOnDestination(), WriteImage()},
+		injuredSwitchover(link.Fault{After: deviceSection, Do: link.Cut}), returns(),
 		Steps{ReadImageOnSource(), AttachImageOnDestination()}, move(),
 		Steps{ReadImage(), RewriteImage()},
 	),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -22,7 +21,10 @@ func exact() []Scenario {
 }
 
 // waiting is a destination that does not run the guest until it is told to.
-var waiting = Guest{Args: []string{"-S"}}
+var waiting = Guest{Args: []string{waits}}
+
+// waits is QEMU's option for that.
+const waits = "-S"
 
 // heldAgainstSource is how each of these ends.
 func heldAgainstSource() Steps {
@@ -35,7 +37,7 @@ var exactPrecopy = Scenario{
 	Destination: waiting,
 	Story: slices.Concat(Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
-		Boot(), Listen(Unix), Migrate(), AwaitPass(1), letConverge(),
+		Boot(), Listen(Unix), Migrate(), AwaitPass(1), atAnyDowntime(),
 	}, heldAgainstSource()),
 }
 
@@ -45,7 +47,7 @@ var exactMultifd = Scenario{
 	Needs:       []Need{{Capability: Multifd}},
 	Destination: waiting,
 	Story: slices.Concat(WithMultifd(unhurried(), Set(MaxBandwidth, 1*GB)), Steps{
-		Boot(), Listen(Unix), Migrate(), AwaitPass(1), letConverge(),
+		Boot(), Listen(Unix), Migrate(), AwaitPass(1), atAnyDowntime(),
 	}, heldAgainstSource()),
 }
 
@@ -57,7 +59,7 @@ var exactXBZRLE = Scenario{
 	Story: slices.Concat(Steps{
 		Enable(XBZRLE), Set(XBZRLECacheSize, 256<<20),
 		unhurried(), Set(MaxBandwidth, 1*GB),
-		Boot(), Listen(Unix), Migrate(), AwaitPass(2), AwaitDifferences(1000), Set(DowntimeLimit, time.Minute),
+		Boot(), Listen(Unix), Migrate(), AwaitPass(2), AwaitDifferences(1000), atAnyDowntime(),
 	}, heldAgainstSource()),
 }
 
@@ -79,7 +81,7 @@ var exactFile = Scenario{
 	Destination: waiting,
 	Story: slices.Concat(Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
-		Boot(), MigrateIntoFile(0), AwaitPass(1), letConverge(), AwaitSaved(), LoadFile(),
+		Boot(), MigrateIntoFile(0), AwaitPass(1), atAnyDowntime(), AwaitSaved(), LoadFile(),
 	}, heldAgainstSource()),
 }
 
@@ -89,7 +91,7 @@ var exactDevices = Scenario{
 	Needs:       []Need{PC},
 	Destination: waiting,
 	Story: Steps{
-		Boot(), letConverge(), Set(MaxBandwidth, 1*GB), Save(), AwaitSaved(), LoadSaved(),
+		Boot(), atAnyDowntime(), Set(MaxBandwidth, 1*GB), Save(), AwaitSaved(), LoadSaved(),
 		AwaitArrival(), CompareExactly(), CompareRegisters(), CompareDevices(), SeeCanaries(), Continue(),
 	},
 }

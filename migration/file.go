@@ -19,12 +19,12 @@ func files() []Scenario {
 
 var precopyFile = Scenario{
 	Name:  "precopy/file",
-	Doc:   "into a file, and out of it when all is there",
+	Doc:   "into a file that had been larger, and out of it when all is there",
 	Needs: []Need{FileTransport},
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
-		Boot(), MigrateIntoFile(0), AwaitPass(1),
-		atAnyDowntime(), AwaitSaved(),
+		Boot(), LeaveOldFile(), MigrateIntoFile(0), AwaitPass(1),
+		atAnyDowntime(), AwaitSaved(), SeeNoOldFile(),
 		LoadFile(), AwaitSwitchover(),
 	},
 }
@@ -79,6 +79,30 @@ const streamMagic = "QEVM"
 func WriteHeader() Step {
 	return Step{Name: "write a header", Do: func(_ context.Context, p *Pair) error {
 		return os.WriteFile(p.path(streamFile), header(), 0o600)
+	}}
+}
+
+// oldSize is that of a file that was there before, larger than any stream. It has no data.
+const oldSize = 4 << 30
+
+// LeaveOldFile makes the file as if a larger guest had been saved in it.
+func LeaveOldFile() Step {
+	return Step{Name: "leave an old file", Do: func(_ context.Context, p *Pair) error {
+		if err := os.WriteFile(p.path(streamFile), nil, 0o600); err != nil {
+			return err
+		}
+		return os.Truncate(p.path(streamFile), oldSize)
+	}}
+}
+
+// SeeNoOldFile demands that nothing is left of it behind the stream.
+func SeeNoOldFile() Step {
+	return Step{Name: "see nothing behind the stream", Do: func(_ context.Context, p *Pair) error {
+		info, err := os.Stat(p.path(streamFile))
+		if err == nil && info.Size() >= oldSize {
+			err = fmt.Errorf("the file has %d bytes: what it held before is still there behind the stream", info.Size())
+		}
+		return err
 	}}
 }
 

@@ -28,7 +28,7 @@ var validateUUID = Scenario{
 	Needs:  []Need{{Capability: ValidateUUID}},
 	Source: withUUID(oneUUID), Destination: withUUID(oneUUID),
 	Story: Steps{
-		Enable(ValidateUUID), letConverge(), Set(MaxBandwidth, 1*GB),
+		Enable(ValidateUUID), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(Unix), Migrate(), AwaitSwitchover(),
 	},
 }
@@ -51,7 +51,7 @@ var validateUUIDSourceNotSet = Scenario{
 	Needs:       []Need{{Capability: ValidateUUID}},
 	Destination: withUUID(oneUUID),
 	Story: Steps{
-		Enable(ValidateUUID), letConverge(), Set(MaxBandwidth, 1*GB),
+		Enable(ValidateUUID), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(Unix), Migrate(), AwaitSwitchover(),
 	},
 }
@@ -62,7 +62,7 @@ var validateUUIDDestinationNotSet = Scenario{
 	Needs:  []Need{{Capability: ValidateUUID}},
 	Source: withUUID(oneUUID),
 	Story: Steps{
-		Enable(ValidateUUID), letConverge(), Set(MaxBandwidth, 1*GB),
+		Enable(ValidateUUID), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(Unix), Migrate(), AwaitSwitchover(), SeeWarning(oneUUID),
 	},
 }

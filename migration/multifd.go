@@ -32,7 +32,7 @@ func liveOverTap(over Transport) Steps {
 	return Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(over), Tap(), Migrate(), AwaitPass(1),
-		letConverge(), AwaitSwitchover(),
+		atAnyDowntime(), AwaitSwitchover(),
 	}
 }
 

@@ -36,7 +36,8 @@ type Side struct {
 	recovering qmp.Mark      // and that of the present attempt to recover
 	lent       []os.FileInfo // files that it was given for the migration
 
-	gaveUp bool // it ended by itself, as the story wants it
+	gaveUp bool      // it ended by itself, as the story wants it
+	began  resources // when it had been started
 }
 
 // Name is the side that it is at present.
@@ -166,7 +167,11 @@ func (p *Pair) launchFor(ctx, life context.Context, c launcher.Config, facts *re
 	if err := vm.SaveCommand(p.run.dir); err != nil {
 		return side, err
 	}
-	return side, qapi.SetMigrateCapabilities(ctx, vm.QMP(), map[string]bool{"events": true})
+	if err := qapi.SetMigrateCapabilities(ctx, vm.QMP(), map[string]bool{"events": true}); err != nil {
+		return side, err
+	}
+	side.began, err = side.resources()
+	return side, err
 }
 
 // tell sends a command whose reply carries nothing.

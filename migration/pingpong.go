@@ -17,7 +17,7 @@ func pingpong() []Scenario { return []Scenario{pingpongThrice, pingpongReset} }
 func leg(over Transport) Steps {
 	return Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
-		Listen(over), Migrate(), AwaitPass(1), letConverge(), AwaitSwitchover(),
+		Listen(over), Migrate(), AwaitPass(1), atAnyDowntime(), AwaitSwitchover(),
 	}
 }
 

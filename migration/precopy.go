@@ -79,7 +79,7 @@ var precopyFDTCP = Scenario{
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(FDTCP), Migrate(), AwaitPass(1),
-		letConverge(), AwaitSwitchover(), SeeDescriptorsGone(),
+		atAnyDowntime(), AwaitSwitchover(), SeeDescriptorsGone(),
 	},
 }
 
@@ -89,7 +89,7 @@ var precopyFDFile = Scenario{
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), MigrateIntoLentFile(), AwaitPass(1),
-		letConverge(), AwaitSaved(),
+		atAnyDowntime(), AwaitSaved(),
 		LoadLentFile(), AwaitSwitchover(), SeeDescriptorsGone(),
 	},
 }
@@ -100,7 +100,7 @@ var precopyExec = Scenario{
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(Exec), Migrate(), AwaitPass(1),
-		letConverge(), AwaitSwitchover(),
+		atAnyDowntime(), AwaitSwitchover(),
 	},
 }
 

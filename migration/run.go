@@ -239,7 +239,8 @@ func (r *run) config(side string) launcher.Config {
 func (r *run) tell(ctx context.Context, result *record.Result) error {
 	facts := &record.Record{
 		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch,
-		Ends: r.scenario.Ends, Started: time.Now(), MemoryMiB: r.program.MemoryMiB, Accel: r.accel, Source: &record.SideFacts{},
+		Ends: r.scenario.Ends, Started: time.Now(), Waits: slices.Contains(r.scenario.Destination.Args, waits), MemoryMiB: r.program.MemoryMiB,
+		Accel: r.accel, Source: &record.SideFacts{},
 	}
 	result.Record = facts
 	p := &Pair{Program: r.program, Facts: facts, run: r}

@@ -20,7 +20,7 @@ func scale() []Scenario {
 			Story: Steps{
 				unhurried(), Set(MaxBandwidth, 2*GB),
 				Boot(), FillMemory(), Listen(Unix), Tap(), Migrate(), AwaitPass(1).Allow(time.Duration(1+gib) * StepPatience),
-				letConverge(), AwaitSwitchover(), SeeDataSent(),
+				atAnyDowntime(), AwaitSwitchover(), SeeDataSent(),
 			},
 		})
 	}

@@ -74,7 +74,9 @@ func (s Scenario) proof() Steps {
 // arrived are the steps that gather what the standard checks judge of a guest that
 // has moved. It is stopped by then.
 func arrived() Steps {
-	return Steps{DestinationLives(), SourceStands(), StopDestination(), CompareMemory(), SeeCanaries(), NothingMoves()}
+	return Steps{
+		DestinationLives(), SourceStands(), StopDestination(), CompareMemory(), SeeCanaries(), NothingMoves(), SeeDestinationReleased(),
+	}
 }
 
 // Scenarios returns every scenario there is, in the order of a first read.

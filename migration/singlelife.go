@@ -15,7 +15,7 @@ var singleLife = Scenario{
 	Doc:   "held between the sides, the guest runs on neither",
 	Needs: []Need{{Capability: PauseBefore}},
 	Story: Steps{
-		Enable(PauseBefore), letConverge(), Set(MaxBandwidth, 1*GB),
+		Enable(PauseBefore), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(Unix), Migrate(), AwaitStatus(qapi.MigrationPreSwitchover),
 		SeeNobodyRun(), ContinueSwitchover(), AwaitSwitchover(),
 	},
@@ -27,7 +27,7 @@ var eventsSequence = Scenario{
 	Needs: []Need{{Capability: PauseBefore}},
 	Story: Steps{
 		Enable(PauseBefore), unhurried(), Set(MaxBandwidth, 1*GB),
-		Boot(), Listen(Unix), Migrate(), AwaitPass(1), letConverge(),
+		Boot(), Listen(Unix), Migrate(), AwaitPass(1), atAnyDowntime(),
 		AwaitStatus(qapi.MigrationPreSwitchover), ContinueSwitchover(), AwaitSwitchover(),
 		SeeStatuses("setup active pre-switchover device completed", "setup active completed"),
 	},

@@ -35,6 +35,8 @@ type Record struct {
 	Started  time.Time
 	Accel    string `json:",omitempty"` // the accelerator, and why it
 	Seconds  float64
+	// Waits says that the destination runs the guest only when it is told to.
+	Waits bool `json:",omitempty"`
 	// MemoryMiB is the guest's RAM.
 	MemoryMiB int
 	Steps     []StepFacts
@@ -249,7 +251,7 @@ func (r *Record) NextLeg() {
 	}
 	*r = Record{
 		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
-		Steps: r.Steps, MemoryMiB: r.MemoryMiB, SharedRAM: r.SharedRAM, Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
+		Steps: r.Steps, Waits: r.Waits, MemoryMiB: r.MemoryMiB, SharedRAM: r.SharedRAM, Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
 	}
 }
 

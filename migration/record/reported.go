@@ -34,12 +34,11 @@ func first(events []EventFacts, what string) time.Time {
 func (r *Record) isPostcopy() bool { return !first(r.Source.Events, "postcopy-active").IsZero() }
 
 // staged says whether the guest waited for somebody else than QEMU: stopped before it
-// was sent, in a file, or on a destination that was told to wait. One that isn't runs the guest before it calls
-// the migration completed.
+// was sent, in a file, or on a destination that was told to wait.
 func (r *Record) staged() bool {
-	onSource, on := since(r.Source.Began, r.Source.Events), r.Destination.Events
-	return first(onSource, "STOP").Before(first(onSource, "setup")) ||
-		first(on, "active").After(first(onSource, "completed")) || first(on, "RESUME").After(first(on, "completed"))
+	onSource := since(r.Source.Began, r.Source.Events)
+	return r.Waits || first(onSource, "STOP").Before(first(onSource, "setup")) ||
+		first(r.Destination.Events, "active").After(first(onSource, "completed"))
 }
 
 // stoodStill says whether both sides tell when the guest stopped and ran.
