@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/drover-vm/drover/migration/internal/link"
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
 
@@ -28,6 +29,20 @@ var faultCutPostcopy = Scenario{
 	Story: slices.Concat(inPostcopy(), Steps{
 		CutLink(), AwaitPaused(), ListenAgain(), Resume(), Set(MaxPostcopyBandwidth, 0), AwaitSwitchover(), SeePostcopy(),
 	}),
+}
+
+var faultCorruptPostcopy = Scenario{
+	Name: "fault/corrupt/postcopy-device",
+	Doc:  "a byte is changed in the name of a device's section when postcopy begins: the guest, which the destination can't take, runs on where it was",
+	Needs: []Need{
+		PC, Userfaultfd, {Capability: PostcopyRAM},
+		{Schema: "query-migrate -> status postcopy-device", What: "source that waits for the destination to load its devices in postcopy"},
+	},
+	Story: slices.Concat(Steps{
+		Enable(PostcopyRAM), Set(MaxBandwidth, 100*MB), unhurried(),
+		Boot(), Listen(TCP), Tap(), injure(1, link.Fault{After: "\x05time", Do: link.Flip}), Migrate(),
+		AwaitPass(1), StartPostcopy(), AwaitFault(),
+	}, returns(), Steps{Enable(PostcopyRAM)}, move()),
 }
 
 var faultStallPostcopy = Scenario{

@@ -21,7 +21,7 @@ func linkFaults() []Scenario {
 		},
 		corrupted(),
 		[]Scenario{faultKillSetup, faultKillActive, faultKillPreSwitchover, faultKillPostcopy, faultResetActive},
-		[]Scenario{faultCutPostcopy, faultStallPostcopy, faultSlowPreempt},
+		[]Scenario{faultCutPostcopy, faultCorruptPostcopy, faultStallPostcopy, faultSlowPreempt},
 	)
 }
 
