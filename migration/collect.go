@@ -139,12 +139,18 @@ func (p *Pair) noteStandstill() {
 }
 
 // SourceRunsOn gathers whether the guest still runs on the source after a
-// migration that failed.
+// migration that failed. The story ends where it doesn't.
 func SourceRunsOn() Step {
 	return Step{Name: "see the source run on", Do: func(ctx context.Context, p *Pair) error {
 		ctx, cancel := p.run.atMost(ctx, lifePatience)
 		defer cancel()
-		return p.watchLife(ctx, p.Source, p.Source.Console().Mark())
+		if err := p.watchLife(ctx, p.Source, p.Source.Console().Mark()); err != nil {
+			return err
+		}
+		if outcome, witness := p.Facts.Life.Judge(); outcome != record.Pass {
+			return errors.New(witness)
+		}
+		return nil
 	}}
 }
 

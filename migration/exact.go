@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
-
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
 
@@ -100,7 +98,7 @@ var exactDevices = Scenario{
 // destination that was started to wait, and demands that it waits.
 func AwaitArrival() Step {
 	return Step{Name: "await arrival", Phase: record.PhaseSwitchover, Do: func(ctx context.Context, p *Pair) error {
-		if err := p.completed(ctx); err != nil {
+		if err := p.completed(ctx, p.destinationCompletes); err != nil {
 			return err
 		}
 		status, err := qapi.QueryStatus(ctx, p.Destination.QMP())
@@ -114,17 +112,8 @@ func AwaitArrival() Step {
 	}}
 }
 
-// completed waits until the guest has stopped on the source, and both sides call the
-// migration completed.
-func (p *Pair) completed(ctx context.Context) error {
-	g, both := errgroup.WithContext(ctx)
-	g.Go(func() error { return p.Source.completes(both, "STOP") })
-	g.Go(func() error { return p.Destination.AwaitStatus(both, qapi.MigrationCompleted) })
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	_, err := p.settled(ctx, p.Source)
-	return err
+func (p *Pair) destinationCompletes(ctx context.Context) error {
+	return p.Destination.AwaitStatus(ctx, qapi.MigrationCompleted)
 }
 
 // Continue tells a destination that waits to run the guest.

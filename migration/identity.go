@@ -40,8 +40,8 @@ var validateUUIDError = Scenario{
 	Source: withUUID(oneUUID), Destination: withUUID(anotherUUID),
 	Ends: record.OnSource,
 	Story: Steps{
-		Enable(ValidateUUID), unhurried(), Set(MaxBandwidth, 30*MB),
-		Boot(), Listen(Unix), Migrate(), DestinationGivesUp(oneUUID, anotherUUID), AwaitStatus(qapi.MigrationFailed),
+		Enable(ValidateUUID), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
+		Boot(), Listen(Unix), Migrate(), AwaitRefusal("the sides have different UUIDs"), DestinationGivesUp(oneUUID, anotherUUID),
 	},
 }
 

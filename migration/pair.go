@@ -227,6 +227,9 @@ func (s *Side) AwaitFrom(ctx context.Context, from qmp.Mark, what string, match 
 	event, err := s.QMP().WaitFunc(ctx, from, func(e qmp.Event) bool {
 		return match(e) || ended(statusOf(e))
 	})
+	if err != nil && ctx.Err() != nil {
+		return event, fmt.Errorf("waiting in vain for %s on the %s, %s: %w", what, s.Name(), s.isAt(ctx), context.Cause(ctx))
+	}
 	if err != nil {
 		return event, fmt.Errorf("waiting for %s on the %s: %w", what, s.Name(), err)
 	}
@@ -238,6 +241,28 @@ func (s *Side) AwaitFrom(ctx context.Context, from qmp.Mark, what string, match 
 		failed.Desc = info.ErrorDesc
 	}
 	return event, fmt.Errorf("waiting for %s on the %s: %w", what, s.Name(), failed)
+}
+
+// isAtPatience bounds the look at a side that may hang.
+const isAtPatience = 2 * time.Second
+
+// isAt says in a clause what the side says of itself when a wait is over.
+func (s *Side) isAt(ctx context.Context) string {
+	look, cancel := context.WithTimeout(context.WithoutCancel(ctx), isAtPatience)
+	defer cancel()
+	status, err := qapi.QueryStatus(look, s.QMP())
+	if err != nil {
+		return "whose monitor does not answer any more"
+	}
+	info, err := qapi.QueryMigrate(look, s.QMP())
+	if err != nil {
+		return fmt.Sprintf("whose run state is %s, and which does not answer query-migrate", status.Status)
+	}
+	said := fmt.Sprintf("whose run state is %s, and whose query-migrate says %q", status.Status, info.Status)
+	if info.RAM != nil {
+		said += fmt.Sprintf(", %d bytes sent, %d dirty bitmap syncs", info.RAM.Transferred, info.RAM.DirtySyncCount)
+	}
+	return said + fmt.Sprintf(" (events said: %s)", s.announced(look))
 }
 
 func ended(status qapi.MigrationStatus) bool {
@@ -259,6 +284,9 @@ func poll(ctx context.Context, what string, look func() (bool, error)) error {
 	defer tick.Stop()
 	for {
 		found, err := look()
+		if err != nil && ctx.Err() != nil {
+			return fmt.Errorf("waiting for %s: %w", what, context.Cause(ctx))
+		}
 		if found || err != nil {
 			return err
 		}

@@ -275,17 +275,28 @@ func StartPostcopy() Step {
 // the destination, and until both sides call the migration completed.
 func AwaitSwitchover() Step {
 	return Step{Name: "await switchover", Phase: record.PhaseSwitchover, Do: func(ctx context.Context, p *Pair) error {
-		g, both := errgroup.WithContext(ctx)
-		g.Go(func() error { return p.Source.completes(both, "STOP") })
-		g.Go(func() error { return p.Destination.completes(both, "RESUME") })
-		if err := g.Wait(); err != nil {
-			return err
-		}
-		if _, err := p.settled(ctx, p.Source); err != nil {
+		if err := p.completed(ctx, func(ctx context.Context) error { return p.Destination.completes(ctx, "RESUME") }); err != nil {
 			return err
 		}
 		return p.noteMigration(ctx)
 	}}
+}
+
+// completed waits until the guest has stopped on the source and both sides call the
+// migration completed; arrives is how the destination's is waited for.
+func (p *Pair) completed(ctx context.Context, arrives func(ctx context.Context) error) error {
+	var left, arrived error
+	g, both := errgroup.WithContext(ctx)
+	g.Go(func() error { left = p.Source.completes(both, "STOP"); return left })
+	g.Go(func() error { arrived = arrives(both); return arrived })
+	err := g.Wait()
+	switch {
+	case err == nil:
+		_, err = p.settled(ctx, p.Source)
+	case ctx.Err() != nil && left != nil && arrived != nil: // the one may hang for the other does
+		err = fmt.Errorf("%w; %w", left, arrived)
+	}
+	return err
 }
 
 func (s *Side) completes(ctx context.Context, event string) error {
@@ -303,7 +314,7 @@ func DestinationGivesUp(words ...string) Step {
 		select {
 		case <-d.Exited():
 		case <-ctx.Done():
-			return fmt.Errorf("the destination goes on after its migration was given up: %w", context.Cause(ctx))
+			return fmt.Errorf("the destination should have given up, and goes on, %s: %w", d.isAt(ctx), context.Cause(ctx))
 		}
 		if d.ExitState().ExitCode() != 1 {
 			return fmt.Errorf("the destination ended with %s, expected exit status 1: %s", d.ExitState(), d.Stderr())

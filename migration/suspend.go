@@ -159,7 +159,7 @@ func StopAsleepAndMigrate() Step {
 // migration completed. RESUME has come by then, though nothing runs: one life demands it.
 func AwaitSleeper() Step {
 	return Step{Name: "await the sleeping guest", Phase: record.PhaseSwitchover, Do: func(ctx context.Context, p *Pair) error {
-		if err := p.completed(ctx); err != nil {
+		if err := p.completed(ctx, p.destinationCompletes); err != nil {
 			return err
 		}
 		return p.noteMigration(ctx)

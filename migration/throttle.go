@@ -61,14 +61,14 @@ var autoConvergeCancel = Scenario{
 // percent, as its next step after the one before.
 func AwaitThrottle(before, percent int64) Step {
 	return Step{Name: fmt.Sprintf("await a throttle of %d %%", percent), Within: 15 * time.Second, Do: func(ctx context.Context, p *Pair) error {
-		from := p.Source.since
+		from, now := p.Source.since, int64(0)
 		for {
 			// It is set when the dirty bitmap has been synchronised.
 			event, err := p.Source.AwaitFrom(ctx, from, fmt.Sprintf("a throttle of %d %%", percent), func(e qmp.Event) bool {
 				return e.Name == "STOP" || e.Name == "MIGRATION_PASS"
 			})
 			if err != nil {
-				return err
+				return fmt.Errorf("the guest is throttled to %d %%, expected %d: %w", now, percent, err)
 			}
 			if event.Name == "STOP" {
 				return fmt.Errorf("the source switched over before it had throttled the guest to %d %%", percent)
@@ -77,8 +77,7 @@ func AwaitThrottle(before, percent int64) Step {
 			if err != nil {
 				return err
 			}
-			now := int64(0)
-			if info.CPUThrottle != nil {
+			if now = 0; info.CPUThrottle != nil {
 				now = *info.CPUThrottle
 			}
 			if now != before && now != percent {

@@ -13,10 +13,18 @@ import (
 // AwaitDifferences waits until so many pages were sent as differences.
 func AwaitDifferences(pages int64) Step {
 	return Step{Name: fmt.Sprintf("await %d pages sent as differences", pages), Do: func(ctx context.Context, p *Pair) error {
-		return poll(ctx, "pages to be sent as differences", func() (bool, error) {
+		sent := int64(0)
+		err := poll(ctx, "pages to be sent as differences", func() (bool, error) {
 			x, err := p.Source.xbzrle(ctx)
-			return err == nil && x.Pages >= pages, err
+			if err == nil {
+				sent = x.Pages
+			}
+			return sent >= pages, err
 		})
+		if err != nil {
+			err = fmt.Errorf("the source says that it has sent %d pages as differences, expected %d: %w", sent, pages, err)
+		}
+		return err
 	}}
 }
 

@@ -131,14 +131,15 @@ func judgeLife(r *Record) (Outcome, string) {
 		return unknown("whether the guest lives")
 	}
 	for _, l := range r.EarlierLives {
-		if outcome, witness := l.judge(); outcome != Pass {
+		if outcome, witness := l.Judge(); outcome != Pass {
 			return outcome, witness
 		}
 	}
-	return r.Life.judge()
+	return r.Life.Judge()
 }
 
-func (l LifeFacts) judge() (Outcome, string) {
+// Judge says whether the guest lives.
+func (l LifeFacts) Judge() (Outcome, string) {
 	switch {
 	case !l.Running:
 		return fail("the %s does not run: its status is %s", l.Side, l.Status)
