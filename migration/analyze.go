@@ -82,7 +82,7 @@ func AnalyzeStream() Step {
 		if problems := s.Check(); len(problems) > 0 {
 			return fmt.Errorf("%d problems in the stream; the first: %s", len(problems), problems[0])
 		}
-		return errors.Join(p.seeSender(ctx, s), p.seeDevices(ctx, s), p.seePagesSent(ctx, s), p.seePages(ctx, saved))
+		return errors.Join(p.seeSender(ctx, s), seeSections(s), p.seeDevices(ctx, s), p.seePagesSent(ctx, s), p.seePages(ctx, saved))
 	}}
 }
 

@@ -52,6 +52,7 @@ func isaCanaries() []canary {
 			cell: timer2, mask: 0x3f, value: timer2Mode,
 		},
 		{device: "the speaker's gate", plant: []write{{port(0x61, 1), 2}}, cell: port(0x61, 1), mask: 3, value: 2},
+		at("the floppy controller's digital output register", port(0x3f2, 1), 0x2c),
 		at("the disk's sector count register", port(0x1f2, 1), 0x5c),
 		at("power management's data port", port(0xb3, 1), 0x6d),
 		at("power management's enabled events", port(0x602, 2), 0x100),

@@ -32,6 +32,21 @@ func (p *Pair) diagnose(ctx context.Context) []string {
 	return said
 }
 
+// noteUnexpectedEnds adds to why the story ended which QEMU has ended by itself. The other
+// may have noticed first, and then says no more than that its connection broke.
+func (p *Pair) noteUnexpectedEnds() {
+	for _, s := range p.Sides() {
+		state := s.ExitState()
+		if state == nil || s.gaveUp || strings.Contains(p.Facts.Error, state.String()) {
+			continue
+		}
+		p.Facts.Error += fmt.Sprintf("; the %s had ended by itself: %s", s.Name(), state)
+		if words := s.lastWords(); words != "" {
+			p.Facts.Error += ": " + words
+		}
+	}
+}
+
 func (p *Pair) diagnoseSide(ctx context.Context, s *Side) []string {
 	if state := s.ExitState(); state != nil {
 		return []string{fmt.Sprintf("the %s has ended: %s", s.Name(), state)}

@@ -17,7 +17,7 @@ import (
 // wrote last is still on the source, behind a tap.
 func inPostcopy() Steps {
 	return Steps{
-		Enable(PostcopyRAM), Set(MaxBandwidth, 100*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
+		Enable(PostcopyRAM), Set(MaxBandwidth, 300*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
 		Boot(), Listen(TCP), Tap(), Migrate(), AwaitPass(1), StartPostcopy(), AwaitPostcopy(),
 	}
 }

@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"fmt"
+	"sync"
 
 	"github.com/drover-vm/drover/host"
 	"github.com/drover-vm/drover/protocol/qapi"
@@ -86,9 +87,33 @@ func (s *Side) needSchema(ctx context.Context, n Need) error {
 	if n.Schema == "" {
 		return nil
 	}
-	known, err := schema.Query(ctx, s.QMP())
+	known, err := s.schemas.of(ctx, s)
 	if err == nil && !known.Has(n.Schema) {
 		err = &MissingError{fmt.Sprintf("QEMU %s has no %s (%q is not in its schema)", s.Facts.Version, n.What, n.Schema)}
 	}
 	return err
+}
+
+// schemas are those of the QEMUs of one run, each of which is asked once: it takes QEMU
+// longer to say it than all else that it is asked before a migration.
+type schemas struct {
+	mu    sync.Mutex
+	known map[string]*schema.Schema // by binary
+}
+
+func (k *schemas) of(ctx context.Context, s *Side) (*schema.Schema, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known := k.known[s.Binary()]; known != nil {
+		return known, nil
+	}
+	asked, err := schema.Query(ctx, s.QMP())
+	if err != nil {
+		return nil, err
+	}
+	if k.known == nil {
+		k.known = map[string]*schema.Schema{}
+	}
+	k.known[s.Binary()] = asked
+	return asked, nil
 }

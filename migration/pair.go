@@ -38,6 +38,8 @@ type Side struct {
 
 	gaveUp bool      // it ended by itself, as the story wants it
 	began  resources // when it had been started
+
+	schemas *schemas
 }
 
 // Name is the side that it is at present.
@@ -163,7 +165,7 @@ func (p *Pair) launchFor(ctx, life context.Context, c launcher.Config, facts *re
 		Binary: vm.Binary(), Version: fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Micro), Package: v.Package,
 		CommandLine: vm.ShellCommand(),
 	}
-	side := &Side{VM: vm, Facts: facts, role: c.Name}
+	side := &Side{VM: vm, Facts: facts, role: c.Name, schemas: &p.run.schemas}
 	if err := vm.SaveCommand(p.run.dir); err != nil {
 		return side, err
 	}
@@ -240,7 +242,16 @@ func (s *Side) AwaitFrom(ctx context.Context, from qmp.Mark, what string, match 
 	if info, err := qapi.QueryMigrate(ctx, s.QMP()); err == nil {
 		failed.Desc = info.ErrorDesc
 	}
+	if failed.Desc == "" {
+		failed.Desc = s.lastWords()
+	}
 	return event, fmt.Errorf("waiting for %s on the %s: %w", what, s.Name(), failed)
+}
+
+// lastWords is the last line of the side's error output.
+func (s *Side) lastWords() string {
+	lines := strings.Split(strings.TrimSpace(s.Stderr()), "\n")
+	return lines[len(lines)-1]
 }
 
 // isAtPatience bounds the look at a side that may hang.
@@ -260,7 +271,7 @@ func (s *Side) isAt(ctx context.Context) string {
 	}
 	said := fmt.Sprintf("whose run state is %s, and whose query-migrate says %q", status.Status, info.Status)
 	if info.RAM != nil {
-		said += fmt.Sprintf(", %d bytes sent, %d dirty bitmap syncs", info.RAM.Transferred, info.RAM.DirtySyncCount)
+		said += fmt.Sprintf(", %d bytes sent, %d whole and %d zero pages, %d dirty bitmap syncs", info.RAM.Transferred, info.RAM.Normal, info.RAM.Duplicate, info.RAM.DirtySyncCount)
 	}
 	return said + fmt.Sprintf(" (events said: %s)", s.announced(look))
 }

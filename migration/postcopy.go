@@ -26,7 +26,7 @@ var postcopyPlain = Scenario{
 	Needs: []Need{Userfaultfd, {Capability: PostcopyRAM}},
 	Story: Steps{
 		Enable(PostcopyRAM), EnableOnDestination(PostcopyBlocktime),
-		Set(MaxBandwidth, 100*MB), Set(DowntimeLimit, time.Millisecond),
+		Set(MaxBandwidth, 300*MB), Set(DowntimeLimit, time.Millisecond),
 		Boot(), Listen(Unix), Migrate(), AwaitPass(1),
 		StartPostcopy(), AwaitSwitchover(), SeeBlocktime(),
 	},
@@ -40,7 +40,7 @@ var postcopyMultifd = Scenario{
 		{Gone: 10, What: "it takes both capabilities, and a destination with both is killed by SIGABRT"},
 	},
 	Story: slices.Concat(Steps{EnableTogether(PostcopyRAM, Multifd), SetOnBoth(MultifdChannels, multifdChannels)}, Steps{
-		Set(MaxBandwidth, 100*MB), unhurried(),
+		Set(MaxBandwidth, 300*MB), unhurried(),
 		Boot(), Listen(TCP), Tap(), Migrate(), AwaitPass(1),
 		StartPostcopy(), AwaitSwitchover(), SeePostcopy(), SeeChannelsThenOne(),
 	}),

@@ -21,7 +21,7 @@ var postcopyRecovery = Scenario{
 	Doc:   "the connection breaks while the guest runs without all its RAM; the rest goes over another",
 	Needs: []Need{Userfaultfd, {Capability: PostcopyRAM}},
 	Story: Steps{
-		Enable(PostcopyRAM), Set(MaxBandwidth, 100*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
+		Enable(PostcopyRAM), Set(MaxBandwidth, 300*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
 		Boot(), Listen(Unix), Migrate(), AwaitPass(1), StartPostcopy(),
 		BreakPostcopy(), ListenAgain(), Resume(), Set(MaxPostcopyBandwidth, 0),
 		AwaitSwitchover(), SeePostcopy(),
@@ -34,7 +34,7 @@ var postcopyPreempt = Scenario{
 	Needs: []Need{Userfaultfd, {Capability: PostcopyRAM}, {Capability: PostcopyPreempt}},
 	Story: Steps{
 		Enable(PostcopyRAM), Enable(PostcopyPreempt),
-		Set(MaxBandwidth, 100*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
+		Set(MaxBandwidth, 300*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
 		Boot(), Listen(TCP), Tap(), Migrate(), AwaitPass(1), StartPostcopy(),
 		AwaitUrgent(), Set(MaxPostcopyBandwidth, 0), AwaitSwitchover(), SeePostcopy(), SeePreemptChannel(),
 	},
@@ -46,7 +46,7 @@ var postcopyPreemptRecovery = Scenario{
 	Needs: []Need{Userfaultfd, {Capability: PostcopyRAM}, {Capability: PostcopyPreempt}},
 	Story: Steps{
 		Enable(PostcopyRAM), Enable(PostcopyPreempt),
-		Set(MaxBandwidth, 100*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
+		Set(MaxBandwidth, 300*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
 		Boot(), Listen(Unix), Migrate(), AwaitPass(1), StartPostcopy(),
 		BreakPostcopy(), ListenAgain(), Resume(), Set(MaxPostcopyBandwidth, 0),
 		AwaitSwitchover(), SeePostcopy(),

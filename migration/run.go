@@ -58,6 +58,7 @@ type run struct {
 	private  *launcher.PrivateFolder // sockets and keys; removed at the end
 	accel    string                  // which, and why
 	room     *launcher.Reservation
+	schemas  schemas
 	ram      *os.File
 	ramArgs  []string            // that make both QEMUs map it
 	globals  map[string][]string // arguments, for each binary
@@ -335,6 +336,7 @@ func (r *run) afterFailure(ctx context.Context, p *Pair, failed error) {
 		p.gatherLogs(look)
 		cancel()
 		p.saveDiagnoses(ctx, r.dir)
+		p.noteUnexpectedEnds()
 		if r.options.Hold != nil && len(p.Sides()) > 0 {
 			r.options.Hold(ctx, p, r.dir)
 		}

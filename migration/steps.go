@@ -130,7 +130,14 @@ func EnableOnDestination(capability Capability) Step {
 }
 
 func (s *Side) enable(ctx context.Context, capability Capability) error {
-	return qapi.SetMigrateCapabilities(ctx, s.QMP(), map[string]bool{string(capability): true})
+	if err := qapi.SetMigrateCapabilities(ctx, s.QMP(), map[string]bool{string(capability): true}); err != nil {
+		return err
+	}
+	all, err := qapi.QueryMigrateCapabilities(ctx, s.QMP())
+	if err == nil && !all[string(capability)] {
+		err = fmt.Errorf("the %s's capability %s was enabled, and reads back as it was", s.Name(), capability)
+	}
+	return err
 }
 
 // Boot waits until the guest program runs: its greeting and its first heartbeat.
@@ -210,7 +217,7 @@ func AwaitPass(n int64) Step {
 				return err
 			}
 			if event.Name == "STOP" {
-				return fmt.Errorf("the source switched over before pass %d was done, under limits that should not let it", n)
+				return fmt.Errorf("the source switched over before pass %d was done, under limits that should not let it, %s", n, p.Source.isAt(ctx))
 			}
 			done, err := p.Source.passesDone(ctx)
 			if err != nil {

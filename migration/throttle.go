@@ -24,13 +24,16 @@ const (
 )
 
 // QEMU throttles when two dirty bitmap syncs in a row, a second apart at least, find
-// that the guest is ahead: the increment is large, so that the third step is the last,
-// and would go beyond the most that is allowed.
-const throttleInitial, throttleIncrement, throttleMax = 5, 50, 95
+// that the guest is ahead. So there are two steps in each story: one that is the increment
+// and no more, and one that would go beyond the most that is allowed.
+const (
+	throttleInitial, throttleIncrement = 5, 85
+	throttleHigh, throttleMax          = 60, 95
+)
 
 var autoConverge = Scenario{
 	Name:  "auto_converge",
-	Doc:   "over a link that is too slow for the guest, which is throttled in three steps; then it is let go",
+	Doc:   "over a link that is too slow for the guest, which is throttled in two steps; then it is let go",
 	Needs: []Need{{Capability: AutoConverge}, {Capability: PauseBefore}},
 	Story: Steps{
 		Enable(AutoConverge), Enable(PauseBefore),
@@ -38,21 +41,21 @@ var autoConverge = Scenario{
 		unhurried(), Set(MaxBandwidth, 100*MB),
 		Boot(), Listen(Unix), Migrate(), AwaitStatus(qapi.MigrationActive), NoteSpeed(),
 		AwaitThrottle(0, throttleInitial), AwaitThrottle(throttleInitial, throttleInitial+throttleIncrement),
-		AwaitThrottle(throttleInitial+throttleIncrement, throttleMax), SeeSlowed(throttleMax),
+		SeeSlowed(throttleInitial + throttleIncrement),
 		Set(MaxBandwidth, 1*GB), letConverge(), AwaitStatus(qapi.MigrationPreSwitchover), ContinueSwitchover(), AwaitSwitchover(),
 	},
 }
 
 var autoConvergeCancel = Scenario{
 	Name:  "auto_converge/cancel",
-	Doc:   "a guest that is throttled, whose migration is given up, is as fast as it was",
+	Doc:   "a guest that is throttled as far as is allowed, whose migration is given up, is as fast as it was",
 	Needs: []Need{{Capability: AutoConverge}},
 	Ends:  record.OnSource,
 	Story: Steps{
-		Enable(AutoConverge), Set(ThrottleInitial, throttleMax), Set(MaxThrottle, throttleMax),
+		Enable(AutoConverge), Set(ThrottleInitial, throttleHigh), Set(ThrottleIncrement, throttleIncrement), Set(MaxThrottle, throttleMax),
 		unhurried(), Set(MaxBandwidth, 100*MB),
 		Boot(), Listen(Unix), Migrate(), AwaitStatus(qapi.MigrationActive), NoteSpeed(),
-		AwaitThrottle(0, throttleMax), SeeSlowed(throttleMax),
+		AwaitThrottle(0, throttleHigh), AwaitThrottle(throttleHigh, throttleMax), SeeSlowed(throttleMax),
 		Cancel(), AwaitCancelled(), SeeReleased(), DestinationGivesUp(),
 	},
 }
@@ -92,7 +95,7 @@ func AwaitThrottle(before, percent int64) Step {
 }
 
 // speedWatched is for how long a guest's speed is measured.
-const speedWatched = 300 * time.Millisecond
+const speedWatched = 200 * time.Millisecond
 
 // speed is how many rounds over its memory the guest makes a second, as its counter
 // shows, which counts modulo 256.
@@ -153,13 +156,13 @@ func SeeReleased() Step {
 }
 
 // awaitSpeed returns how fast the guest is on the whole, to what it was. A throttled one
-// runs in bursts, so it looks thrice, and again where the speed is not as it should be:
+// runs in bursts, so it looks twice, and again where the speed is not as it should be:
 // the machine may have had something else to do.
 func (p *Pair) awaitSpeed(ctx context.Context, right func(ratio float64) bool) (ratio float64, err error) {
 	watch, cancel := p.run.atMost(ctx, lifePatience)
 	defer cancel()
 	sum := 0.0
-	for looks := 1.0; looks <= 3 || !right(ratio) && watch.Err() == nil; looks++ {
+	for looks := 1.0; looks <= 2 || !right(ratio) && watch.Err() == nil; looks++ {
 		now, err := p.speed(ctx)
 		if err != nil {
 			return 0, err

@@ -86,12 +86,13 @@ func refusedTLS(name, why string, over Transport, use Step, proof ...Step) Scena
 }
 
 // AwaitRefusal waits until the source gives up a migration that must not take place,
-// why being the reason. It ends at once where the guest moves all the same.
+// why being the reason. It ends at once where the guest moves all the same. To stop the
+// guest is not to move it: the refusal may come when all seems sent.
 func AwaitRefusal(why string) Step {
 	return Step{Name: "await the refusal", Phase: record.PhaseSwitchover, Do: func(ctx context.Context, p *Pair) error {
 		event, err := p.Source.Await(ctx, "status failed", func(e qmp.Event) bool {
 			status := statusOf(e)
-			return e.Name == "STOP" || status == qapi.MigrationFailed || status == qapi.MigrationCompleted
+			return status == qapi.MigrationFailed || status == qapi.MigrationCompleted
 		})
 		if err == nil && statusOf(event) != qapi.MigrationFailed {
 			err = fmt.Errorf("the migration went on, though %s", why)

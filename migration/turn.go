@@ -112,6 +112,7 @@ func turns() []turn {
 		{kind: singleBytes, hold: [4]byte{0, 0, 0x82, 0x82}},
 		{kind: singleBytes, hold: [4]byte{0x83, 0x83, 0, 0x84}},
 		{kind: nearlySame, hold: [4]byte{0, 0x91, 0, 0x92}},
+		{kind: nearlySame, hold: [4]byte{0xa1, 0xa2, 0xa3, 0xa2}}, // back to what was sent before the last
 	}
 	for i := range all {
 		all[i].at = uint64(first + i*apart)

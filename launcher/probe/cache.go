@@ -39,8 +39,8 @@ type cacheEntry struct {
 	Info Info     `json:"info"`
 }
 
-// cacheOf returns a binary's cache.
-func cacheOf(path string) cache {
+// cacheOf returns a binary's cache of the answers to some questions.
+func cacheOf(path, questions string) cache {
 	folder, err := cachedir.Folder(os.Getenv)
 	if err != nil {
 		return cache{}
@@ -49,7 +49,7 @@ func cacheOf(path string) cache {
 	if err != nil {
 		return cache{}
 	}
-	name := fmt.Sprintf("%s-%x.json", filepath.Base(path), sha256.Sum256([]byte(path)))
+	name := fmt.Sprintf("%s-%s-%x.json", filepath.Base(path), questions, sha256.Sum256([]byte(path)))
 	return cache{
 		file:   filepath.Join(folder, "probe", name),
 		key:    cacheKey{cacheFormat, path, stat.Size(), stat.ModTime().UTC()},

@@ -25,7 +25,7 @@ func Inspect(ctx context.Context, path string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	kept := cacheOf(path)
+	kept := cacheOf(path, "all")
 	if info, ok := kept.read(ctx); ok {
 		return info, nil
 	}

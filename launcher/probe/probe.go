@@ -87,12 +87,17 @@ type NotQEMUError struct {
 func (e *NotQEMUError) Error() string { return e.Path + " " + e.Reason }
 
 // Binary asks the binary at path the first questions only: what it is, and
-// which objects it has. It takes a tenth of a second with a QEMU, and at most a dozen seconds with a program that hangs; one that is no QEMU
-// is a *NotQEMUError. It may be called from several goroutines at once.
+// which objects it has. It takes a tenth of a second with a QEMU, and at most a dozen
+// seconds with a program that hangs; one that is no QEMU is a *NotQEMUError. The answers
+// are kept as those of [Inspect] are. It may be called from several goroutines at once.
 func Binary(ctx context.Context, path string) (Info, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return Info{}, err
+	}
+	kept := cacheOf(path, "first")
+	if info, ok := kept.read(ctx); ok {
+		return info, nil
 	}
 	info := Info{Path: path}
 	info.Version, err = identify(ctx, path)
@@ -103,6 +108,7 @@ func Binary(ctx context.Context, path string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
+	kept.write(info)
 	return info, nil
 }
 

@@ -84,8 +84,8 @@ func (c counts) wrongBytes(r *Record) string {
 	if r.compressed() {
 		return ""
 	}
-	pages := c.RAM.NormalBytes + c.XBZRLE.Bytes
-	most := pages*(1+pageHead) + c.RAM.Duplicate*zeroTakes + c.XBZRLE.Pages*zeroTakes + devicesTake
+	pages := c.RAM.NormalBytes
+	most := pages*(1+pageHead) + c.XBZRLE.Bytes + (c.RAM.Duplicate+c.XBZRLE.Pages)*zeroTakes + devicesTake
 	if c.RAM.Transferred < pages || c.RAM.Transferred > most {
 		return fmt.Sprintf("the source reports %.0f bytes transferred, expected %.0f to %.0f for the %.0f whole and %.0f zero pages that it reports",
 			c.RAM.Transferred, pages, most, c.RAM.Normal, c.RAM.Duplicate)

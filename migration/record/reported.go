@@ -225,7 +225,7 @@ func judgeStandstill(r *Record) (Outcome, string) {
 		return fail("the source reports a downtime of %.0f ms, and %.0f were the limit", reported, limit)
 	case !r.isPostcopy() && gap < reported*0.75-lateStop:
 		return fail("the source reports a downtime of %.0f ms, and the destination ran %.0f ms after the source had stopped", reported, gap)
-	case !r.staged() && !r.isPostcopy() && gap > reported*1.5+slack:
+	case !r.staged() && !r.isPostcopy() && gap > reported*2+slack:
 		return fail("the source reports a downtime of %.0f ms, and the destination ran only %.0f ms after the source had stopped", reported, gap)
 	}
 	witness := ""

@@ -91,7 +91,7 @@ func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 		"mov $0x3f8,%edx",
 		"mov $0x41,%al",
 		"out %al,(%dx)",
-		"mov $0x40,%ecx",     // 0x7c7f
+		"mov $0x10,%ecx",     // 0x7c7f
 		"mov $0x100000,%eax", // 0x7c84
 		"incb (%eax)",        // 0x7c89
 		"add $0x1000,%eax",
@@ -105,7 +105,7 @@ func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 		"mov $0x3f8,%edx", // 0x7c9f: it was woken
 		"mov $0x43,%al",
 		"out %al,(%dx)",
-		"mov $0x40,%ecx",
+		"mov $0x10,%ecx",
 		"mov $0x100000,%eax",
 		"mov (%eax),%bl",
 		"add $0x1000,%eax", // 0x7cb3
