@@ -35,7 +35,8 @@ var faultCorruptPostcopy = Scenario{
 	Name: "fault/corrupt/postcopy-device",
 	Doc:  "a byte is changed in the name of a device's section when postcopy begins: the guest, which the destination can't take, runs on where it was",
 	Needs: []Need{
-		PC, Userfaultfd, {Capability: PostcopyRAM},
+		PC, Userfaultfd,
+		{Capability: PostcopyRAM},
 		{Schema: "query-migrate -> status postcopy-device", What: "source that waits for the destination to load its devices in postcopy"},
 	},
 	Story: slices.Concat(Steps{

@@ -36,7 +36,9 @@ var postcopyMultifd = Scenario{
 	Name: "postcopy/multifd/plain",
 	Doc:  "four channels carry the pages until the guest runs on the destination, and one the rest",
 	Needs: []Need{
-		Userfaultfd, {Capability: PostcopyRAM}, {Capability: Multifd},
+		Userfaultfd,
+		{Capability: PostcopyRAM},
+		{Capability: Multifd},
 		{Gone: 10, What: "it takes both capabilities, and a destination with both is killed by SIGABRT"},
 	},
 	Story: slices.Concat(Steps{EnableTogether(PostcopyRAM, Multifd), SetOnBoth(MultifdChannels, multifdChannels)}, Steps{
