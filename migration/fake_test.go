@@ -37,13 +37,16 @@ func fakes(t *testing.T, injure func(source, destination *fakeprocess.Process)) 
 	})
 }
 
-func onFakes(t *testing.T, injure func(source, destination *fakeprocess.Process)) *record.Result {
+// plenty is more than a story on fakes takes on a machine that is busy.
+const plenty = time.Minute
+
+func onFakes(t *testing.T, budget time.Duration, injure func(source, destination *fakeprocess.Process)) *record.Result {
 	t.Helper()
 	story := migration.Scenario{Name: "on fakes", Story: migration.Steps{
 		migration.Boot(), migration.Listen(migration.Unix), migration.Migrate(), migration.AwaitSwitchover(),
 	}}
 	return run(t, story, migration.Options{
-		Source: fakes(t, injure), Artifacts: t.TempDir(), Budget: 6 * time.Second,
+		Source: fakes(t, injure), Artifacts: t.TempDir(), Budget: budget,
 	})
 }
 
@@ -69,14 +72,14 @@ func live(p *fakeprocess.Process) {
 
 func TestFailedMigrationNamesQEMUsReason(t *testing.T) {
 	t.Parallel()
-	result := onFakes(t, func(source, _ *fakeprocess.Process) { source.FailMigration("the link was cut") })
+	result := onFakes(t, plenty, func(source, _ *fakeprocess.Process) { source.FailMigration("the link was cut") })
 	require.Equal(t, record.Fail, result.Outcome, explain(result))
 	require.Contains(t, result.Reason, "the link was cut", explain(result))
 }
 
 func TestDeafMonitorIsNamedInTheDiagnosis(t *testing.T) {
 	t.Parallel()
-	result := onFakes(t, func(source, _ *fakeprocess.Process) {
+	result := onFakes(t, 6*time.Second, func(source, _ *fakeprocess.Process) {
 		source.Injure(fakeqemu.Fault{
 			On:   func(message []byte) bool { return bytes.Contains(message, []byte(`"MIGRATION"`)) },
 			Hang: true,
@@ -89,7 +92,7 @@ func TestDeafMonitorIsNamedInTheDiagnosis(t *testing.T) {
 
 func TestQEMUThatEndsWithAnErrorOnQuitFailsTheCleanEnd(t *testing.T) {
 	t.Parallel()
-	result := onFakes(t, func(_, destination *fakeprocess.Process) {
+	result := onFakes(t, plenty, func(_, destination *fakeprocess.Process) {
 		go live(destination)
 		destination.Handle("quit", func(fakeqemu.Command) (any, error) {
 			go destination.Exit(3)
@@ -107,7 +110,7 @@ func TestQEMUThatEndsWithAnErrorOnQuitFailsTheCleanEnd(t *testing.T) {
 
 func TestGuestThatStandsStillOnBothSidesIsNotAlive(t *testing.T) {
 	t.Parallel()
-	result := onFakes(t, func(*fakeprocess.Process, *fakeprocess.Process) {})
+	result := onFakes(t, plenty, func(*fakeprocess.Process, *fakeprocess.Process) {})
 	require.Equal(t, record.Fail, result.Outcome, explain(result))
 	require.Contains(t, explain(result), "guest lives")
 }

@@ -75,7 +75,7 @@ var faultSlowPreempt = Scenario{
 		Set(MaxPostcopyBandwidth, 100*MB),
 		// 7.2 makes that connection at once, and sends nothing before it is there.
 		Boot(), Listen(TCP), Tap(), Migrate(), AwaitPass(1), HoldConnection(2), StartPostcopy(),
-		AwaitStop(), ReleaseLink(), AwaitSwitchover(), SeePostcopy(), SeePreemptChannel(),
+		AwaitStop(), ReleaseLink(), AwaitSwitchover(), SeePostcopy(), SeePreemptChannel(pageSize),
 	},
 }
 

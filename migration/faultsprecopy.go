@@ -156,7 +156,7 @@ var faultSlowActive = Scenario{
 	Story: Steps{
 		letConverge(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(TCP), Tap(), SlowLink(40 * MB), Migrate(), AwaitSent(30 * MB), SeeNoSwitchover(),
-		ReleaseLink(), AwaitSwitchover(),
+		ReleaseLink(), atAnyDowntime(), AwaitSwitchover(),
 	},
 }
 

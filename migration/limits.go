@@ -24,7 +24,7 @@ var limitsBandwidth = Scenario{
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 60*MB),
 		Boot(), Listen(TCP), Tap(), Migrate(), SeeThroughput(60*MB, 1),
-		Set(MaxBandwidth, 1*GB), letConverge(), AwaitSwitchover(),
+		Set(MaxBandwidth, 1*GB), atAnyDowntime(), AwaitSwitchover(),
 	},
 }
 
@@ -36,7 +36,7 @@ var limitsBandwidthMultifd = Scenario{
 	Needs: []Need{{Capability: Multifd}},
 	Story: slices.Concat(WithMultifd(unhurried(), Set(MaxBandwidth, 150*MB)), Steps{
 		Boot(), Listen(TCP), Tap(), Migrate(), SeeThroughput(150*MB, 1),
-		Set(MaxBandwidth, 1*GB), letConverge(), AwaitSwitchover(),
+		Set(MaxBandwidth, 1*GB), atAnyDowntime(), AwaitSwitchover(),
 	}),
 }
 
@@ -64,7 +64,7 @@ var limitsDowntime = Scenario{
 		Set(DowntimeLimit, 150*time.Millisecond), Set(MaxBandwidth, 400*MB),
 		Boot(), Listen(Unix), Tap(), Migrate(),
 		SeeNoConvergence(2, 150*time.Millisecond, 400*MB), SeeExpectedDowntime(150*time.Millisecond, 400*MB),
-		SlowLink(100 * MB), Set(DowntimeLimit, 2*time.Second), AwaitSwitchover(), SeeDowntime(2 * time.Second),
+		SlowLink(100 * MB), Set(DowntimeLimit, 5*time.Second), AwaitSwitchover(), SeeDowntime(5 * time.Second),
 	},
 }
 
@@ -79,7 +79,7 @@ var limitsSwitchoverBandwidth = Scenario{
 	Story: Steps{
 		letConverge(), Set(MaxBandwidth, 1*GB), Set(AvailSwitchoverBandwidth, 10*MB),
 		Boot(), Listen(Unix), Migrate(), SeeNoConvergence(2, 300*time.Millisecond, 10*MB),
-		Set(AvailSwitchoverBandwidth, 1*GB), AwaitSwitchover(),
+		Set(AvailSwitchoverBandwidth, 1*GB), atAnyDowntime(), AwaitSwitchover(),
 	},
 }
 

@@ -6,7 +6,7 @@ import (
 	"encoding/binary"
 )
 
-// RAM above the workload's is zero but for what firmware keeps there, and where a page of
+// RAM above the workload's is zero on a PC, but for what firmware keeps there, and where a page of
 // zeros is lost nothing is missing. So a page here and there is marked before the guest
 // moves, the last one too, and is compared like all other memory.
 //
@@ -35,8 +35,12 @@ func mark(at uint64) []byte {
 	return page
 }
 
-// plantMarks writes them on the source, where there is nothing yet.
+// plantMarks writes them on the source, where there is nothing yet. Other machines'
+// firmware goes on using RAM that holds zeros.
 func (p *Pair) plantMarks(ctx context.Context) error {
+	if !isPC(p.Facts.Arch) {
+		return nil
+	}
 	q, page := p.Source.QTest(), make([]byte, pageSize)
 	for _, at := range p.marked() {
 		if err := q.ReadMemory(ctx, at, page); err != nil {

@@ -38,7 +38,7 @@ var postcopyPreemptTLS = Scenario{
 		UsePSK(false), Enable(PostcopyRAM), Enable(PostcopyPreempt),
 		Set(MaxBandwidth, 300*MB), Set(MaxPostcopyBandwidth, 4096), unhurried(),
 		Boot(), Listen(TCP), Tap(), Migrate(), AwaitSent(partOfPass), StartPostcopy(),
-		AwaitUrgent(), Set(MaxPostcopyBandwidth, 0), AwaitSwitchover(), SeePostcopy(), SeePreemptChannel(), SeeEncrypted(2),
+		AwaitUrgent(), Set(MaxPostcopyBandwidth, 0), AwaitSwitchover(), SeePostcopy(), SeePreemptChannel(urgent), SeeEncrypted(2),
 	},
 }
 

@@ -28,7 +28,7 @@ var precopyUnixPlain = Scenario{
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(Unix), Migrate(), AwaitPass(1),
-		letConverge(), AwaitSwitchover(),
+		letConverge(), AwaitSwitchover().Allow(3 * StepPatience),
 	},
 }
 
@@ -53,7 +53,7 @@ var precopyTCPPlain = Scenario{
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(TCP), Migrate(), AwaitPass(1),
-		letConverge(), AwaitSwitchover(),
+		atAnyDowntime(), AwaitSwitchover(),
 	},
 }
 

@@ -95,6 +95,9 @@ func SeeResources() Step {
 func SeeDestinationReleased() Step {
 	return Step{Name: "see the destination's resources", Do: func(ctx context.Context, p *Pair) error {
 		d, now := p.Destination, resources{}
+		if d.ExitState() != nil {
+			return nil // which is the clean end's to judge
+		}
 		wait, cancel := p.run.atMost(ctx, releasePatience)
 		defer cancel()
 		err := poll(wait, "the destination to give back what it used", func() (bool, error) {

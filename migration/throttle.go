@@ -42,7 +42,7 @@ var autoConverge = Scenario{
 		Boot(), Listen(Unix), Migrate(), AwaitStatus(qapi.MigrationActive), NoteSpeed(),
 		AwaitThrottle(0, throttleInitial), AwaitThrottle(throttleInitial, throttleInitial+throttleIncrement),
 		SeeSlowed(throttleInitial + throttleIncrement),
-		Set(MaxBandwidth, 1*GB), letConverge(), AwaitStatus(qapi.MigrationPreSwitchover), ContinueSwitchover(), AwaitSwitchover(),
+		Set(MaxBandwidth, 1*GB), atAnyDowntime(), AwaitStatus(qapi.MigrationPreSwitchover), ContinueSwitchover(), AwaitSwitchover(),
 	},
 }
 

@@ -173,7 +173,7 @@ func TurnPages(time int) Step {
 }
 
 func setPages(name string, time int, which func(turn) bool) Step {
-	return Step{Name: name, Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: name, Within: 3 * StepPatience, Do: func(ctx context.Context, p *Pair) error {
 		for _, t := range turns() {
 			if !which(t) {
 				continue

@@ -92,7 +92,7 @@ func (q *QEMU) queryMigrate() any {
 	if m.status != "setup" && !q.config.Incoming {
 		sent := uint64(len(q.memory.pages)) * pageSize
 		info["ram"] = map[string]any{
-			"transferred": sent, "remaining": 0, "total": q.config.Memory, "duplicate": 0, "normal": sent / pageSize,
+			"transferred": sent, "remaining": 0, "total": q.config.Memory, "duplicate": (q.config.Memory - sent) / pageSize, "normal": sent / pageSize,
 			"normal-bytes": sent, "dirty-pages-rate": 0, "mbps": 0.0, "dirty-sync-count": m.passes, "page-size": pageSize,
 		}
 	}
