@@ -3,6 +3,7 @@ package migration_test
 import (
 	"context"
 	"errors"
+	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/protocol/qapi"
 )
 
 // after puts a fault behind the step with the name given.
@@ -73,6 +75,19 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 			},
 			"one life",
 			[]string{"source"},
+		},
+		{
+			"a file left open on the destination", "see that nothing moves",
+			func(ctx context.Context, p *migration.Pair) error {
+				f, err := os.Open(os.DevNull)
+				if err != nil {
+					return err
+				}
+				defer func() { _ = f.Close() }()
+				return qapi.GetFD(ctx, p.Destination.QMP(), "left", f)
+			},
+			"measures",
+			[]string{"open files of the destination", "1 files", "at most 0"},
 		},
 		{
 			"the destination killed", "see the destination's resources",
