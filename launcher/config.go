@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/protocol/qmp"
 )
 
@@ -105,6 +106,9 @@ type Config struct {
 	// It stays the caller's, who releases it after Close. Nil means that
 	// Launch takes room for one VM and Close gives it back.
 	Reservation *Reservation
+	// Known is what has been asked of binaries before, for who starts many VMs. Nil means
+	// that Launch asks each time, which takes a twentieth of a second.
+	Known *probe.Known
 	// QMP is handed to the session; Trace and Explain, where set, are called
 	// as well as the launcher's own.
 	QMP qmp.Options

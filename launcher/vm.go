@@ -87,7 +87,7 @@ func Launch(ctx context.Context, config Config) (*VM, error) {
 func launchIn(ctx context.Context, c Config, binary string) (*VM, error) {
 	start, cancel := context.WithTimeoutCause(ctx, c.StartTimeout, errStillStarting)
 	defer cancel()
-	probed, err := probe.Binary(start, binary)
+	probed, err := c.Known.Binary(start, binary)
 	if err != nil {
 		return nil, fmt.Errorf("launcher: %w", err)
 	}

@@ -21,7 +21,7 @@ func (r *run) bare(ctx context.Context, p *Pair, ask func(binary string, bare *P
 		bare := &Pair{run: r}
 		var err error
 		bare.Source, err = p.launch(ctx, launcher.Config{
-			Binary: c.Binary, Arch: c.Arch, Name: name, Machine: "none", Reservation: c.Reservation,
+			Binary: c.Binary, Arch: c.Arch, Name: name, Machine: "none", Reservation: c.Reservation, Known: c.Known,
 		}, &record.SideFacts{})
 		if err != nil {
 			return &StartError{err}

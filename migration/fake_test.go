@@ -78,6 +78,7 @@ func TestFailedMigrationNamesQEMUsReason(t *testing.T) {
 }
 
 func TestDeafMonitorIsNamedInTheDiagnosis(t *testing.T) {
+	long(t)
 	t.Parallel()
 	result := onFakes(t, 6*time.Second, func(source, _ *fakeprocess.Process) {
 		source.Injure(fakeqemu.Fault{

@@ -14,6 +14,7 @@ import (
 	"github.com/drover-vm/drover/fleet"
 	"github.com/drover-vm/drover/internal/fakeprocess"
 	"github.com/drover-vm/drover/internal/qemutest"
+	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
@@ -46,11 +47,20 @@ var short = []string{
 	"postcopy/plain", "postcopy/recovery/plain", "precopy/tcp/tls/x509/default-host", "exact/ram/precopy",
 }
 
+// long is for what -short leaves out.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: it proves the scenarios themselves, and takes long")
+	}
+}
+
 var suite = flag.String("suite", "", "run only what QEMU's own migration-test of this `version` does: 7.2 or 10.0")
 
 // TestMigration runs the scenarios. What a failed one leaves stays in a folder of
 // its own: in DROVER_ARTIFACTS, else in the system's folder for temporary files.
 func TestMigration(t *testing.T) {
+	known := new(probe.Known)
 	for _, target := range targets {
 		arch := target.arch
 		t.Run(arch, func(t *testing.T) {
@@ -59,6 +69,7 @@ func TestMigration(t *testing.T) {
 				Source:      qemutest.Side(t, arch, fleet.Source),
 				Destination: qemutest.Side(t, arch, fleet.Destination),
 				Artifacts:   os.Getenv("DROVER_ARTIFACTS"),
+				Known:       known,
 			}
 			scenarios := target.scenarios
 			if testing.Short() {

@@ -38,6 +38,10 @@ type Options struct {
 	Artifacts string
 	Keep      bool
 
+	// Known, where set, keeps what the QEMUs are asked before they are started, for the
+	// scenarios that follow.
+	Known *probe.Known
+
 	// Progress, where set, is told each step as it begins.
 	Progress func(step string)
 	// Hold, where set, is called with both VMs alive when a step has failed,
@@ -215,7 +219,7 @@ func (r *run) config(side string) launcher.Config {
 	o := r.options
 	c := launcher.Config{
 		Binary: o.Source, Arch: o.Arch, Name: side, Machine: o.Machine, Accel: o.Accel,
-		Dir: r.dir, Args: slices.Concat(r.scenario.Source.Args, o.Args), Reservation: r.room,
+		Dir: r.dir, Args: slices.Concat(r.scenario.Source.Args, o.Args), Reservation: r.room, Known: o.Known,
 	}
 	if o.Hold != nil {
 		c.Attach = filepath.Join(r.private.Path(), side+".qmp")

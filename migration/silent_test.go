@@ -16,6 +16,7 @@ import (
 // feature on, as if QEMU had said yes and done nothing, and demands that the scenario
 // sees from outside that it was not there.
 func TestFeatureThatDoesNothingIsNoticed(t *testing.T) {
+	long(t)
 	for _, c := range []struct{ scenario, without, witness string }{
 		{"precopy/file/mapped-ram", "enable mapped-ram", "is it a file of capability mapped-ram"},
 		{"multifd/file/mapped-ram/live", "set multifd-channels to 4 on both", "threads that move pages on the source: 2"},
@@ -57,6 +58,7 @@ func TestFeatureThatDoesNothingIsNoticed(t *testing.T) {
 // TestByteThatIsNotTheSourcesIsNamed changes a byte of the source's memory where it
 // has to be what it was, and demands that the scenario names its address.
 func TestByteThatIsNotTheSourcesIsNamed(t *testing.T) {
+	long(t)
 	const address = 0x9012345 // beyond the workload's
 	for _, c := range []struct{ scenario, after, witness string }{
 		{"precopy/file/mapped-ram", "await the end of saving", "at 0x9012345 the source has 0x5a and the file 0x00, for it has no such page"},

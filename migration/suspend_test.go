@@ -31,6 +31,7 @@ func wakeSource(ctx context.Context, p *migration.Pair) error { return wake(ctx,
 
 // TestGuestThatDoesNotSleepThroughIsNoticed wakes it at moments at which it has to sleep.
 func TestGuestThatDoesNotSleepThroughIsNoticed(t *testing.T) {
+	long(t)
 	for _, c := range []struct {
 		what, scenario, after string
 		fault                 func(ctx context.Context, p *migration.Pair) error
@@ -93,6 +94,7 @@ func TestGuestThatDoesNotSleepThroughIsNoticed(t *testing.T) {
 // TestQEMUThatCannotStopASleeperWakesIt holds what the skip says against what such a
 // QEMU does, and one that isn't skipped against the same.
 func TestQEMUThatCannotStopASleeperWakesIt(t *testing.T) {
+	long(t)
 	for _, qemu := range qemutest.Fleet(t, "x86_64") {
 		t.Run(qemu, func(t *testing.T) {
 			asked := run(t, scenario(t, "precopy/unix/suspend/live"), migration.Options{Source: qemu, Artifacts: t.TempDir()})

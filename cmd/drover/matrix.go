@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/preflight"
 	"github.com/drover-vm/drover/migration/record"
@@ -123,7 +124,7 @@ func (f matrixFlags) run(ctx context.Context, show display) (*report.Matrix, err
 	for _, q := range fleet {
 		m.QEMUs = append(m.QEMUs, q.QEMU)
 	}
-	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Args: f.extra, Artifacts: f.artifacts}
+	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Args: f.extra, Artifacts: f.artifacts, Known: new(probe.Known)}
 	m.Pairs = predictAll(ctx, fleet, options, show)
 	f.runPairs(ctx, m, chosen, options, show)
 	m.Seconds = time.Since(began).Seconds()

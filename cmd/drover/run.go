@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/fleet"
+	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
@@ -117,8 +118,10 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 		}
 		show = text
 	}
-	if flags.hold {
-		for i := range jobs {
+	known := new(probe.Known)
+	for i := range jobs {
+		jobs[i].options.Known = known
+		if flags.hold {
 			jobs[i].options.Hold = holder(stdin, stderr, show)
 		}
 	}
