@@ -58,7 +58,7 @@ var dirtyRingPrecopy = Scenario{
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), SeeDirtyRing(), Listen(Unix), Migrate(), AwaitPass(1),
-		letConverge(), AwaitSwitchover(),
+		atAnyDowntime(), AwaitSwitchover(),
 	},
 }
 
@@ -83,7 +83,7 @@ var dirtyLimit = Scenario{
 		Enable(DirtyLimit), Set(VCPUDirtyLimitPeriod, 1000), Set(VCPUDirtyLimit, 20),
 		unhurried(), Set(MaxBandwidth, 60*MB),
 		Boot(), SeeDirtyRing(), Listen(Unix), Migrate(), NoteDirtying(), AwaitDirtying(40 * MB), SeeDirtyLimited(),
-		Set(MaxBandwidth, 1*GB), letConverge(), AwaitSwitchover(),
+		Set(MaxBandwidth, 1*GB), atAnyDowntime(), AwaitSwitchover(),
 	},
 }
 
