@@ -44,10 +44,14 @@ var againCancelled = Scenario{
 		WithMultifd(), move()),
 }
 
+// channelsBusy is how much has been sent when all channels have begun. A source of 7.2 that
+// is told to give up before can wait for ever for one that has ended.
+const channelsBusy = 6 * MB
+
 // givenUp begins to move the guest over channels, and gives up.
 func givenUp() Steps {
 	return Steps{
-		Listen(TCP), Migrate(), AwaitStatus(qapi.MigrationActive),
+		Listen(TCP), Tap(), Migrate(), AwaitStatus(qapi.MigrationActive), AwaitSent(channelsBusy),
 		Cancel(), AwaitCancelled(), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
 	}
 }

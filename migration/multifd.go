@@ -67,7 +67,7 @@ var multifdTCPCancel = Scenario{
 	Story: slices.Concat(
 		WithMultifd(unhurried(), Set(MaxBandwidth, 30*MB)),
 		Steps{
-			Boot(), Listen(TCP), Tap(), Migrate(), AwaitStatus(qapi.MigrationActive),
+			Boot(), Listen(TCP), Tap(), Migrate(), AwaitStatus(qapi.MigrationActive), AwaitSent(channelsBusy),
 			Cancel(), AwaitCancelled(), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
 		},
 		WithMultifd(Set(MaxBandwidth, 1*GB), atAnyDowntime(), Listen(TCP), Tap(), Migrate()),
