@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/drover-vm/drover/protocol/qapi"
-	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -126,7 +125,7 @@ func Continue() Step {
 		if err := qapi.Cont(ctx, p.Destination.QMP()); err != nil {
 			return err
 		}
-		_, err := p.Destination.Await(ctx, "RESUME", func(e qmp.Event) bool { return e.Name == "RESUME" })
+		_, err := p.Destination.Await(ctx, "RESUME", named("RESUME"))
 		return err
 	}}
 }

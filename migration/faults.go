@@ -193,7 +193,7 @@ func AwaitReturn() Step {
 		}
 		patience, cancel := p.run.atMost(ctx, lifePatience)
 		defer cancel()
-		_, err := p.Source.QMP().WaitFunc(patience, p.Source.since, func(e qmp.Event) bool { return e.Name == "RESUME" })
+		_, err := p.Source.QMP().WaitFunc(patience, p.Source.since, named("RESUME"))
 		if err == nil {
 			return nil
 		}

@@ -8,7 +8,6 @@ import (
 
 	"github.com/drover-vm/drover/migration/internal/link"
 	"github.com/drover-vm/drover/protocol/qapi"
-	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -82,7 +81,7 @@ var faultSlowPreempt = Scenario{
 // AwaitPostcopy waits until the guest runs on the destination and the source knows.
 func AwaitPostcopy() Step {
 	return Step{Name: "await postcopy", Do: func(ctx context.Context, p *Pair) error {
-		_, err := p.Destination.Await(ctx, "RESUME", func(e qmp.Event) bool { return e.Name == "RESUME" })
+		_, err := p.Destination.Await(ctx, "RESUME", named("RESUME"))
 		if err != nil {
 			return err
 		}
@@ -113,7 +112,7 @@ func AwaitPaused() Step {
 // AwaitStop waits until the guest has stopped on the source.
 func AwaitStop() Step {
 	return Step{Name: "await STOP", Do: func(ctx context.Context, p *Pair) error {
-		_, err := p.Source.Await(ctx, "STOP", func(e qmp.Event) bool { return e.Name == "STOP" })
+		_, err := p.Source.Await(ctx, "STOP", named("STOP"))
 		return err
 	}}
 }

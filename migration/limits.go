@@ -213,11 +213,11 @@ const downtimeSlack = 500 * time.Millisecond
 // as the events of both sides show it.
 func SeeDowntime(limit time.Duration) Step {
 	return Step{Name: "see the downtime", Do: func(ctx context.Context, p *Pair) error {
-		stop, err := p.Source.Await(ctx, "STOP", func(e qmp.Event) bool { return e.Name == "STOP" })
+		stop, err := p.Source.Await(ctx, "STOP", named("STOP"))
 		if err != nil {
 			return err
 		}
-		resume, err := p.Destination.Await(ctx, "RESUME", func(e qmp.Event) bool { return e.Name == "RESUME" })
+		resume, err := p.Destination.Await(ctx, "RESUME", named("RESUME"))
 		if err != nil {
 			return err
 		}

@@ -195,6 +195,11 @@ func (e *FailedError) Error() string {
 	return fmt.Sprintf("the %s's migration status is %s: %s", e.Side, e.Status, e.Desc)
 }
 
+// named matches events with that name.
+func named(name string) func(qmp.Event) bool {
+	return func(e qmp.Event) bool { return e.Name == name }
+}
+
 // statusOf returns the status that a MIGRATION event carries, "" for any other.
 func statusOf(e qmp.Event) qapi.MigrationStatus {
 	var data struct {

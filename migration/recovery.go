@@ -58,7 +58,7 @@ var postcopyPreemptRecovery = Scenario{
 // would end with an error.
 func BreakPostcopy() Step {
 	return Step{Name: "migrate-pause", Do: func(ctx context.Context, p *Pair) error {
-		_, err := p.Destination.Await(ctx, "RESUME", func(e qmp.Event) bool { return e.Name == "RESUME" })
+		_, err := p.Destination.Await(ctx, "RESUME", named("RESUME"))
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,29 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
+// requireNoticed runs a scenario whose story is another, and demands that it fails with
+// that witness.
+func requireNoticed(t *testing.T, name, witness string, rewrite func(migration.Steps) migration.Steps) {
+	t.Helper()
+	result := run(t, scenario(t, name), migration.Options{
+		Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(), Rewrite: rewrite,
+	})
+	if result.Outcome == record.Skip {
+		t.Skip(result.Reason)
+	}
+	require.Equal(t, record.Fail, result.Outcome, explain(result))
+	require.Contains(t, explain(result), witness)
+}
+
+// without leaves one step out of a story.
+func without(t *testing.T, name string) func(migration.Steps) migration.Steps {
+	return func(steps migration.Steps) migration.Steps {
+		left := slices.DeleteFunc(slices.Clone(steps), func(s migration.Step) bool { return s.Name == name })
+		require.Len(t, left, len(steps)-1)
+		return left
+	}
+}
+
 // TestFeatureThatDoesNothingIsNoticed leaves out of a story the step that turns a
 // feature on, as if QEMU had said yes and done nothing, and demands that the scenario
 // sees from outside that it was not there.
@@ -37,20 +60,7 @@ func TestFeatureThatDoesNothingIsNoticed(t *testing.T) {
 	} {
 		t.Run(c.scenario+"/"+c.without, func(t *testing.T) {
 			t.Parallel()
-			result := run(t, scenario(t, c.scenario), migration.Options{
-				Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(),
-				Rewrite: func(steps migration.Steps) migration.Steps {
-					whole := len(steps)
-					steps = slices.DeleteFunc(slices.Clone(steps), func(s migration.Step) bool { return s.Name == c.without })
-					require.Len(t, steps, whole-1)
-					return steps
-				},
-			})
-			if result.Outcome == record.Skip {
-				t.Skip(result.Reason)
-			}
-			require.Equal(t, record.Fail, result.Outcome, explain(result))
-			require.Contains(t, explain(result), c.witness)
+			requireNoticed(t, c.scenario, c.witness, without(t, c.without))
 		})
 	}
 }
@@ -67,17 +77,9 @@ func TestByteThatIsNotTheSourcesIsNamed(t *testing.T) {
 	} {
 		t.Run(c.scenario, func(t *testing.T) {
 			t.Parallel()
-			result := run(t, scenario(t, c.scenario), migration.Options{
-				Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(),
-				Rewrite: after(c.after, func(ctx context.Context, p *migration.Pair) error {
-					return p.Source.QTest().Writeb(ctx, address, 0x5a)
-				}),
-			})
-			if result.Outcome == record.Skip {
-				t.Skip(result.Reason)
-			}
-			require.Equal(t, record.Fail, result.Outcome, explain(result))
-			require.Contains(t, explain(result), c.witness)
+			requireNoticed(t, c.scenario, c.witness, after(c.after, func(ctx context.Context, p *migration.Pair) error {
+				return p.Source.QTest().Writeb(ctx, address, 0x5a)
+			}))
 		})
 	}
 }

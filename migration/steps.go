@@ -181,7 +181,7 @@ func (p *Pair) completed(ctx context.Context, arrives func(ctx context.Context) 
 }
 
 func (s *Side) completes(ctx context.Context, event string) error {
-	if _, err := s.Await(ctx, event, func(e qmp.Event) bool { return e.Name == event }); err != nil {
+	if _, err := s.Await(ctx, event, named(event)); err != nil {
 		return err
 	}
 	return s.AwaitStatus(ctx, qapi.MigrationCompleted)

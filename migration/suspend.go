@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
-	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -91,11 +90,6 @@ func Suspend() Step {
 		p.asleep, err = p.counter(ctx, p.Source)
 		return err
 	}}
-}
-
-// named matches events with that name.
-func named(name string) func(qmp.Event) bool {
-	return func(e qmp.Event) bool { return e.Name == name }
 }
 
 // sleepOutlasts is the first major version that can do it.

@@ -3,7 +3,6 @@ package migration_test
 import (
 	"context"
 	"errors"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,14 +78,7 @@ func TestGuestThatDoesNotSleepThroughIsNoticed(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()
-			result := run(t, scenario(t, c.scenario), migration.Options{
-				Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(), Rewrite: after(c.after, c.fault),
-			})
-			if result.Outcome == record.Skip {
-				t.Skip(result.Reason)
-			}
-			require.Equal(t, record.Fail, result.Outcome, explain(result))
-			require.Contains(t, explain(result), c.witness)
+			requireNoticed(t, c.scenario, c.witness, after(c.after, c.fault))
 		})
 	}
 }
@@ -99,10 +91,7 @@ func TestQEMUThatCannotStopASleeperWakesIt(t *testing.T) {
 		t.Run(qemu, func(t *testing.T) {
 			asked := run(t, scenario(t, "precopy/unix/suspend/live"), migration.Options{Source: qemu, Artifacts: t.TempDir()})
 			unasked := run(t, scenario(t, "precopy/unix/suspend/live"), migration.Options{
-				Source: qemu, Artifacts: t.TempDir(),
-				Rewrite: func(steps migration.Steps) migration.Steps {
-					return slices.DeleteFunc(slices.Clone(steps), func(s migration.Step) bool { return s.Name == "see that sleep outlasts stop" })
-				},
+				Source: qemu, Artifacts: t.TempDir(), Rewrite: without(t, "see that sleep outlasts stop"),
 			})
 			if asked.Outcome != record.Skip {
 				require.Equal(t, record.Pass, asked.Outcome, explain(asked))
