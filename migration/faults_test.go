@@ -87,7 +87,7 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 				return qapi.GetFD(ctx, p.Destination.QMP(), "left", f)
 			},
 			"measures",
-			[]string{"open files of the destination", "1 files", "at most 0"},
+			[]string{"open files of the destination", os.DevNull, "1 files", "at most 0"},
 		},
 		{
 			"the destination killed", "see the destination's resources",

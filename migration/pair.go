@@ -102,7 +102,7 @@ func (p *Pair) OnBoth(ctx context.Context, do func(ctx context.Context, s *Side)
 func start(s Scenario) Step {
 	return Step{Name: "start", Do: func(ctx context.Context, p *Pair) error {
 		r := p.run
-		if s.HandOver {
+		if s.HandOver || s.Accel != "" {
 			if err := r.needBare(ctx, p, s); err != nil {
 				return err
 			}

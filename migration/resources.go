@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -13,33 +14,29 @@ import (
 
 // resources are what a QEMU's process holds.
 type resources struct {
-	threads, descriptors int
-	resident             int64 // bytes of memory of its own
+	threads, files []string // their names, sorted
+	resident       int64    // bytes of memory of its own
 }
 
-// resources counts them, from outside. Threads that QEMU keeps in a pool for its
-// disks come and go, and do not count.
+// resources looks at them from outside.
 func (s *Side) resources() (r resources, err error) {
-	folder := fmt.Sprintf("/proc/%d/", s.PID())
-	tasks, err := os.ReadDir(folder + "task")
+	threads, err := s.threadNames()
 	if err != nil {
 		return r, err
 	}
-	for _, task := range tasks {
-		name, err := os.ReadFile(folder + "task/" + task.Name() + "/comm")
-		if err == nil && !strings.HasPrefix(string(name), "worker") && !strings.HasPrefix(string(name), "pool") {
-			r.threads++
-		}
-	}
+	r.threads = slices.DeleteFunc(threads, comesAndGoes)
+	folder := fmt.Sprintf("/proc/%d/", s.PID())
 	open, err := os.ReadDir(folder + "fd")
 	if err != nil {
 		return r, err
 	}
 	for _, descriptor := range open {
 		if to, err := os.Readlink(folder + "fd/" + descriptor.Name()); err == nil && !keptOpen(to) {
-			r.descriptors++
+			r.files = append(r.files, to)
 		}
 	}
+	slices.Sort(r.threads)
+	slices.Sort(r.files)
 	status, err := os.ReadFile(folder + "status")
 	if err != nil {
 		return r, err
@@ -48,6 +45,12 @@ func (s *Side) resources() (r resources, err error) {
 	kilobytes, err := strconv.ParseInt(strings.Fields(after + " 0")[0], 10, 64)
 	r.resident = kilobytes << 10
 	return r, err
+}
+
+// comesAndGoes says whether a thread is one of those that QEMU keeps in a pool for its
+// disks, or the one that Linux gives to a process whose guest has run under KVM.
+func comesAndGoes(thread string) bool {
+	return strings.HasPrefix(thread, "worker") || strings.HasPrefix(thread, "pool") || strings.HasPrefix(thread, "kvm-nx-lpage")
 }
 
 // keptOpen says whether QEMU may keep such a file: that of its guest's disk, and since 8.0
@@ -78,13 +81,13 @@ func SeeResources() Step {
 		err := poll(wait, "the source to give back what it used", func() (bool, error) {
 			var err error
 			now, err = p.Source.resources()
-			return now.threads <= before.threads && now.descriptors <= before.descriptors && now.resident <= before.resident+moreResident, err
+			return len(now.threads) <= len(before.threads) && len(now.files) <= len(before.files) && now.resident <= before.resident+moreResident, err
 		})
 		if wait.Err() == nil && err != nil {
 			return err
 		}
-		p.measure("threads of the source, beyond those after the migration before", float64(now.threads-before.threads), "threads", record.AtMost(0))
-		p.measure("open files of the source, beyond those after the migration before", float64(now.descriptors-before.descriptors), "files", record.AtMost(0))
+		p.measureMore("threads", "threads of the source, beyond those after the migration before", before.threads, now.threads)
+		p.measureMore("files", "open files of the source, beyond those after the migration before", before.files, now.files)
 		p.measure("memory of the source, beyond that after the migration before", float64(now.resident-before.resident), "bytes", record.AtMost(moreResident))
 		return nil
 	}}
@@ -103,13 +106,34 @@ func SeeDestinationReleased() Step {
 		err := poll(wait, "the destination to give back what it used", func() (bool, error) {
 			var err error
 			now, err = d.resources()
-			return now.threads <= d.began.threads && now.descriptors <= d.began.descriptors, err
+			return len(now.threads) <= len(d.began.threads) && len(now.files) <= len(d.began.files), err
 		})
 		if wait.Err() == nil && err != nil {
 			return err
 		}
-		p.measure("threads of the destination, beyond those that it began with", float64(now.threads-d.began.threads), "threads", record.AtMost(0))
-		p.measure("open files of the destination, beyond those that it began with", float64(now.descriptors-d.began.descriptors), "files", record.AtMost(0))
+		p.measureMore("threads", "threads of the destination, beyond those that it began with", d.began.threads, now.threads)
+		p.measureMore("files", "open files of the destination, beyond those that it began with", d.began.files, now.files)
 		return nil
 	}}
+}
+
+// measureMore gathers how many more there are than before, and which where there are.
+func (p *Pair) measureMore(unit, what string, before, now []string) {
+	more := len(now) - len(before)
+	if more > 0 {
+		what += " (" + strings.Join(added(before, now), ", ") + ")"
+	}
+	p.measure(what, float64(more), unit, record.AtMost(0))
+}
+
+// added are the names that stand more often in one list than in another, both sorted.
+func added(before, now []string) (more []string) {
+	for _, name := range now {
+		if i, was := slices.BinarySearch(before, name); was {
+			before = slices.Delete(slices.Clone(before), i, i+1)
+		} else {
+			more = append(more, name)
+		}
+	}
+	return more
 }

@@ -42,7 +42,7 @@ func TestEmbeddedBytesAreTheSourceAssembled(t *testing.T) {
 func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 	p, err := fixtures.For("x86_64")
 	require.NoError(t, err)
-	const gdt, pointer, wake = 0x7cc8, 0x7ce0, 0x7dc0
+	const gdt, pointer, wake = 0x7cd8, 0x7cf0, 0x7dc0
 	realMode, protected := disassemble(t, p.BootBlock, 0x7c00, gdt)
 	require.Equal(t, []string{
 		"cli",
@@ -66,54 +66,60 @@ func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 		"mov %eax,%fs",
 		"mov %eax,%gs",
 		"mov %eax,%ss",
+		"mov $0xffffffff,%ebp",
 		"mov $0x40000000,%eax",
 		"cpuid",
 		"cmp $0x4b4d564b,%ebx",
-		"jne 0x7c5f",
+		"jne 0x7c69",
+		"mov $0xf000,%ebp",
 		"mov $0x40000001,%eax",
 		"cpuid",
 		"mov $0x4b564d01,%ecx",
 		"test $0x8,%al",
-		"jne 0x7c59",
+		"jne 0x7c63",
 		"mov $0x12,%ecx",
 		"test $0x1,%al",
-		"je 0x7c5f",
-		"xor %eax,%eax", // 0x7c59
+		"je 0x7c69",
+		"xor %eax,%eax", // 0x7c63
 		"xor %edx,%edx",
 		"wrmsr",
-		"test %esi,%esi", // 0x7c5f
-		"jne 0x7c9f",
+		"test %esi,%esi", // 0x7c69
+		"jne 0x7cb1",
 		"mov $0x100000,%eax",
 		"movb $0x0,(%eax)",
 		"add $0x1000,%eax",
 		"cmp $0x6400000,%eax",
-		"jb 0x7c68",
+		"jb 0x7c72",
 		"mov $0x3f8,%edx",
 		"mov $0x41,%al",
 		"out %al,(%dx)",
-		"mov $0x10,%ecx",     // 0x7c7f
-		"mov $0x100000,%eax", // 0x7c84
-		"incb (%eax)",        // 0x7c89
+		"mov $0x10,%ecx",     // 0x7c89
+		"mov $0x100000,%eax", // 0x7c8e
+		"incb (%eax)",        // 0x7c93
 		"add $0x1000,%eax",
-		"cmp $0x6400000,%eax",
-		"jb 0x7c89",
+		"test %ebp,%eax",
+		"je 0x7cad",
+		"cmp $0x6400000,%eax", // 0x7c9e
+		"jb 0x7c93",
 		"dec %ecx",
-		"jne 0x7c84",
+		"jne 0x7c8e",
 		"mov $0x42,%al",
 		"out %al,(%dx)",
-		"jmp 0x7c7f",
-		"mov $0x3f8,%edx", // 0x7c9f: it was woken
+		"jmp 0x7c89",
+		"out %al,$0x80", // 0x7cad: its turn ends
+		"jmp 0x7c9e",
+		"mov $0x3f8,%edx", // 0x7cb1: it was woken
 		"mov $0x43,%al",
 		"out %al,(%dx)",
 		"mov $0x10,%ecx",
 		"mov $0x100000,%eax",
 		"mov (%eax),%bl",
-		"add $0x1000,%eax", // 0x7cb3
+		"add $0x1000,%eax", // 0x7cc5
 		"cmp $0x6400000,%eax",
-		"jae 0x7c84",
+		"jae 0x7c8e",
 		"cmp %bl,(%eax)",
-		"je 0x7cb3",
-		"jmp 0x7c89",
+		"je 0x7cc5",
+		"jmp 0x7c93",
 	}, protected)
 
 	at := func(address, n int) []byte { return p.BootBlock[address-0x7c00:][:n] }
