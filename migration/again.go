@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
@@ -44,14 +45,19 @@ var againCancelled = Scenario{
 		WithMultifd(), move()),
 }
 
-// channelsBusy is how much has been sent when all channels have begun. A source of 7.2 that
-// is told to give up before can wait for ever for one that has ended.
-const channelsBusy = 6 * MB
+const (
+	// channelsBusy is how much has been sent when all channels have begun.
+	channelsBusy = 6 * MB
+	// channelsRest is for how long nothing has been sent when QEMU has sent what it may
+	// in a tenth of a second. Before that, as before all have begun, a source of 7.2 that
+	// is told to give up can wait for ever for a channel that has ended.
+	channelsRest = 25 * time.Millisecond
+)
 
 // givenUp begins to move the guest over channels, and gives up.
 func givenUp() Steps {
 	return Steps{
-		Listen(TCP), Tap(), Migrate(), AwaitStatus(qapi.MigrationActive), AwaitSent(channelsBusy),
+		Listen(TCP), Tap(), Migrate(), AwaitStatus(qapi.MigrationActive), AwaitSent(channelsBusy), AwaitLull(channelsRest),
 		Cancel(), AwaitCancelled(), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
 	}
 }

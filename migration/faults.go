@@ -73,6 +73,14 @@ func CutLink() Step {
 	})
 }
 
+// CutConnection closes the n-th connection of the migration now.
+func CutConnection(n int) Step {
+	return faultNow(fmt.Sprintf("cut connection %d", n), fmt.Sprintf("cut on connection %d", n), func(_ context.Context, p *Pair) error {
+		p.tap.link(n).Cut()
+		return nil
+	})
+}
+
 // ResetLink breaks all connections of the migration off now.
 func ResetLink() Step {
 	return faultNow("reset the link", "reset", func(_ context.Context, p *Pair) error {
