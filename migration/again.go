@@ -66,7 +66,7 @@ func givenUp() Steps {
 // another.
 func DestinationGoesAway() Step {
 	return Step{Name: "end the destination", Do: func(ctx context.Context, p *Pair) error {
-		if exit := p.Destination.quit(ctx); !exit.Clean {
+		if exit := p.quit(ctx, p.Destination); !exit.Clean {
 			return fmt.Errorf("the destination ended with %s when told to quit: %s", exit.State, exit.Reason)
 		}
 		return FreshDestination().Do(ctx, p)

@@ -211,7 +211,7 @@ func QuitBoth() Step {
 		facts.Left = p.childrenLeft(ctx)
 		var quitting sync.WaitGroup
 		for i, s := range p.Sides() {
-			quitting.Go(func() { facts.Exits[i] = s.quit(ctx) })
+			quitting.Go(func() { facts.Exits[i] = p.quit(ctx, s) })
 		}
 		quitting.Wait()
 		p.run.removeSockets()
@@ -220,7 +220,10 @@ func QuitBoth() Step {
 	}}
 }
 
-func (s *Side) quit(ctx context.Context) record.ExitFacts {
+// quitPatience is how long a QEMU may take to end when told to. It takes some 50 ms.
+const quitPatience = 3 * time.Second
+
+func (p *Pair) quit(ctx context.Context, s *Side) record.ExitFacts {
 	exit := record.ExitFacts{Side: s.Name()}
 	if s.gaveUp {
 		exit.State, exit.Clean = s.ExitState().String(), true
@@ -228,12 +231,17 @@ func (s *Side) quit(ctx context.Context) record.ExitFacts {
 		_ = s.Close()
 		return exit
 	}
+	ctx, cancel := p.run.atMost(ctx, quitPatience)
+	defer cancel()
 	err := s.Quit(ctx)
 	if err != nil {
 		exit.Reason = err.Error()
 	}
 	_ = s.Close()
 	exit.State = s.ExitState().String()
+	if ctx.Err() != nil {
+		exit.State += fmt.Sprintf(", and not within %s,", p.run.slow(quitPatience))
+	}
 	exit.Clean = err == nil && s.ExitState().Success()
 	return exit
 }

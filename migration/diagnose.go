@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -23,13 +24,16 @@ const diagnosisPatience = 3 * time.Second
 const eventsShown = 5
 
 // diagnose says what can be seen of both sides after a step has failed, a
-// sentence each.
+// sentence each. One that hangs takes no time from the other.
 func (p *Pair) diagnose(ctx context.Context) []string {
-	var said []string
-	for _, s := range p.Sides() {
-		said = append(said, p.diagnoseSide(ctx, s)...)
+	sides := p.Sides()
+	said := make([][]string, len(sides))
+	var looking sync.WaitGroup
+	for i, s := range sides {
+		looking.Go(func() { said[i] = p.diagnoseSide(ctx, s) })
 	}
-	return said
+	looking.Wait()
+	return slices.Concat(said...)
 }
 
 // noteUnexpectedEnds adds to why the story ended which QEMU has ended by itself. The other

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -38,8 +39,7 @@ var diskFlush = Scenario{
 			CreateImage(), AttachFailingImage(), AttachImageOnDestination(), WriteImage(),
 			Boot(), Listen(Unix), FailFlush(), Migrate(),
 		},
-		returns(),
-		Steps{ReadImageOnSource(), AttachImageOnDestination()}, move(),
+		returns(ReadImageOnSource()), Steps{AttachImageOnDestination()}, move(),
 		Steps{ReadImage(), RewriteImage()},
 	),
 }
@@ -50,8 +50,8 @@ var diskSwitchover = Scenario{
 	Needs: []Need{PC, {Capability: ReturnPath}},
 	Story: slices.Concat(
 		Steps{CreateImage(), AttachImage(), AttachImageOnDestination(), WriteImage()},
-		injuredSwitchover(link.Fault{After: deviceSection, Do: link.Cut}), returns(),
-		Steps{ReadImageOnSource(), AttachImageOnDestination()}, move(),
+		injuredSwitchover(link.Fault{After: deviceSection, Do: link.Cut}),
+		returns(SeeImageHeld(), ReadImageOnSource()), Steps{AttachImageOnDestination()}, move(),
 		Steps{ReadImage(), RewriteImage()},
 	),
 }
@@ -99,7 +99,7 @@ func CreateImage() Step {
 // AttachImage gives the source the image.
 func AttachImage() Step {
 	return Step{Name: "attach the image to the source", Do: func(ctx context.Context, p *Pair) error {
-		return p.Source.addDisk(ctx, p.imageNode())
+		return p.Source.addDiskStanding(ctx, p.imageNode())
 	}}
 }
 
@@ -121,7 +121,7 @@ func AttachFailingImage() Step {
 			"driver": "blkdebug", "image": node["file"],
 			"inject-error": []any{map[string]any{"event": "flush_to_disk", "errno": noSpace, "once": true}},
 		}
-		return p.Source.addDisk(ctx, node)
+		return p.Source.addDiskStanding(ctx, node)
 	}}
 }
 
@@ -147,6 +147,18 @@ func (s *Side) addDisk(ctx context.Context, node map[string]any) error {
 	}, nil)
 }
 
+// addDiskStanding is the same with the guest stopped: 5.2's device_add waits for ever for a
+// processor whose guest takes no interrupts, and so never leaves TCG's loop.
+func (s *Side) addDiskStanding(ctx context.Context, node map[string]any) error {
+	if err := qapi.Stop(ctx, s.QMP()); err != nil {
+		return err
+	}
+	if err := s.addDisk(ctx, node); err != nil {
+		return err
+	}
+	return qapi.Cont(ctx, s.QMP())
+}
+
 func (s *Side) addNode(ctx context.Context, node map[string]any) error {
 	return s.QMP().Execute(ctx, "blockdev-add", node, nil)
 }
@@ -154,6 +166,26 @@ func (s *Side) addNode(ctx context.Context, node map[string]any) error {
 // WriteImage writes to the image through the source.
 func WriteImage() Step {
 	return imageStep("write to the image", (*Pair).source, fmt.Sprintf("write -P %#x 0 1M", sourcePattern))
+}
+
+// SeeImageHeld demands that the source has taken the image back with the guest, where
+// QEMU says so: since 10.0.
+func SeeImageHeld() Step {
+	return Step{Name: "see the source hold the image", Do: func(ctx context.Context, p *Pair) error {
+		var nodes []struct {
+			Name   string `json:"node-name"`
+			Active *bool
+		}
+		if err := p.Source.QMP().Execute(ctx, "query-named-block-nodes", map[string]any{"flat": true}, &nodes); err != nil {
+			return err
+		}
+		for _, n := range nodes {
+			if n.Name == image && n.Active != nil && !*n.Active {
+				return errors.New("the guest runs on the source again, whose image is still inactive")
+			}
+		}
+		return nil
+	}}
 }
 
 // ReadImageOnSource demands that the source can read and write what it has written.

@@ -57,11 +57,13 @@ func stays() Steps {
 	return Steps{AwaitNotice(qapi.MigrationFailed), SourceRunsOn(), SourceIntact(), DestinationGivesUp(), FreshDestination()}
 }
 
-// returns is the same for a guest that stood for switchover.
-func returns() Steps {
-	return Steps{
-		AwaitNotice(qapi.MigrationFailed), AwaitReturn(), SourceRunsOn(), SourceIntact(), DestinationGivesUp(), FreshDestination(),
-	}
+// returns is the same for a guest that stood for switchover. First comes what else is to
+// be seen of it: to see its RAM it is stopped, and to continue would mend some faults.
+func returns(first ...Step) Steps {
+	return slices.Concat(
+		Steps{AwaitNotice(qapi.MigrationFailed), AwaitReturn(), SourceRunsOn()}, first,
+		Steps{SourceIntact(), DestinationGivesUp(), FreshDestination()},
+	)
 }
 
 // bereft is the same where the destination was killed, or can't be waited for: where

@@ -42,7 +42,7 @@ var pingpongReset = Scenario{
 func TurnAround() Step {
 	return Step{Name: "turn around", Do: func(ctx context.Context, p *Pair) (err error) {
 		p.gatherLogs(ctx)
-		p.Facts.Teardown = &record.TeardownFacts{Exits: []record.ExitFacts{p.Source.quit(ctx)}}
+		p.Facts.Teardown = &record.TeardownFacts{Exits: []record.ExitFacts{p.quit(ctx, p.Source)}}
 		p.Facts.NextLeg()
 		for _, side := range []string{SourceName, DestinationName} {
 			if err := p.run.keepLogs(side, fmt.Sprintf("leg%d", len(p.Facts.Legs))); err != nil {
