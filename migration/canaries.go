@@ -29,7 +29,9 @@ func isaCanaries() []canary {
 	const (
 		readKeyboardMode, writeKeyboardMode = 0x20, 0x60
 		keyboardMode                        = 0x54 // translation, both ports off: no interrupt comes of it
-		timer2Mode                          = 0x38 // both bytes, mode 4
+		toMouse, outputFull                 = 0xd4, 1
+		setMouseRate, mouseRate, askMouse   = 0xf3, 40, 0xe9 // a hundred a second after a reset; the answer's last byte
+		timer2Mode                          = 0x38           // both bytes, mode 4
 		latchTimer2Status                   = 0xe8
 	)
 	return []canary{
@@ -45,6 +47,12 @@ func isaCanaries() []canary {
 			device: "the keyboard controller's mode",
 			plant:  []write{{keyboard, writeKeyboardMode}, {keyboardData, keyboardMode}},
 			ask:    []write{{keyboard, readKeyboardMode}}, cell: keyboardData, value: keyboardMode,
+		},
+		{
+			device: "the mouse's sample rate",
+			plant:  []write{{keyboard, toMouse}, {keyboardData, setMouseRate}, {keyboard, toMouse}, {keyboardData, mouseRate}},
+			ask:    []write{{keyboard, toMouse}, {keyboardData, askMouse}},
+			cell:   keyboardData, more: &write{keyboard, outputFull}, value: mouseRate,
 		},
 		{
 			device: "the interval timer's mode of counter 2",

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"time"
 
@@ -44,6 +45,18 @@ type Step struct {
 	// Within is how long it may take on a machine that isn't slow; zero means
 	// StepPatience. Where the guest takes long to boot it may take longer.
 	Within time.Duration
+}
+
+// Despite adds to why the step failed what should have kept that from happening.
+func (s Step) Despite(what string) Step {
+	do := s.Do
+	s.Do = func(ctx context.Context, p *Pair) error {
+		if err := do(ctx, p); err != nil {
+			return fmt.Errorf("%w; this although %s", err, what)
+		}
+		return nil
+	}
+	return s
 }
 
 // Steps are done in order until one returns an error.
