@@ -287,6 +287,13 @@ func AwaitSent(bytes int64) Step {
 	}}
 }
 
+// AwaitMore waits until so many more bytes have gone over the link.
+func AwaitMore(bytes int64) Step {
+	return Step{Name: fmt.Sprintf("await %d more bytes on the link", bytes), Do: func(ctx context.Context, p *Pair) error {
+		return AwaitSent(p.tap.sent()+bytes).Do(ctx, p)
+	}}
+}
+
 // AwaitLull waits until nothing has gone over the link for so long.
 func AwaitLull(d time.Duration) Step {
 	return Step{Name: fmt.Sprintf("await a lull of %s on the link", d), Do: func(ctx context.Context, p *Pair) error {

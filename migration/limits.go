@@ -20,10 +20,11 @@ func limits() []Scenario {
 
 var limitsBandwidth = Scenario{
 	Name: "limits/bandwidth",
-	Doc:  "a first pass under a limit, timed on the link; then no limit that matters",
+	Doc:  "a first pass under a limit and most of a second under twice that, timed on the link; then no limit that matters",
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 60*MB),
-		Boot(), Listen(TCP), Tap(), Migrate(), SeeThroughput(60*MB, 1),
+		Boot(), Listen(TCP), Tap(), Migrate(), SeeThroughput(60*MB, AwaitPass(1)),
+		Set(MaxBandwidth, 120*MB), SeeThroughput(120*MB, AwaitMore(80*MB)),
 		Set(MaxBandwidth, 1*GB), atAnyDowntime(), AwaitSwitchover(),
 	},
 }
@@ -35,20 +36,20 @@ var limitsBandwidthMultifd = Scenario{
 	Doc:   "the same over four channels, which have the limit together",
 	Needs: []Need{{Capability: Multifd}},
 	Story: slices.Concat(WithMultifd(unhurried(), Set(MaxBandwidth, 150*MB)), Steps{
-		Boot(), Listen(TCP), Tap(), Migrate(), SeeThroughput(150*MB, 1),
+		Boot(), Listen(TCP), Tap(), Migrate(), SeeThroughput(150*MB, AwaitPass(1)),
 		Set(MaxBandwidth, 1*GB), atAnyDowntime(), AwaitSwitchover(),
 	}),
 }
 
 var limitsPostcopyBandwidth = Scenario{
 	Name:        "limits/postcopy-bandwidth",
-	Doc:         "RAM that is sent after the guest, which is kept from asking for it, under a limit of its own",
+	Doc:         "RAM that is sent after the guest, which is kept from asking for it, under a limit of its own, and the rest under twice that",
 	Needs:       []Need{Userfaultfd, {Capability: PostcopyRAM}},
 	Destination: waiting,
 	Story: Steps{
-		Enable(PostcopyRAM), unhurried(), Set(MaxBandwidth, 400*MB), Set(MaxPostcopyBandwidth, 60*MB),
-		Boot(), Listen(Unix), Tap(), Migrate(), AwaitPass(1), StartPostcopy(),
-		SeePostcopyThroughput(60 * MB), Continue(),
+		Enable(PostcopyRAM), unhurried(), Set(MaxBandwidth, 400*MB), Set(MaxPostcopyBandwidth, 40*MB),
+		Boot(), Listen(Unix), Tap(), Migrate(), AwaitPass(1), StartPostcopy(), SeePostcopyThroughput(40*MB, AwaitMore(40*MB)),
+		Set(MaxPostcopyBandwidth, 80*MB), SeePostcopyThroughput(80*MB, AwaitArrival()), Continue(),
 	},
 }
 
@@ -128,10 +129,10 @@ func SeeExpectedDowntime(limit time.Duration, bandwidth float64) Step {
 // slower than the bounds allow.
 const throughputWatched = 3 * time.Second
 
-// SeeThroughput gathers what goes over the link from the start of the migration
-// until the source has sent its n-th pass.
-func SeeThroughput(limit float64, n int64) Step {
-	return Step{Name: fmt.Sprintf("see the throughput until pass %d", n), Do: func(ctx context.Context, p *Pair) error {
+// SeeThroughput gathers what goes over the link from the start of the migration, or
+// from now where that was before, until that step is done.
+func SeeThroughput(limit float64, until Step) Step {
+	return Step{Name: "see the throughput, and " + until.Name, Do: func(ctx context.Context, p *Pair) error {
 		active := func(e qmp.Event) bool { return statusOf(e) == "active" }
 		if _, err := p.Source.Await(ctx, "status active", active); err != nil {
 			return err
@@ -139,7 +140,7 @@ func SeeThroughput(limit float64, n int64) Step {
 		measured := p.tap.throughput()
 		watch, cancel := p.run.atMost(ctx, throughputWatched)
 		defer cancel()
-		err := AwaitPass(n).Do(watch, p)
+		err := until.Do(watch, p)
 		found := measured()
 		if err != nil && (watch.Err() == nil || ctx.Err() != nil) {
 			return err
@@ -164,15 +165,15 @@ func (p *Pair) measureThroughput(what string, found throughput, limit float64) e
 	return nil
 }
 
-// SeePostcopyThroughput gathers what goes over the link from when the guest has moved
-// until all its RAM has.
-func SeePostcopyThroughput(limit float64) Step {
-	return Step{Name: "see the throughput of postcopy", Do: func(ctx context.Context, p *Pair) error {
+// SeePostcopyThroughput gathers what goes over the link when the guest has moved, until
+// that step is done.
+func SeePostcopyThroughput(limit float64, until Step) Step {
+	return Step{Name: "see the throughput of postcopy, and " + until.Name, Do: func(ctx context.Context, p *Pair) error {
 		if err := p.Source.AwaitStatus(ctx, qapi.MigrationPostcopyActive); err != nil {
 			return err
 		}
 		measured := p.tap.throughput()
-		err := AwaitArrival().Do(ctx, p)
+		err := until.Do(ctx, p)
 		found := measured()
 		if err != nil {
 			return err
