@@ -3,7 +3,6 @@ package migration
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -19,7 +18,7 @@ func scale() []Scenario {
 			MemoryMiB: gib << 10,
 			Story: Steps{
 				unhurried(), Set(MaxBandwidth, 2*GB),
-				Boot(), FillMemory(), Listen(Unix), Tap(), Migrate(), AwaitPass(1).Allow(time.Duration(1+gib) * StepPatience),
+				Boot(), FillMemory(), Listen(Unix), Tap(), Migrate(), AwaitPass(1).Allow(2 * StepPatience),
 				atAnyDowntime(), AwaitSwitchover(), SeeDataSent(),
 			},
 		})
@@ -37,7 +36,7 @@ const (
 
 // FillMemory writes data to a part of the memory above the workload's.
 func FillMemory() Step {
-	return Step{Name: fmt.Sprintf("fill every %dth stretch of 2 MiB", stretchApart), Within: 30 * time.Second, Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: fmt.Sprintf("fill every %dth stretch of 2 MiB", stretchApart), Within: 2 * StepPatience, Do: func(ctx context.Context, p *Pair) error {
 		memory, err := p.Source.Memory(ctx)
 		if err != nil {
 			return err
