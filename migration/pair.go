@@ -314,14 +314,19 @@ func poll(ctx context.Context, what string, look func() (bool, error)) error {
 	}
 }
 
-// closeAll ends what is still alive of a pair.
+// closeAll ends what is still alive of a pair. Where the story has failed, all that was to
+// be seen has been seen, and QEMU may hang: it isn't asked.
 func (p *Pair) closeAll() {
 	defer p.tap.close()
 	defer p.starting.end()
 	p.dropHeld()
 	var all sync.WaitGroup
 	for _, s := range p.Sides() {
-		all.Go(func() { _ = s.Close() })
+		end := s.Close
+		if p.Facts.Error != "" {
+			end = s.Kill
+		}
+		all.Go(func() { _ = end() })
 	}
 	all.Wait()
 }

@@ -28,7 +28,7 @@ var precopyUnixPlain = Scenario{
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(Unix), Migrate(), AwaitPass(1),
-		letConverge(), AwaitSwitchover().Allow(2 * StepPatience),
+		letConverge(), AwaitSwitchover().Allow(3 * StepPatience / 2),
 	},
 }
 
