@@ -278,7 +278,11 @@ func (s *Side) isAt(ctx context.Context) string {
 	if info.RAM != nil {
 		said += fmt.Sprintf(", %d bytes sent, %d whole and %d zero pages, %d dirty bitmap syncs", info.RAM.Transferred, info.RAM.Normal, info.RAM.Duplicate, info.RAM.DirtySyncCount)
 	}
-	return said + fmt.Sprintf(" (events said: %s)", s.announced(look))
+	said += fmt.Sprintf(" (events said: %s)", s.announced(look))
+	if words := s.lastWords(); words != "" {
+		said += fmt.Sprintf(", and which printed last: %s", words)
+	}
+	return said
 }
 
 func ended(status qapi.MigrationStatus) bool {
