@@ -9,7 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drover-vm/drover/protocol/qapi"
-	"github.com/drover-vm/drover/protocol/qmp"
 )
 
 // Each gives a migration up in another phase; then the guest moves after all.
@@ -129,24 +128,11 @@ func (s *Side) seeStatus(ctx context.Context, status qapi.MigrationStatus) error
 	if err != nil {
 		return err
 	}
-	events, _ := s.events(ctx)
-	last := qapi.MigrationNone
-	for _, e := range events {
-		if s := statusOf(qmp.Event{Name: e.Name, Data: e.Data}); s != "" {
-			last = s
-		}
-	}
-	if info.Status != status || last != status {
-		return fmt.Errorf("the %s's migration status is %s, and %s in its last event, expected %s", s.Name(), info.Status, last, status)
+	said := s.announced(ctx)
+	if info.Status != status || !strings.HasSuffix(said, string(status)) {
+		return fmt.Errorf("the %s's migration status is %s, and its events said %q, expected %s at last", s.Name(), info.Status, said, status)
 	}
 	return nil
-}
-
-// Disable turns a capability off again, on the source.
-func Disable(capability Capability) Step {
-	return Step{Name: "disable " + string(capability), Do: func(ctx context.Context, p *Pair) error {
-		return qapi.SetMigrateCapabilities(ctx, p.Source.QMP(), map[string]bool{string(capability): false})
-	}}
 }
 
 // HoldConnections listens without ever taking a connection, and uses up the only

@@ -54,7 +54,7 @@ func EnableTogether(capabilities ...Capability) Step {
 	return Step{Name: fmt.Sprintf("enable %v together", capabilities), Do: func(ctx context.Context, p *Pair) error {
 		return p.OnBoth(ctx, func(ctx context.Context, s *Side) error {
 			for _, c := range capabilities {
-				err := s.enable(ctx, c)
+				err := s.turn(ctx, c, true)
 				if said, ok := errors.AsType[*qmp.Error](err); ok {
 					return &MissingError{fmt.Sprintf("QEMU %s refuses: %s", s.Facts.Version, said.Desc)}
 				}

@@ -112,24 +112,32 @@ func parameterIs(ctx context.Context, s *Side, parameter Parameter, want string)
 // Enable turns a capability on, on both sides.
 func Enable(capability Capability) Step {
 	return Step{Name: "enable " + string(capability), Do: func(ctx context.Context, p *Pair) error {
-		return p.OnBoth(ctx, func(ctx context.Context, s *Side) error { return s.enable(ctx, capability) })
+		return p.OnBoth(ctx, func(ctx context.Context, s *Side) error { return s.turn(ctx, capability, true) })
 	}}
 }
 
 // EnableOnDestination turns on a capability that concerns only who receives.
 func EnableOnDestination(capability Capability) Step {
 	return Step{Name: "enable " + string(capability) + " on the destination", Do: func(ctx context.Context, p *Pair) error {
-		return p.Destination.enable(ctx, capability)
+		return p.Destination.turn(ctx, capability, true)
 	}}
 }
 
-func (s *Side) enable(ctx context.Context, capability Capability) error {
-	if err := qapi.SetMigrateCapabilities(ctx, s.QMP(), map[string]bool{string(capability): true}); err != nil {
+// Disable turns a capability off again, on the source.
+func Disable(capability Capability) Step {
+	return Step{Name: "disable " + string(capability), Do: func(ctx context.Context, p *Pair) error {
+		return p.Source.turn(ctx, capability, false)
+	}}
+}
+
+// turn turns a capability on or off, and reads it back.
+func (s *Side) turn(ctx context.Context, capability Capability, on bool) error {
+	if err := qapi.SetMigrateCapabilities(ctx, s.QMP(), map[string]bool{string(capability): on}); err != nil {
 		return err
 	}
 	all, err := qapi.QueryMigrateCapabilities(ctx, s.QMP())
-	if err == nil && !all[string(capability)] {
-		err = fmt.Errorf("the %s's capability %s was enabled, and reads back as it was", s.Name(), capability)
+	if err == nil && all[string(capability)] != on {
+		err = fmt.Errorf("the %s's capability %s was set to %t, and reads back as it was", s.Name(), capability, on)
 	}
 	return err
 }
