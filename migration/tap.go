@@ -180,13 +180,18 @@ func (p *Pair) drain(ctx context.Context) error {
 	return nil
 }
 
-// window is how long a stretch is in which a throughput is looked at by itself: five of
-// those tenths of a second at whose beginning QEMU sends what it may, so six at most.
-const window = 500 * time.Millisecond
+const (
+	// burst is how often QEMU counts anew what it has sent: at the beginning of each such
+	// stretch it sends at once what it may in the whole of it.
+	burst = 100 * time.Millisecond
+	// window is how long a stretch is in which a throughput is looked at by itself, and in
+	// which six bursts may lie.
+	window = 5 * burst
+)
 
 // A throughput is what has gone over the link towards the destination, in bytes a second.
 type throughput struct {
-	mean float64
+	mean float64 // where the last burst is counted for all of its stretch
 	best float64 // of all windows: what the sender does where nobody takes its processor away
 }
 
@@ -205,6 +210,9 @@ func (t *tap) throughput() func() throughput {
 				most = max(most, float64(sent-last)/now.Sub(at).Seconds())
 				last, at = sent, now
 			case <-stop:
+				if at == began { // shorter than a window
+					most = float64(t.sent()-bytes) / time.Since(began).Seconds()
+				}
 				best <- most
 				return
 			}
@@ -212,6 +220,6 @@ func (t *tap) throughput() func() throughput {
 	}()
 	return func() throughput {
 		close(stop)
-		return throughput{mean: float64(t.sent()-bytes) / time.Since(began).Seconds(), best: <-best}
+		return throughput{mean: float64(t.sent()-bytes) / (time.Since(began) + burst).Seconds(), best: <-best}
 	}
 }
