@@ -154,7 +154,7 @@ func SeeThroughput(limit, excess float64, until Step) Step {
 // measureThroughput ends the story where it is out of bounds: what comes after would
 // take as many times too long. At its best it is no less than most of the limit.
 func (p *Pair) measureThroughput(what string, found throughput, limit, excess float64) error {
-	most, least := limit*excess, limit*0.7
+	most, least := limit*excess, limit*0.6
 	p.measure(what, found.mean, "bytes a second", record.AtMost(most))
 	p.measure(what+", in its best half second", found.best, "bytes a second", record.AtLeast(least))
 	switch {
