@@ -2,9 +2,13 @@ package migration
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -35,6 +39,50 @@ func (r *run) bare(ctx context.Context, p *Pair, ask func(binary string, bare *P
 	return nil
 }
 
+// needBare asks each QEMU, without a machine, for what the scenario needs. One that
+// lacks it may not take the scenario's command line, and so could not be asked.
+func (r *run) needBare(ctx context.Context, p *Pair, s Scenario) error {
+	return r.bare(ctx, p, func(_ string, bare *Pair) error {
+		if err := bare.Source.needAccel(ctx, s.Accel); err != nil {
+			return err
+		}
+		return r.needQEMU(ctx, bare, s)
+	})
+}
+
+// needAccel asks for an accelerator and its properties, as -accel takes them.
+func (s *Side) needAccel(ctx context.Context, accel string) error {
+	if accel == "" {
+		return nil
+	}
+	name, properties, _ := strings.Cut(accel, ",")
+	has, err := s.typeProperties(ctx, name+"-accel")
+	if _, said := errors.AsType[*qmp.Error](err); said {
+		return &MissingError{fmt.Sprintf("QEMU %s has no accelerator %s", s.Facts.Version, name)}
+	}
+	if err != nil {
+		return err
+	}
+	for property := range strings.SplitSeq(properties, ",") {
+		property, _, _ = strings.Cut(property, "=")
+		if property != "" && !slices.Contains(has, property) {
+			return &MissingError{fmt.Sprintf("QEMU %s has an accelerator %s without %s", s.Facts.Version, name, property)}
+		}
+	}
+	return nil
+}
+
+// typeProperties names the properties of a type; QEMU refuses one that it doesn't have.
+func (s *Side) typeProperties(ctx context.Context, name string) ([]string, error) {
+	var properties []struct{ Name string }
+	err := s.QMP().Execute(ctx, "qom-list-properties", map[string]string{"typename": name}, &properties)
+	var names []string
+	for _, p := range properties {
+		names = append(names, p.Name)
+	}
+	return names, err
+}
+
 // A Global is a property of a type, which all objects of that type are given.
 type Global struct{ Type, Property, Value string }
 
@@ -47,12 +95,11 @@ func (r *run) settleGlobals(ctx context.Context, p *Pair) error {
 	r.globals = map[string][]string{}
 	return r.bare(ctx, p, func(binary string, bare *Pair) error {
 		for _, g := range r.scenario.Globals {
-			var has []struct{ Name string }
-			arguments := map[string]string{"typename": g.Type}
-			if err := bare.Source.QMP().Execute(ctx, "qom-list-properties", arguments, &has); err != nil {
+			has, err := bare.Source.typeProperties(ctx, g.Type)
+			if err != nil {
 				return err
 			}
-			if slices.ContainsFunc(has, func(p struct{ Name string }) bool { return p.Name == g.Property }) {
+			if slices.Contains(has, g.Property) {
 				r.globals[binary] = append(r.globals[binary], "-global", g.Type+"."+g.Property+"="+g.Value)
 			}
 		}

@@ -47,13 +47,12 @@ var KVMDirtyRing = Need{Host: func() string {
 	return ""
 }}
 
-// vcpuDirtyLimitCommand came soon after the dirty ring, of which the schema doesn't tell.
 var vcpuDirtyLimitCommand = Need{Schema: "set-vcpu-dirty-limit", What: "limit for the pages that a processor may dirty"}
 
 var dirtyRingPrecopy = Scenario{
 	Name:  "dirty_ring",
 	Doc:   "under KVM, which tells of dirty pages through a ring",
-	Needs: []Need{KVMDirtyRing, vcpuDirtyLimitCommand},
+	Needs: []Need{KVMDirtyRing},
 	Accel: withDirtyRing,
 	Story: Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),

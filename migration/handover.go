@@ -12,12 +12,6 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-// needBare asks each QEMU, without a machine, for what the scenario needs. One that
-// lacks it may not take the scenario's command line, and so could not be asked.
-func (r *run) needBare(ctx context.Context, p *Pair, s Scenario) error {
-	return r.bare(ctx, p, func(_ string, bare *Pair) error { return r.needQEMU(ctx, bare, s) })
-}
-
 // ownRAM makes the guest's RAM the source's own file in memory, which it can hand over.
 func (r *run) ownRAM(p *Pair) {
 	p.Facts.SharedRAM = true
