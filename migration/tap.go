@@ -200,17 +200,24 @@ func (t *tap) throughput() func() throughput {
 	bytes, began := t.sent(), time.Now()
 	stop, best := make(chan struct{}), make(chan float64)
 	go func() {
-		tick := time.NewTicker(window)
+		tick := time.NewTicker(burst)
 		defer tick.Stop()
-		most, last, at := 0.0, bytes, began
+		type look struct {
+			at   time.Time
+			sent int64
+		}
+		most, looks := 0.0, []look{{began, bytes}}
 		for {
 			select {
 			case <-tick.C:
-				sent, now := t.sent(), time.Now()
-				most = max(most, float64(sent-last)/now.Sub(at).Seconds())
-				last, at = sent, now
+				now := look{time.Now(), t.sent()}
+				if first := looks[0]; now.at.Sub(first.at) >= window {
+					most = max(most, float64(now.sent-first.sent)/now.at.Sub(first.at).Seconds())
+					looks = looks[1:]
+				}
+				looks = append(looks, now)
 			case <-stop:
-				if at == began { // shorter than a window
+				if most == 0 { // shorter than a window
 					most = float64(t.sent()-bytes) / time.Since(began).Seconds()
 				}
 				best <- most
