@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -100,19 +99,6 @@ func SeeDirtyRing() Step {
 		}
 		return nil
 	}}
-}
-
-// threadNames are those of QEMU's threads, as the kernel has them.
-func (s *Side) threadNames() ([]string, error) {
-	folder := fmt.Sprintf("/proc/%d/task/", s.PID())
-	tasks, err := os.ReadDir(folder)
-	var names []string
-	for _, task := range tasks {
-		if name, err := os.ReadFile(folder + task.Name() + "/comm"); err == nil {
-			names = append(names, strings.TrimSpace(string(name)))
-		}
-	}
-	return names, err
 }
 
 // counters reads the byte of each page that the workload counts up.

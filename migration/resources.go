@@ -47,6 +47,19 @@ func (s *Side) resources() (r resources, err error) {
 	return r, err
 }
 
+// threadNames are those of QEMU's threads, as the kernel has them.
+func (s *Side) threadNames() ([]string, error) {
+	folder := fmt.Sprintf("/proc/%d/task/", s.PID())
+	tasks, err := os.ReadDir(folder)
+	var names []string
+	for _, task := range tasks {
+		if name, err := os.ReadFile(folder + task.Name() + "/comm"); err == nil {
+			names = append(names, strings.TrimSpace(string(name)))
+		}
+	}
+	return names, err
+}
+
 // comesAndGoes says whether a thread is one of those that QEMU keeps in a pool for its
 // disks, or the one that Linux gives to a process whose guest has run under KVM.
 func comesAndGoes(thread string) bool {
@@ -129,9 +142,10 @@ func (p *Pair) measureMore(unit, what string, before, now []string) {
 
 // added are the names that stand more often in one list than in another, both sorted.
 func added(before, now []string) (more []string) {
+	before = slices.Clone(before)
 	for _, name := range now {
 		if i, was := slices.BinarySearch(before, name); was {
-			before = slices.Delete(slices.Clone(before), i, i+1)
+			before = slices.Delete(before, i, i+1)
 		} else {
 			more = append(more, name)
 		}
