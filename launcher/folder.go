@@ -50,12 +50,23 @@ func (f *PrivateFolder) Path() string { return f.path }
 func (f *PrivateFolder) Remove() error {
 	err := os.RemoveAll(f.path)
 	_ = f.held.Close()
-	base := filepath.Dir(f.path)
-	if held, err := lockFolder(base, unix.LOCK_NB); err == nil { // else somebody makes one in it
-		_ = os.Remove(base) // not while there are others
-		_ = held.Close()
-	}
+	removeBase(filepath.Dir(f.path))
 	return err
+}
+
+// removeBase removes the folder that they stand in, where it is empty and nobody
+// is making one in it.
+func removeBase(path string) {
+	base, err := lockFolder(path, unix.LOCK_NB)
+	if err != nil {
+		return // somebody is
+	}
+	defer base.Close()
+	// What was locked may have gone by now, and the path lead to one that was made
+	// since, which somebody else has locked.
+	if stillThere(base) == nil {
+		_ = os.Remove(path) // not while there are others
+	}
 }
 
 // lockedBase opens the folder that they stand in, and locks it: who makes one has

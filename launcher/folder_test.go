@@ -63,7 +63,7 @@ func TestPrivateFoldersOfManyDoNotSweepEachOther(t *testing.T) {
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
-			for range 20 {
+			for range 200 {
 				f, err := launcher.NewPrivateFolder()
 				if err != nil {
 					t.Error(err)
