@@ -280,33 +280,6 @@ func ForgetFault() Step {
 	}}
 }
 
-// AwaitSent waits until so many bytes have gone over the link.
-func AwaitSent(bytes int64) Step {
-	return Step{Name: fmt.Sprintf("await %d bytes on the link", bytes), Do: func(ctx context.Context, p *Pair) error {
-		return poll(ctx, fmt.Sprintf("%d bytes to go over the link", bytes), func() (bool, error) { return p.tap.sent() >= bytes, nil })
-	}}
-}
-
-// AwaitMore waits until so many more bytes have gone over the link.
-func AwaitMore(bytes int64) Step {
-	return Step{Name: fmt.Sprintf("await %d more bytes on the link", bytes), Do: func(ctx context.Context, p *Pair) error {
-		return AwaitSent(p.tap.sent()+bytes).Do(ctx, p)
-	}}
-}
-
-// AwaitLull waits until nothing has gone over the link for so long.
-func AwaitLull(d time.Duration) Step {
-	return Step{Name: fmt.Sprintf("await a lull of %s on the link", d), Do: func(ctx context.Context, p *Pair) error {
-		bytes, since := p.tap.sent(), time.Now()
-		return poll(ctx, fmt.Sprintf("a lull of %s on the link", d), func() (bool, error) {
-			if now := p.tap.sent(); now != bytes {
-				bytes, since = now, time.Now()
-			}
-			return time.Since(since) >= d, nil
-		})
-	}}
-}
-
 // SeeNoSwitchover demands that the guest has not stopped on the source for good.
 func SeeNoSwitchover() Step {
 	return Step{Name: "see no switchover", Do: func(ctx context.Context, p *Pair) error {

@@ -2,13 +2,11 @@ package migration
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
-	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -124,113 +122,6 @@ func SeeExpectedDowntime(limit time.Duration, bandwidth float64) Step {
 		p.measure("most that was reported dirtied", float64(rate), "pages a second", record.AtLeast(1))
 		return nil
 	}}
-}
-
-// throughputWatched is how long a pass is watched at most: one that takes longer is
-// slower than the bounds allow.
-const throughputWatched = 3 * time.Second
-
-// SeeThroughput gathers what goes over the link from the start of the migration, or
-// from now where that was before, until that step is done. It may be so many times the
-// limit.
-func SeeThroughput(limit, excess float64, until Step) Step {
-	return Step{Name: "see the throughput, and " + until.Name, Do: func(ctx context.Context, p *Pair) error {
-		active := func(e qmp.Event) bool { return statusOf(e) == "active" }
-		if _, err := p.Source.Await(ctx, "status active", active); err != nil {
-			return err
-		}
-		measured := p.tap.throughput()
-		watch, cancel := p.run.atMost(ctx, throughputWatched)
-		defer cancel()
-		err := until.Do(watch, p)
-		found := measured()
-		if err != nil && (watch.Err() == nil || ctx.Err() != nil) {
-			return err
-		}
-		return p.measureThroughput("throughput on the link", found, limit, excess)
-	}}
-}
-
-// AwaitThroughput waits until as much goes over the link as a limit that was lifted did
-// not allow.
-func AwaitThroughput(least float64) Step {
-	return Step{Name: fmt.Sprintf("await %.0f MB a second on the link", least/MB), Do: func(ctx context.Context, p *Pair) error {
-		watch, cancel := p.run.atMost(ctx, throughputWatched)
-		defer cancel()
-		tick := time.NewTicker(window)
-		defer tick.Stop()
-		best := 0.0
-		for sent, at := p.tap.sent(), time.Now(); ; {
-			select {
-			case <-tick.C:
-			case <-watch.Done():
-				return fmt.Errorf("at most %.1f MB a second have gone over the link, expected at least %.0f, as the limit is %s bytes a second by now: %w",
-					best/MB, least/MB, p.Facts.Parameters[string(MaxBandwidth)], context.Cause(watch))
-			}
-			nowSent, now := p.tap.sent(), time.Now()
-			best = max(best, float64(nowSent-sent)/now.Sub(at).Seconds())
-			if best >= least {
-				p.measure("throughput on the link under the second limit", best, "bytes a second", record.AtLeast(least))
-				return nil
-			}
-			sent, at = nowSent, now
-		}
-	}}
-}
-
-// measureThroughput ends the story where it is out of bounds: what comes after would
-// take as many times too long. At its best it is no less than most of the limit.
-func (p *Pair) measureThroughput(what string, found throughput, limit, excess float64) error {
-	most, least := limit*excess, limit*0.65
-	p.measure(what, found.mean, "bytes a second", record.AtMost(most))
-	p.measure(what+", in its best half second", found.best, "bytes a second", record.AtLeast(least))
-	switch {
-	case found.mean > most:
-		return fmt.Errorf("%s: %.1f MB a second, expected at most %.0f, where the limit is %.0f", what, found.mean/MB, most/MB, limit/MB)
-	case found.best < least:
-		return fmt.Errorf("%s: %.1f MB a second at its best, expected at least %.0f, where the limit is %.0f", what, found.best/MB, least/MB, limit/MB)
-	}
-	return nil
-}
-
-// SeePostcopyThroughput gathers what goes over the link when the guest has moved, until
-// that step is done.
-func SeePostcopyThroughput(limit, excess float64, until Step) Step {
-	return Step{Name: "see the throughput of postcopy, and " + until.Name, Do: func(ctx context.Context, p *Pair) error {
-		if err := p.Source.AwaitStatus(ctx, qapi.MigrationPostcopyActive); err != nil {
-			return err
-		}
-		measured := p.tap.throughput()
-		err := until.Do(ctx, p)
-		found := measured()
-		if err != nil {
-			return err
-		}
-		return p.measureThroughput("throughput on the link after the guest", found, limit, excess)
-	}}
-}
-
-// noteThroughput gathers what has gone over the link since the last time, or since the
-// migration began, and the limit that there was.
-func (p *Pair) noteThroughput() {
-	began := p.Facts.Source.Began
-	if p.tap == nil || began.IsZero() {
-		return
-	}
-	now, sent := time.Now(), p.tap.sent()
-	link := record.Paced{Seconds: now.Sub(began).Seconds(), Bytes: sent}
-	if p.paced.since.After(began) {
-		link = record.Paced{Seconds: now.Sub(p.paced.since).Seconds(), Bytes: sent - p.paced.sent}
-	}
-	_ = json.Unmarshal(p.Facts.Parameters[string(MaxBandwidth)], &link.Limit)
-	p.Facts.Paced = append(p.Facts.Paced, link)
-	p.paced.since, p.paced.sent = now, sent
-}
-
-// paced is when the throughput was looked at last, and what had been sent by then.
-type paced struct {
-	since time.Time
-	sent  int64
 }
 
 // downtimeSlack is how far apart the downtime may be that QEMU reports and the one

@@ -58,7 +58,7 @@ type Pair struct {
 	channel     bool   // the source is told as a channel
 	tap         *tap
 	starting    *starting      // the destination, where the story starts it
-	paced       paced          // what has gone over the link
+	paced       sample         // of the link, when the throughput was noted last
 	speedBefore float64        // of the guest, in rounds a second
 	dirtied     float64        // by the guest, in bytes a second
 	filled      int            // bytes that a step gave data

@@ -180,53 +180,29 @@ func (p *Pair) drain(ctx context.Context) error {
 	return nil
 }
 
-const (
-	// burst is how often QEMU counts anew what it has sent: at the beginning of each such
-	// stretch it sends at once what it may in the whole of it.
-	burst = 100 * time.Millisecond
-	// window is how long a stretch is in which a throughput is looked at by itself, and in
-	// which six bursts may lie.
-	window = 5 * burst
-)
-
-// A throughput is what has gone over the link towards the destination, in bytes a second.
-type throughput struct {
-	mean float64 // where the last burst is counted for all of its stretch
-	best float64 // of all windows: what the sender does where nobody takes its processor away
+// AwaitSent waits until so many bytes have gone over the link.
+func AwaitSent(bytes int64) Step {
+	return Step{Name: fmt.Sprintf("await %d bytes on the link", bytes), Do: func(ctx context.Context, p *Pair) error {
+		return poll(ctx, fmt.Sprintf("%d bytes to go over the link", bytes), func() (bool, error) { return p.tap.sent() >= bytes, nil })
+	}}
 }
 
-// throughput watches the link until the function that it returns is called.
-func (t *tap) throughput() func() throughput {
-	bytes, began := t.sent(), time.Now()
-	stop, best := make(chan struct{}), make(chan float64)
-	go func() {
-		tick := time.NewTicker(burst)
-		defer tick.Stop()
-		type look struct {
-			at   time.Time
-			sent int64
-		}
-		most, looks := 0.0, []look{{began, bytes}}
-		for {
-			select {
-			case <-tick.C:
-				now := look{time.Now(), t.sent()}
-				if first := looks[0]; now.at.Sub(first.at) >= window {
-					most = max(most, float64(now.sent-first.sent)/now.at.Sub(first.at).Seconds())
-					looks = looks[1:]
-				}
-				looks = append(looks, now)
-			case <-stop:
-				if most == 0 { // shorter than a window
-					most = float64(t.sent()-bytes) / time.Since(began).Seconds()
-				}
-				best <- most
-				return
+// AwaitMore waits until so many more bytes have gone over the link.
+func AwaitMore(bytes int64) Step {
+	return Step{Name: fmt.Sprintf("await %d more bytes on the link", bytes), Do: func(ctx context.Context, p *Pair) error {
+		return AwaitSent(p.tap.sent()+bytes).Do(ctx, p)
+	}}
+}
+
+// AwaitLull waits until nothing has gone over the link for so long.
+func AwaitLull(d time.Duration) Step {
+	return Step{Name: fmt.Sprintf("await a lull of %s on the link", d), Do: func(ctx context.Context, p *Pair) error {
+		bytes, since := p.tap.sent(), time.Now()
+		return poll(ctx, fmt.Sprintf("a lull of %s on the link", d), func() (bool, error) {
+			if now := p.tap.sent(); now != bytes {
+				bytes, since = now, time.Now()
 			}
-		}
-	}()
-	return func() throughput {
-		close(stop)
-		return throughput{mean: float64(t.sent()-bytes) / (time.Since(began) + burst).Seconds(), best: <-best}
-	}
+			return time.Since(since) >= d, nil
+		})
+	}}
 }
