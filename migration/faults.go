@@ -81,6 +81,20 @@ func CutConnection(n int) Step {
 	})
 }
 
+// DropOthers takes from all connections but the n-th what the source sends, and passes
+// none of it on.
+func DropOthers(n int) Step {
+	return Step{Name: fmt.Sprintf("drop what goes over others than connection %d", n), Do: func(_ context.Context, p *Pair) error {
+		spared := p.tap.link(n)
+		for _, l := range p.tap.connections() {
+			if l != spared {
+				l.Forward.Drop()
+			}
+		}
+		return nil
+	}}
+}
+
 // ResetLink breaks all connections of the migration off now.
 func ResetLink() Step {
 	return faultNow("reset the link", "reset", func(_ context.Context, p *Pair) error {

@@ -20,10 +20,12 @@ type Flow struct {
 	bytes  atomic.Int64
 	first  atomic.Pointer[[]byte]
 	rate   atomic.Int64 // bytes a second; 0 is no limit
+	drops  atomic.Bool
 	done   chan struct{}
 
 	mu  sync.Mutex
-	aim *aim // nil where there is no fault, or no more
+	aim *aim     // nil where there is no fault, or no more
+	to  net.Conn // nil before anything passes
 }
 
 func newFlow(l *Link, buffer int) *Flow {
@@ -50,11 +52,25 @@ func (f *Flow) Hold() { f.gate.shut() }
 // Limit passes on at most so many bytes a second from now on; 0 is no limit.
 func (f *Flow) Limit(bytesPerSecond int64) { f.rate.Store(bytesPerSecond) }
 
+// Drop passes nothing on from now on, and takes and drops what still comes, as it does
+// with what the other end has not taken yet.
+func (f *Flow) Drop() {
+	f.drops.Store(true)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.to != nil {
+		_ = f.to.SetWriteDeadline(time.Now())
+	}
+}
+
 var errCut = errors.New("the link is cut")
 
 // pass copies until who sends has no more.
 func (f *Flow) pass(to, from net.Conn) {
 	defer close(f.done)
+	f.mu.Lock()
+	f.to = to
+	f.mu.Unlock()
 	buffer := make([]byte, f.buffer)
 	for {
 		n, err := from.Read(buffer[:f.piece()])
@@ -128,7 +144,7 @@ func (f *Flow) send(to net.Conn, data []byte) error {
 }
 
 func (f *Flow) write(to net.Conn, data []byte) error {
-	if len(data) == 0 {
+	if len(data) == 0 || f.drops.Load() {
 		return nil
 	}
 	if !f.link.gate.wait(f.link.ended) || !f.gate.wait(f.link.ended) {
@@ -140,6 +156,9 @@ func (f *Flow) write(to net.Conn, data []byte) error {
 	}
 	n, err := to.Write(data)
 	f.bytes.Add(int64(n))
+	if err != nil && f.drops.Load() {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

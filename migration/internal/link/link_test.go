@@ -176,6 +176,29 @@ func TestFlowThatIsHeldLetsTheOtherPass(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestFlowThatDropsTakesAllThatNobodyReads(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New()
+		source, destination := joined(t, "pipe", l)
+		greet(t, source, destination)
+		sent := make(chan error)
+		go func() {
+			_, err := source.Write(stream(3 * forwardBuffer))
+			sent <- err
+		}()
+		synctest.Wait() // the first part of it waits to be read
+		before := l.Forward.Bytes()
+		l.Forward.Drop()
+		require.NoError(t, <-sent)
+		synctest.Wait()
+		require.Equal(t, before, l.Forward.Bytes(), "passed a flow that drops")
+		_, err := destination.Write([]byte("back"))
+		require.NoError(t, err)
+		_, err = io.ReadFull(source, make([]byte, len("back")))
+		require.NoError(t, err)
+	})
+}
+
 func TestLinkThatStallsBeforeItRunsDoesNotDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New()
