@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -100,6 +101,10 @@ func ended(t *testing.T, pidfd int) {
 }
 
 func TestNothingIsLeftHoweverWeEnd(t *testing.T) {
+	// A child of one who ignores a hangup, as under nohup, does so too, and would not end.
+	heard := make(chan os.Signal, 1)
+	signal.Notify(heard, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(heard) })
 	for _, binary := range qemutest.Binaries(t) {
 		for _, end := range []struct {
 			how    string
@@ -117,7 +122,9 @@ func TestNothingIsLeftHoweverWeEnd(t *testing.T) {
 			t.Run(qemutest.Version(t, binary)+"/"+end.how+"/"+end.signal.String(), func(t *testing.T) {
 				t.Parallel()
 				temporary := t.TempDir()
-				child := exec.Command(os.Args[0])
+				within, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				child := exec.CommandContext(within, os.Args[0])
 				child.Env = append(os.Environ(), childEnd+"="+end.how, "TMPDIR="+temporary, "PATH="+asQEMU(t, binary)+":"+os.Getenv("PATH"))
 				in, err := child.StdinPipe()
 				require.NoError(t, err)
@@ -138,6 +145,7 @@ func TestNothingIsLeftHoweverWeEnd(t *testing.T) {
 					require.NoError(t, child.Process.Signal(end.signal))
 				}
 				_ = child.Wait()
+				require.NoError(t, within.Err(), "it does not end")
 				ended(t, pidfd)
 				left, err := os.ReadDir(temporary)
 				require.NoError(t, err)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -132,6 +133,16 @@ func TestCtrlCEndsBothVMsAndSaysWhereTheArtifactsAre(t *testing.T) {
 	require.Contains(t, s.String(), "interrupted")
 	require.Contains(t, s.String(), "artifacts: "+dir)
 	require.False(t, anyQEMU(dir), "a QEMU is still alive")
+}
+
+func TestRunGoesOnWhenNobodyIsToHearAHangup(t *testing.T) {
+	signal.Ignore(syscall.SIGHUP) // as nohup does for what it starts
+	defer signal.Reset(syscall.SIGHUP)
+	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TMPDIR=" + t.TempDir()}, "run", "precopy/unix/plain")
+	s.await(t, "await pass 1")
+	require.NoError(t, s.cmd.Process.Signal(syscall.SIGHUP))
+	require.Equal(t, exitOK, s.exit(t), s)
+	require.Contains(t, s.String(), "1 passed")
 }
 
 func TestKilledDroverTakesItsQEMUsAlong(t *testing.T) {
