@@ -158,7 +158,7 @@ var doctored = []struct {
 
 	{"reported", "no downtime", func(r *Record) { r.Migration.DowntimeMS = 0 }, Fail, []string{"downtime of 0 ms", "40 ms after"}},
 	{"reported", "another total", func(r *Record) { r.Migration.TotalMS = 14 }, Fail, []string{"total time of 14 ms", "140 ms apart"}},
-	{"reported", "a setup that took longer than it did", func(r *Record) { r.Migration.SetupMS = 20 }, Fail, []string{"setup time of 20 ms", "active 0 ms after"}},
+	{"reported", "a setup that took longer than it did", func(r *Record) { r.Migration.SetupMS = 260 }, Fail, []string{"setup time of 260 ms", "active 0 ms after"}},
 	{"reported", "fewer passes", func(r *Record) { r.Migration.Passes = 2 }, Fail, []string{"2 dirty bitmap syncs", "said 3"}},
 	{"reported", "a pass that came twice", func(r *Record) { r.Source.Events = append(r.Source.Events, r.Source.Events[5]) }, Fail, []string{"said 3 after 3"}},
 	{"reported", "another status than its events'", func(r *Record) {

@@ -60,8 +60,9 @@ func near(reported, seen float64) bool {
 const lateStop = 500
 
 // setupSlack is by how many ms more than its events lie apart a setup may be said to
-// have taken. They were at most 3 ms apart that way round.
-const setupSlack = 10
+// have taken. It was 1 ms, and 53 ms on a busy machine: QEMU looks at its clock after
+// it has said that it is active.
+const setupSlack = 250
 
 // judgeReported holds what QEMU says of its migration against what its events and
 // the link show.
