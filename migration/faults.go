@@ -126,7 +126,7 @@ func EndDestination() Step {
 
 func (s *Side) kill(ctx context.Context) error {
 	s.gaveUp = true
-	if err := unix.Kill(s.PID(), unix.SIGKILL); err != nil {
+	if err := unix.Kill(s.PID(), unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) { // it may end by itself meanwhile
 		return err
 	}
 	select {
