@@ -71,6 +71,9 @@ func (p *Pair) migrateTo(ctx context.Context, to qapi.MigrateArguments) error {
 	}
 	p.Source.since = p.Source.QMP().Mark()
 	p.Source.Facts.Began = time.Now()
+	for _, s := range p.Sides() {
+		s.Facts.SaidBefore = s.Stderr()
+	}
 	return qapi.Migrate(ctx, p.Source.QMP(), to)
 }
 

@@ -50,6 +50,8 @@ func Checks() []Check {
 		{"failure", "a source whose migration failed says why", stayed, nil, judgeFailure},
 		{"fault", "a migration that was injured ends soon and says why, and the guest's RAM is as it was", everywhere, func(r *Record) bool { return r.Fault != nil }, judgeFault},
 		{"standstill", "the guest stood still as long as both sides, the console and the limit say", moved, (*Record).stoodStill, judgeStandstill},
+		{"quickest move", "a guest that moved several times stood still no longer than its pages take, at least once", moved, (*Record).movedOften, judgeQuickest},
+		{"silence", "no QEMU reported an error while the guest moved", moved, (*Record).wentStraight, judgeSilence},
 		{"stopped is still", "nothing changes on a destination that has been stopped", moved, nil, judgeStillness},
 		{"workload", "the workload's invariant holds on every page, and all else in them is zero", moved, nil, judgeWorkload},
 		{"memory", "RAM outside the workload's range equals the source's", moved, nil, judgeMemory},

@@ -112,6 +112,7 @@ type SideFacts struct {
 	EventsLost  uint64       `json:",omitempty"`
 	Console     string       `json:",omitempty"` // its end
 	Stderr      string       `json:",omitempty"` // its end
+	SaidBefore  string       `json:",omitempty"` // the same when the last migration was asked for
 }
 
 // EventFacts are one QMP event.

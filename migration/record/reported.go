@@ -218,8 +218,8 @@ type StandstillFacts struct {
 // sides' events show it, as the source reports it, as its console shows it, and as
 // it was limited.
 func judgeStandstill(r *Record) (Outcome, string) {
-	stop, resume := first(since(r.Source.Began, r.Source.Events), "STOP"), first(r.Destination.Events, "RESUME")
-	gap, reported := ms(resume.Sub(stop)), float64(r.Migration.DowntimeMS)
+	resume := first(r.Destination.Events, "RESUME")
+	gap, reported := r.gap(), float64(r.Migration.DowntimeMS)
 	const slack = 250 // ms, for a destination that has work left when the source is done
 	latest := reported*2 + slack
 	limit := r.downtimeLimit()

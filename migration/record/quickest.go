@@ -1,0 +1,43 @@
+package record
+
+import "math"
+
+// dawdle is how long, in ms, a guest may stand at the quickest of several moves beyond
+// the time that its pages take: for what devices there are, and the machine. It was 10,
+// and 60 on a busy one.
+const dawdle = 250
+
+// judgeQuickest holds the standstills of several moves against what there was to be sent
+// in them. That one takes long may be the machine's doing, that all do is QEMU's.
+func judgeQuickest(r *Record) (Outcome, string) {
+	least, stood, needed := math.Inf(1), 0.0, 0.0
+	for _, move := range append(r.Legs, r) {
+		if !move.stoodStill() || move.Workload == nil {
+			return unknown("how long the guest stood at each of its moves")
+		}
+		gap, pages := move.gap(), move.workloadTime()
+		if gap-pages < least {
+			least, stood, needed = gap-pages, gap, pages
+		}
+	}
+	if least > dawdle {
+		return fail("at the quickest of its %d moves the guest stood still for %.0f ms, and all that its workload dirties takes %.0f to send", len(r.Legs)+1, stood, needed)
+	}
+	return pass("at the quickest of its %d moves the guest stood still for %.0f ms, and all that its workload dirties takes %.0f to send", len(r.Legs)+1, stood, needed)
+}
+
+// movedOften says whether the guest moved so often that one move can't have been
+// unlucky each time.
+func (r *Record) movedOften() bool { return len(r.Legs) >= 2 }
+
+// gap is how long the guest stood, in ms.
+func (r *Record) gap() float64 {
+	return ms(first(r.Destination.Events, "RESUME").Sub(first(since(r.Source.Began, r.Source.Events), "STOP")))
+}
+
+// workloadTime is how long, in ms, it takes to send every page of the workload as fast
+// as while the guest ran.
+func (r *Record) workloadTime() float64 {
+	running := float64(r.Migration.TotalMS - r.Migration.DowntimeMS)
+	return float64(r.Workload.Range.Len()) * running / float64(r.Migration.Bytes)
+}
