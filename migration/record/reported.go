@@ -59,10 +59,10 @@ func near(reported, seen float64) bool {
 // was seen on a busy machine.
 const lateStop = 500
 
-// setupSlack is by how many ms more than its events lie apart a setup may be said to
-// have taken. It was 1 ms, and 53 ms on a busy machine: QEMU looks at its clock after
-// it has said that it is active.
-const setupSlack = 250
+// latestSetup is how many ms a setup may be said to have taken whose events lie so many
+// apart. It was at most 1 ms more, and once 53 on a busy machine: QEMU looks at its clock
+// after it has said that it is active.
+func latestSetup(seen float64) float64 { return 2*seen + 100 }
 
 // judgeReported holds what QEMU says of its migration against what its events and
 // the link show.
@@ -81,7 +81,7 @@ func judgeReported(r *Record) (Outcome, string) {
 		return unknown("when the migration began and was completed")
 	case !near(float64(m.TotalMS), total):
 		return fail("the source reports a total time of %d ms, and its events lie %.0f ms apart", m.TotalMS, total)
-	case float64(m.SetupMS) > setup+setupSlack:
+	case float64(m.SetupMS) > latestSetup(setup):
 		return fail("the source reports a setup time of %d ms, and was active %.0f ms after setup began", m.SetupMS, setup)
 	case math.IsNaN(down): // there is nothing to hold it against
 	case !r.isPostcopy() && float64(m.DowntimeMS) < down*0.75-20:
