@@ -9,6 +9,8 @@ import (
 
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
+
+	"github.com/drover-vm/drover/migration/record"
 )
 
 // A source whose guest was not taken after all goes on, and moves it again: the second
@@ -31,7 +33,7 @@ func twice(name, doc string, needs []Need, prepare Steps) Scenario {
 			Steps{Boot()}, prepare, once,
 			Steps{DestinationGoesAway(), ContinueOnSource(), SourceRunsOn(), NoteResources()},
 			prepare, once,
-			Steps{SeeResources(), Continue()}),
+			Steps{SeeResources(), SeeBeginning(), Continue()}),
 	}
 }
 
@@ -60,6 +62,22 @@ func givenUp() Steps {
 		Listen(TCP), Tap(), Migrate(), AwaitStatus(qapi.MigrationActive), AwaitSent(channelsBusy), AwaitLull(channelsRest),
 		Cancel(), AwaitCancelled(), SourceRunsOn(), DestinationGivesUp(), FreshDestination(),
 	}
+}
+
+// promptly is how long a migration may take to begin. It was 15 ms, and 60 on a busy machine.
+const promptly = time.Second
+
+// SeeBeginning gathers how long the last migration took until pages were sent.
+func SeeBeginning() Step {
+	return Step{Name: "see how it began", Do: func(ctx context.Context, p *Pair) error {
+		active, err := p.Source.Await(ctx, "status active", func(e qmp.Event) bool { return statusOf(e) == qapi.MigrationActive })
+		if err != nil {
+			return err
+		}
+		took, most := active.Time.Sub(p.Source.Facts.Began), p.run.slow(promptly)
+		p.measure("time until the migration was active", float64(took.Milliseconds()), "ms", record.AtMost(float64(most.Milliseconds())))
+		return nil
+	}}
 }
 
 // DestinationGoesAway ends the destination, which has not run the guest, and starts

@@ -17,7 +17,7 @@ import (
 func linkFaults() []Scenario {
 	return slices.Concat(
 		[]Scenario{
-			faultCutSetup, faultCutActive, faultCutPreSwitchover, faultCutSwitchover, faultCutTLS, faultCutMultifd,
+			faultCutSetup, faultCutActive, faultCutPreSwitchover, faultCutSwitchover, faultCutTLS, faultCutMultifd, faultCutMultifdBusy,
 			faultTruncateActive, faultTruncateSwitchover, faultStallActive, faultSlowActive,
 		},
 		corrupted(),
@@ -133,6 +133,17 @@ var faultCutMultifd = Scenario{
 	Story: slices.Concat(
 		WithMultifd(), injured(TCP, 3, link.Fault{At: 3*MB + 1, Do: link.Stall}),
 		Steps{DropOthers(3), AwaitLull(othersDone), CutConnection(3), ExpectTwice()}, bereft(),
+		WithMultifd(), move(),
+	),
+}
+
+var faultCutMultifdBusy = Scenario{
+	Name:  "fault/cut/multifd-channel/busy",
+	Doc:   "one of the four channels closes while all have pages to send",
+	Needs: []Need{{Capability: Multifd}, {Gone: 10, What: "a source that loses one of its busy channels may wait for another for ever"}},
+	Story: slices.Concat(
+		WithMultifd(), injured(TCP, 3, link.Fault{At: 3*MB + 1, Do: link.Cut}),
+		Steps{ExpectTwice()}, bereft(),
 		WithMultifd(), move(),
 	),
 }
