@@ -211,7 +211,7 @@ var doctored = []struct {
 	{"quickest move", "each took 400 ms more", func(r *Record) {
 		r.Legs = []*Record{linger(good()), linger(good())}
 		linger(r)
-	}, Fail, []string{"quickest of its 3 moves", "442 ms", "98 to send"}},
+	}, Fail, []string{"quickest of its 3 moves", "442 ms", "takes 98"}},
 
 	{"silence", "an error", func(r *Record) {
 		r.Source.SaidBefore = "qemu-system-x86_64: Failed to connect: Connection refused\n"
