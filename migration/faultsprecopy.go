@@ -193,7 +193,7 @@ func corrupted() []Scenario {
 		{"version", "the stream's version", link.Fault{At: 4}},
 		{"section", "the name of the section that RAM comes in", link.Fault{After: "\x03ra"}},
 		{"section-version", "the version of the section that RAM comes in", link.Fault{After: "\x03ram", At: 4}},
-		{"block", "the size of the guest's RAM", link.Fault{After: "\x06pc.ram", At: 4}},
+		{"block", "the size of the guest's RAM", link.Fault{After: ".ram\x00\x00\x00\x00"}},
 		{"footer", "what the first section ends with", link.Fault{After: "\x00\x00\x00\x00\x00\x00\x00\x10"}},
 	} {
 		c.fault.Do = link.Flip

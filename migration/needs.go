@@ -29,7 +29,7 @@ type Need struct {
 }
 
 // PC is a machine with ports, and a PC's devices behind them.
-var PC = Need{Arch: isPC, What: "a PC's devices"}
+var PC = Need{Arch: isPC, What: "devices of a PC"}
 
 // FileTransport is migration into a file and out of one.
 var FileTransport = Need{Schema: "migrate channels addr transport file", What: "migration to a file"}

@@ -19,7 +19,7 @@ var ignoreShared = Scenario{
 	SharedRAM: true,
 	Story: Steps{
 		Enable(IgnoreShared), atAnyDowntime(), Set(MaxBandwidth, 1*GB),
-		Boot(), RememberMemory(), Listen(Unix), Migrate(), AwaitSwitchover(), SeeSent(record.Between(1, 15*MB)),
+		Boot(), RememberMemory(), Listen(Unix), Migrate(), AwaitSwitchover(), SeeSent(record.AtMost(15 * MB)),
 		SeeSameRAM(), SeeMemoryKept(),
 	},
 }
