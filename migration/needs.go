@@ -117,3 +117,15 @@ func (k *schemas) of(ctx context.Context, s *Side) (*schema.Schema, error) {
 	k.known[s.Binary()] = asked
 	return asked, nil
 }
+
+// keepsWrites is the first major version that looks again, after each synchronisation of
+// its dirty bitmap, at writes to pages that stay in TCG's TLB (03bfc2188f06).
+const keepsWrites = 9
+
+// knownBug is what the source's QEMU is known to do to such a guest, "" for nothing.
+func (p *Pair) knownBug() string {
+	if p.run.options.Accel != "tcg" || !p.Program.Hot || p.Source.QMP().Greeting().Version.Major >= keepsWrites {
+		return ""
+	}
+	return fmt.Sprintf("QEMU %s has a bug that is gone in %d: under TCG it loses writes to pages that the guest writes all the time", p.Source.Facts.Version, keepsWrites)
+}

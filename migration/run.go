@@ -103,6 +103,9 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	if s.MemoryMiB > 0 {
 		program.MemoryMiB = s.MemoryMiB
 	}
+	if s.Pages > 0 {
+		program = program.Over(s.Pages)
+	}
 	r := &run{scenario: s, options: o, program: program, accel: accel}
 	if err := r.folders(); err != nil {
 		return nil, fmt.Errorf("migration: %w", err)

@@ -27,6 +27,7 @@ type Scenario struct {
 	Globals             []Global // of both sides, where their QEMU has the property
 	Accel               string   // the only accelerator that it can run under; empty for any
 	MemoryMiB           int      // the guest's, where the program's own won't do
+	Pages               int      // of the guest's workload, where it is to go over so few that they are hot
 	SharedRAM           bool     // the guest's RAM is a file in memory that both QEMUs map
 	HandOver            bool     // it is the source's own file, and the story starts the destination that takes it
 }

@@ -71,6 +71,7 @@ func (p *Pair) migrateTo(ctx context.Context, to qapi.MigrateArguments) error {
 	}
 	p.Source.since = p.Source.QMP().Mark()
 	p.Source.Facts.Began = time.Now()
+	p.Facts.KnownBug = p.knownBug()
 	for _, s := range p.Sides() {
 		s.Facts.SaidBefore = s.Stderr()
 	}

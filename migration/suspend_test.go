@@ -3,6 +3,7 @@ package migration_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -70,8 +71,12 @@ func TestGuestThatDoesNotSleepThroughIsNoticed(t *testing.T) {
 		{
 			"to go on from the bottom, not from where it stood", "precopy/unix/suspend/live", "boot",
 			func(ctx context.Context, p *migration.Pair) error {
-				const lastJump, toRound = 0x7cc4, 0xbf // the jump to page becomes one to round
-				return p.Source.QTest().Writeb(ctx, lastJump, toRound)
+				const lastJump, toRound = 0x7cd4, 0xbceb // the jump to page becomes one to round
+				was, err := p.Source.QTest().Readw(ctx, lastJump)
+				if err == nil && was != 0xc1eb {
+					err = fmt.Errorf("the boot block has %#x at %#x, where its last jump was", was, lastJump)
+				}
+				return errors.Join(err, p.Source.QTest().Writew(ctx, lastJump, toRound))
 			},
 			"of 25344 pages are wrong",
 		},

@@ -366,6 +366,27 @@ func TestEveryCheckHasARecordThatFailsIt(t *testing.T) {
 	}
 }
 
+func TestLossThatAQEMUIsKnownForIsASkipThatSaysWhatWasLost(t *testing.T) {
+	const bug = "QEMU 7.2 has a bug"
+	lost := good()
+	lost.KnownBug, lost.Memory.DifferentTotal = bug, 7
+	require.Equal(t, Skip, Judged(lost).Outcome)
+	require.Contains(t, Judged(lost).Reason, bug+", and did: memory: 7 bytes")
+
+	leg := good()
+	leg.KnownBug, leg.Legs = bug, []*Record{good()}
+	leg.Legs[0].Memory.DifferentTotal = 7
+	require.Contains(t, Judged(leg).Reason, "and did: leg 1: memory")
+
+	spared := good()
+	spared.KnownBug = bug
+	require.Equal(t, Pass, Judged(spared).Outcome)
+
+	other := good()
+	other.KnownBug, other.Devices[0].Found = bug, 0
+	require.Equal(t, Fail, Judged(other).Outcome, "devices are none of its doing")
+}
+
 func TestEachLegIsJudgedByItself(t *testing.T) {
 	r := good()
 	r.Memory.DifferentTotal = 7

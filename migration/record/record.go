@@ -41,6 +41,9 @@ type Record struct {
 	MemoryMiB int
 	Steps     []StepFacts
 	Error     string `json:",omitempty"` // what ended the story early
+	// KnownBug is a bug of the source's QEMU that may make this guest lose what it
+	// wrote: a check of the guest and its RAM that fails says that it did.
+	KnownBug string `json:",omitempty"`
 	// SharedRAM says that both sides have the same RAM: a source that stands
 	// still sees it change.
 	SharedRAM bool `json:",omitempty"`

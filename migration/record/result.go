@@ -1,6 +1,10 @@
 package record
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
 
 // A Result is what became of one run.
 type Result struct {
@@ -26,6 +30,20 @@ func (r *Result) Judge() {
 	r.Verdicts = Judge(r.Record)
 	r.Outcome = Worst(r.Verdicts)
 	r.Reason = reason(r.Verdicts)
+	if bug := r.Record.KnownBug; bug != "" && r.Outcome == Fail && sawLoss(r.Verdicts) {
+		r.Outcome, r.Reason = Skip, bug+", and did: "+r.Reason
+	}
+}
+
+// sawLoss says whether the first check that fails is one of the guest and its RAM.
+func sawLoss(verdicts []Verdict) bool {
+	for _, v := range verdicts {
+		if v.Outcome == Fail {
+			check := v.Check[strings.LastIndex(v.Check, ": ")+1:] // behind which leg it was
+			return slices.Contains([]string{"guest lives", "workload", "memory", "exact memory"}, strings.TrimSpace(check))
+		}
+	}
+	return false
 }
 
 // Name is the scenario's name with its target in front, as in names of tests.

@@ -83,43 +83,44 @@ func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 		"xor %eax,%eax", // 0x7c63
 		"xor %edx,%edx",
 		"wrmsr",
-		"test %esi,%esi", // 0x7c69
-		"jne 0x7cb1",
+		"mov 0x7db0,%edi", // 0x7c69
+		"test %esi,%esi",
+		"jne 0x7cb2",
 		"mov $0x100000,%eax",
 		"movb $0x0,(%eax)",
 		"add $0x1000,%eax",
-		"cmp $0x6400000,%eax",
-		"jb 0x7c72",
+		"cmp %edi,%eax",
+		"jb 0x7c78",
 		"mov $0x3f8,%edx",
 		"mov $0x41,%al",
 		"out %al,(%dx)",
-		"mov $0x10,%ecx",     // 0x7c89
-		"mov $0x100000,%eax", // 0x7c8e
-		"incb (%eax)",        // 0x7c93
+		"mov 0x7db4,%ecx",    // 0x7c8c
+		"mov $0x100000,%eax", // 0x7c92
+		"incb (%eax)",        // 0x7c97
 		"add $0x1000,%eax",
 		"test %ebp,%eax",
-		"je 0x7cad",
-		"cmp $0x6400000,%eax", // 0x7c9e
-		"jb 0x7c93",
+		"je 0x7cae",
+		"cmp %edi,%eax", // 0x7ca2
+		"jb 0x7c97",
 		"dec %ecx",
-		"jne 0x7c8e",
+		"jne 0x7c92",
 		"mov $0x42,%al",
 		"out %al,(%dx)",
-		"jmp 0x7c89",
-		"out %al,$0x80", // 0x7cad: its turn ends
-		"jmp 0x7c9e",
-		"mov $0x3f8,%edx", // 0x7cb1: it was woken
+		"jmp 0x7c8c",
+		"out %al,$0x80", // 0x7cae: its turn ends
+		"jmp 0x7ca2",
+		"mov $0x3f8,%edx", // 0x7cb2: it was woken
 		"mov $0x43,%al",
 		"out %al,(%dx)",
-		"mov $0x10,%ecx",
+		"mov 0x7db4,%ecx",
 		"mov $0x100000,%eax",
 		"mov (%eax),%bl",
-		"add $0x1000,%eax", // 0x7cc5
-		"cmp $0x6400000,%eax",
-		"jae 0x7c8e",
+		"add $0x1000,%eax", // 0x7cc7
+		"cmp %edi,%eax",
+		"jae 0x7c92",
 		"cmp %bl,(%eax)",
-		"je 0x7cc5",
-		"jmp 0x7c93",
+		"je 0x7cc7",
+		"jmp 0x7c97",
 	}, protected)
 
 	at := func(address, n int) []byte { return p.BootBlock[address-0x7c00:][:n] }
@@ -133,7 +134,10 @@ func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 	require.EqualValues(t, wake, p.WakeVector)
 	woken, _ := disassemble(t, at(wake, 0x7dfe-wake), wake, 0x7dfe)
 	require.Equal(t, []string{"cli", "mov $0x1,%esi", "ljmp $0x0,$0x7c04"}, woken)
-	require.Equal(t, make([]byte, wake-pointer-6), at(pointer+6, wake-pointer-6), "up to there it is empty")
+	const varies = wake - 0x10
+	require.Equal(t, make([]byte, varies-pointer-6), at(pointer+6, varies-pointer-6), "up to there it is empty")
+	require.Equal(t, []byte{0, 0, 0x40, 6, 16, 0, 0, 0}, at(varies, 8), "the end of the workload, and the rounds to a heartbeat")
+	require.Equal(t, make([]byte, 8), at(varies+8, 8))
 	const end = wake + 12
 	require.Equal(t, make([]byte, 0x7dfe-end), at(end, 0x7dfe-end), "the rest is empty")
 	require.Equal(t, []byte{0x55, 0xaa}, at(0x7dfe, 2))
