@@ -65,7 +65,7 @@ func everyByte() string {
 }
 
 func TestConsoleCarriesEveryByteBothWays(t *testing.T) {
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		t.Run(qemutest.Version(t, binary), func(t *testing.T) {
 			onEachLine(t, func(t *testing.T, c launcher.Config) {
 				c.Binary, c.Program = binary, echo()

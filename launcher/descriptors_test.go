@@ -29,7 +29,7 @@ func leftOpen(t *testing.T) string {
 
 func TestQEMUHasNoDescriptorButThoseMeant(t *testing.T) {
 	path := leftOpen(t)
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		t.Run(qemutest.Version(t, binary), func(t *testing.T) {
 			vm := launch(t, launcher.Config{Binary: binary, Program: incrementer(t, "x86_64")})
 			dir := fmt.Sprintf("/proc/%d/fd", vm.PID())
@@ -100,7 +100,7 @@ func TestCrashLeavesACoreOnlyWhereAskedFor(t *testing.T) {
 
 func TestSecretIsNeverInTheCommandLine(t *testing.T) {
 	const secret = "correct horse, battery staple"
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		t.Run(qemutest.Version(t, binary), func(t *testing.T) {
 			vm := launch(t, launcher.Config{Binary: binary, Secrets: map[string][]byte{"passphrase": []byte(secret)}})
 			var objects []struct{ Name, Type string }
@@ -121,7 +121,7 @@ func TestValuesWithCommasAndSpacesArriveAsTheyAre(t *testing.T) {
 	require.NoError(t, os.Mkdir(dir, 0o700))
 	image := filepath.Join(dir, "disk,if=none.img")
 	require.NoError(t, os.WriteFile(image, make([]byte, 1<<20), 0o600))
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		t.Run(qemutest.Version(t, binary), func(t *testing.T) {
 			vm := launch(t, launcher.Config{
 				Binary: binary, Name: "one, two $(three)", Dir: dir,
@@ -148,7 +148,7 @@ func TestSandboxIsOnUnlessItIsTurnedOff(t *testing.T) {
 		args    []string
 		mode    string
 	}{{"", nil, "2"}, {"off", nil, "0"}, {"on", nil, "2"}, {"", []string{"-sandbox", "off"}, "0"}} {
-		for _, binary := range qemutest.Binaries(t) {
+		for _, binary := range qemutest.Binaries(t, "x86_64") {
 			t.Run(fmt.Sprintf("%s/%q%v", qemutest.Version(t, binary), c.sandbox, c.args), func(t *testing.T) {
 				vm := launch(t, launcher.Config{Binary: binary, Sandbox: c.sandbox, Args: c.args, Machine: "none"})
 				status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", vm.PID()))

@@ -105,7 +105,7 @@ func TestNothingIsLeftHoweverWeEnd(t *testing.T) {
 	heard := make(chan os.Signal, 1)
 	signal.Notify(heard, syscall.SIGHUP)
 	t.Cleanup(func() { signal.Stop(heard) })
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		for _, end := range []struct {
 			how    string
 			signal syscall.Signal
@@ -192,7 +192,7 @@ func TestEveryEndIsCompleteAndSaysHow(t *testing.T) {
 		"SIGKILL":           {do: send(syscall.SIGKILL), closed: []string{"killed"}, waiter: []string{"killed"}},
 		"stopped":           {quit: 200 * time.Millisecond, do: func(vm *launcher.VM) { _ = syscall.Kill(vm.PID(), syscall.SIGSTOP); _ = vm.Close() }, closed: []string{"forced to end", "200ms after quit"}, waiter: []string{"forced"}},
 	} {
-		for _, binary := range qemutest.Binaries(t) {
+		for _, binary := range qemutest.Binaries(t, "x86_64") {
 			t.Run(name+"/"+qemutest.Version(t, binary), func(t *testing.T) {
 				t.Parallel()
 				ctx := context.Background()

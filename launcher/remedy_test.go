@@ -23,7 +23,7 @@ func TestWhatCannotStartSaysWhyInOneSentence(t *testing.T) {
 	t.Cleanup(func() { _ = taken.Close() }) // the subtests run after this function
 	empty := t.TempDir()
 	serve := "socket,id=c,server=on,wait=off,host=127.0.0.1,port=" + fmt.Sprint(taken.Addr().(*net.TCPAddr).Port)
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		version := qemutest.Version(t, binary)
 		for _, c := range []struct {
 			what   string

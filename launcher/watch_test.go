@@ -24,7 +24,7 @@ func pulse(t *testing.T, vm *launcher.VM) launcher.Pulse {
 
 func TestPulseTellsADeafMonitorFromABusyOne(t *testing.T) {
 	t.Parallel()
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		t.Run(qemutest.Version(t, binary), func(t *testing.T) {
 			vm := launchAnyEnd(t, launcher.Config{Binary: binary})
 			require.Equal(t, launcher.Answering, pulse(t, vm))
@@ -90,7 +90,7 @@ func TestHungVMEndsEveryWaitWithItsDiagnosis(t *testing.T) {
 
 func TestDiagnosisOfAVMThatAnswers(t *testing.T) {
 	t.Parallel()
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		t.Run(qemutest.Version(t, binary), func(t *testing.T) {
 			vm := launch(t, launcher.Config{Binary: binary, Name: "source", Program: incrementer(t, "x86_64"), Args: []string{"-smp", "2"}})
 			_, err := vm.Console().Wait(t.Context(), 0, "AB")

@@ -6,23 +6,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 )
-
-// Binaries returns the x86_64 QEMUs to run a test on: those that DROVER_FLEET
-// names, separated as in PATH, or else the one that [Binary] finds, which skips.
-func Binaries(t testing.TB) []string {
-	t.Helper()
-	if list := os.Getenv("DROVER_FLEET"); list != "" {
-		return filepath.SplitList(list)
-	}
-	return []string{Binary(t, "x86_64")}
-}
 
 // Version returns a binary's version up to the minor number, such as "11.1".
 func Version(t testing.TB, binary string) string {

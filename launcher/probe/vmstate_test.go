@@ -11,7 +11,7 @@ import (
 )
 
 func TestEveryQEMUSaysWhatItsDevicesSend(t *testing.T) {
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		t.Run(qemutest.Version(t, binary), func(t *testing.T) {
 			text, err := probe.VMState(t.Context(), binary, "q35")
 			require.NoError(t, err)

@@ -6,9 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/protocol/fakeqemu"
 	"github.com/drover-vm/drover/protocol/transcript"
 )
@@ -72,14 +71,7 @@ func TestAnswersLikeARealOne(t *testing.T) {
 		return append(list, "events "+strings.Join(c.events, " "))
 	}
 	fake := kinds(t, start(t, fakeqemu.Config{Paused: true}).QMP())
-	list := filepath.SplitList(os.Getenv("DROVER_FLEET"))
-	if one := os.Getenv("DROVER_QEMU"); len(list) == 0 && one != "" {
-		list = []string{one}
-	}
-	if len(list) == 0 {
-		t.Skip("no QEMU is named; set DROVER_QEMU to a qemu-system-x86_64, or DROVER_FLEET to several, separated by colons")
-	}
-	for _, binary := range list {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		t.Run(binary, func(t *testing.T) { require.Equal(t, kinds(t, realMonitor(t, binary)), fake) })
 	}
 }

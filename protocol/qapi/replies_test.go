@@ -176,7 +176,7 @@ func (r *recording) Execute(ctx context.Context, command string, arguments, repl
 // The same calls on real QEMUs, and a little migration of each into nowhere.
 // With -update their replies become the recorded ones.
 func TestRealQEMUsAnswer(t *testing.T) {
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		version := qemutest.Version(t, binary)
 		t.Run(version, func(t *testing.T) {
 			v := live{t: t, version: version, recording: monitor(t, binary, "-smp", "2", "-object", "iothread,id=io")}

@@ -55,7 +55,7 @@ func dial(t testing.TB, path string, o qmp.Options) *qmp.Session {
 
 // onEveryReal runs a body with each real QEMU.
 func onEveryReal(t *testing.T, body func(t *testing.T, binary string)) {
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		t.Run(qemutest.Version(t, binary), func(t *testing.T) { body(t, binary) })
 	}
 }

@@ -117,7 +117,7 @@ func tell(t *testing.T, conn net.Conn, o qmp.Options, told story) {
 
 // What was recorded is still what QEMUs do. With -update it is recorded again.
 func TestStoriesOnRealQEMUs(t *testing.T) {
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		version := qemutest.Version(t, binary)
 		for name, told := range stories() {
 			t.Run(version+"/"+name, func(t *testing.T) {

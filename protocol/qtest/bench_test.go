@@ -7,16 +7,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/protocol/qtest"
 )
 
 // onEachQEMU runs a benchmark on each real QEMU there is.
 func onEachQEMU(b *testing.B, body func(b *testing.B, s *qtest.Session)) {
-	if len(binaries()) == 0 {
-		skipWithoutQEMU(b)
-	}
-	for _, path := range binaries() {
-		b.Run(version(b, path), func(b *testing.B) {
+	for _, path := range qemutest.Binaries(b, "x86_64") {
+		b.Run(qemutest.Version(b, path), func(b *testing.B) {
 			p := startQEMU(b, path)
 			body(b, p.session(b, qtest.Options{}))
 		})
@@ -126,7 +124,7 @@ func benchmarkMemory(b *testing.B, try qtest.Trial, ours qtest.Transfer, verb st
 
 // TestAllocations holds what a request costs: at most three allocations.
 func TestAllocations(t *testing.T) {
-	p := startFakeOrReal(t)
+	p := startEcho(t) // which allocates nothing
 	s, ctx := p.session(t, qtest.Options{}), t.Context()
 	page := make([]byte, 4096)
 	for name, call := range map[string]func() error{
@@ -144,12 +142,4 @@ func TestAllocations(t *testing.T) {
 			t.Errorf("%s: %v allocations", name, got)
 		}
 	}
-}
-
-// startFakeOrReal returns a peer that doesn't allocate in this process, if there is one.
-func startFakeOrReal(t *testing.T) *peer {
-	if list := binaries(); len(list) > 0 {
-		return startQEMU(t, list[0])
-	}
-	return startEcho(t)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/protocol/fakeqemu"
 	"github.com/drover-vm/drover/protocol/qtest"
 )
@@ -126,11 +127,8 @@ func TestMachineWithoutCPU(t *testing.T) {
 		require.Empty(t, p.crashed())
 	}
 	t.Run("fake", func(t *testing.T) { check(t, startFake(t, fakeqemu.Config{NoCPU: true})) })
-	if len(binaries()) == 0 {
-		skipWithoutQEMU(t)
-	}
-	for _, b := range binaries() {
-		t.Run(version(t, b), func(t *testing.T) { check(t, startQEMU(t, b, "-machine", "none")) })
+	for _, b := range qemutest.Binaries(t, "x86_64") {
+		t.Run(qemutest.Version(t, b), func(t *testing.T) { check(t, startQEMU(t, b, "-machine", "none")) })
 	}
 }
 

@@ -2,11 +2,9 @@ package qtest_test
 
 import (
 	"bufio"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -19,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/protocol/fakeqemu"
 	"github.com/drover-vm/drover/protocol/qtest"
 )
@@ -45,48 +44,9 @@ func (p *peer) session(t testing.TB, o qtest.Options) *qtest.Session {
 // onEveryPeer runs the same body against the fake and each real QEMU.
 func onEveryPeer(t *testing.T, body func(t *testing.T, p *peer), args ...string) {
 	t.Run("fake", func(t *testing.T) { body(t, startFake(t, fakeqemu.Config{})) })
-	list := binaries()
-	if len(list) == 0 {
-		t.Run("real", func(t *testing.T) { skipWithoutQEMU(t) })
+	for _, b := range qemutest.Binaries(t, "x86_64") {
+		t.Run(qemutest.Version(t, b), func(t *testing.T) { body(t, startQEMU(t, b, args...)) })
 	}
-	for _, b := range list {
-		t.Run(version(t, b), func(t *testing.T) { body(t, startQEMU(t, b, args...)) })
-	}
-}
-
-func skipWithoutQEMU(t testing.TB) {
-	t.Helper()
-	t.Skip("no QEMU is named; set DROVER_QEMU to a qemu-system-x86_64, or DROVER_FLEET to several, separated by colons")
-}
-
-// binaries returns the QEMUs for PCs that the environment names.
-func binaries() []string {
-	pcs, _ := named()
-	return pcs
-}
-
-// named returns the QEMUs that the environment names, those for PCs apart from
-// those for pseries.
-func named() (pcs, pseries []string) {
-	for _, binary := range filepath.SplitList(cmp.Or(os.Getenv("DROVER_FLEET"), os.Getenv("DROVER_QEMU"))) {
-		switch name := filepath.Base(binary); {
-		case strings.Contains(name, "ppc64"):
-			pseries = append(pseries, binary)
-		default:
-			pcs = append(pcs, binary)
-		}
-	}
-	return pcs, pseries
-}
-
-// version returns what a binary says about itself, such as "7.2".
-func version(t testing.TB, binary string) string {
-	out, err := exec.Command(binary, "-version").Output()
-	require.NoError(t, err, "asking %s for its version", binary)
-	var major, minor int
-	_, err = fmt.Sscanf(string(out), "QEMU emulator version %d.%d", &major, &minor)
-	require.NoError(t, err, "%s", out)
-	return fmt.Sprintf("%d.%d", major, minor)
 }
 
 func startFake(t testing.TB, c fakeqemu.Config) *peer {

@@ -8,16 +8,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/protocol/qtest"
 )
 
 func TestRTASOfARealPseries(t *testing.T) {
-	_, list := named()
-	if len(list) == 0 {
-		t.Skip("no QEMU for pseries is named; add a qemu-system-ppc64 to DROVER_FLEET")
-	}
-	for _, b := range list {
-		t.Run(version(t, b), func(t *testing.T) {
+	for _, b := range qemutest.Binaries(t, "ppc64") {
+		t.Run(qemutest.Version(t, b), func(t *testing.T) {
 			p := startQEMU(t, b, "-machine", "pseries", "-m", "256")
 			s, ctx := p.session(t, qtest.Options{}), t.Context()
 			order, err := s.ByteOrder(ctx)
@@ -38,7 +35,7 @@ func TestRTASOfARealPseries(t *testing.T) {
 			require.Negative(t, answer)
 			require.Empty(t, p.crashed())
 		})
-		t.Run(version(t, b)+" of another machine", func(t *testing.T) {
+		t.Run(qemutest.Version(t, b)+" of another machine", func(t *testing.T) {
 			p := startQEMU(t, b, "-machine", "g3beige")
 			_, err := p.session(t, qtest.Options{}).RTAS(t.Context(), "get-time-of-day", 0, 0, 8, 0x1000)
 			_, ok := errors.AsType[*qtest.ArgumentError](err)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/protocol/fakeqemu"
 	"github.com/drover-vm/drover/protocol/qtest"
 	"github.com/drover-vm/drover/protocol/transcript"
@@ -96,13 +97,13 @@ func TestStoriesOnEveryPeer(t *testing.T) {
 func TestTranscripts(t *testing.T) {
 	const dir = "testdata/transcripts"
 	if *update {
-		for _, binary := range binaries() {
+		for _, binary := range qemutest.Binaries(t, "x86_64") {
 			for name, story := range stories {
 				var b bytes.Buffer
 				w := transcript.NewWriter(&b)
 				tell(t, startQEMU(t, binary).conn, qtest.Options{Trace: w.Trace}, story)
 				require.NoError(t, w.Err())
-				path := filepath.Join(dir, version(t, binary), name+".txt")
+				path := filepath.Join(dir, qemutest.Version(t, binary), name+".txt")
 				require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
 				require.NoError(t, os.WriteFile(path, b.Bytes(), 0o644))
 			}

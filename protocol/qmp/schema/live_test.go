@@ -14,7 +14,7 @@ import (
 // The judge of what Check says is QEMU: what is refused here it refuses, what it
 // carries out is allowed here.
 func TestQEMUAgreesWithCheck(t *testing.T) {
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		t.Run(qemutest.Version(t, binary), func(t *testing.T) {
 			session, err := qmp.New(t.Context(), qemutest.Monitor(t, binary), qmp.Options{})
 			require.NoError(t, err)
@@ -73,7 +73,7 @@ func object(text string) json.RawMessage {
 }
 
 func TestASchemaCanWatchOverASession(t *testing.T) {
-	for _, binary := range qemutest.Binaries(t) {
+	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		var guard schema.Guard
 		session, err := qmp.New(t.Context(), qemutest.Monitor(t, binary), qmp.Options{Check: guard.Check})
 		require.NoError(t, err)
