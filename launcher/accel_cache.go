@@ -18,7 +18,7 @@ import (
 
 // accelFormat changes with how it is measured; answers of another format are
 // not believed.
-const accelFormat = 1
+const accelFormat = 2
 
 // An accelKey is what a choice belongs to.
 type accelKey struct {
