@@ -130,7 +130,9 @@ func (c counts) wrongRate(r *Record) string {
 	if took < longEnough || r.Recoveries > 0 {
 		return ""
 	}
-	if mbps := c.RAM.Transferred * 8 / 1000 / took; c.RAM.Mbps < mbps*0.8 || c.RAM.Mbps > mbps*1.25 {
+	// Beside RAM it counts devices, which is much where all RAM is shared.
+	mbps, all := c.RAM.Transferred*8/1000/took, (c.RAM.Transferred+r.devicesTake())*8/1000/took
+	if c.RAM.Mbps < mbps*0.8 || c.RAM.Mbps > all*1.25 {
 		return fmt.Sprintf("the source reports %.1f Mb a second, and %.0f bytes in %.0f ms, which is %.1f", c.RAM.Mbps, c.RAM.Transferred, took, mbps)
 	}
 	if c.RAM.PerSecond == 0 && c.RAM.Total > 0 {
