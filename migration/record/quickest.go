@@ -1,6 +1,9 @@
 package record
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // dawdle is how long, in ms, a guest may stand at the quickest of several moves beyond
 // the time that its pages take: for what devices there are, and the machine. None did on
@@ -11,7 +14,7 @@ const dawdle = 250
 // sent in it. That one takes long may be the machine's doing, that all do is QEMU's.
 func judgeQuickest(r *Record) (Outcome, string) {
 	stood, needed := math.Inf(1), math.Inf(1)
-	for _, move := range append(r.Legs, r) {
+	for _, move := range slices.Concat(r.Legs, []*Record{r}) {
 		if !move.stoodStill() || move.Workload == nil {
 			return unknown("how long the guest stood at each of its moves")
 		}

@@ -39,8 +39,11 @@ func (r *Result) Judge() {
 func sawLoss(verdicts []Verdict) bool {
 	for _, v := range verdicts {
 		if v.Outcome == Fail {
-			check := v.Check[strings.LastIndex(v.Check, ": ")+1:] // behind which leg it was
-			return slices.Contains([]string{"guest lives", "workload", "memory", "exact memory"}, strings.TrimSpace(check))
+			_, check, ofLeg := strings.Cut(v.Check, ": ")
+			if !ofLeg {
+				check = v.Check
+			}
+			return slices.Contains([]string{"guest lives", "workload", "memory", "exact memory"}, check)
 		}
 	}
 	return false
