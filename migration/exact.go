@@ -14,7 +14,7 @@ import (
 // What arrives is held against what left, before the guest can change any of it.
 func exact() []Scenario {
 	return []Scenario{
-		exactPrecopy, exactHot, exactMultifd, exactXBZRLE, exactPostcopy, exactFile, exactDevices, singleLife, eventsSequence,
+		exactPrecopy, exactMultifd, exactXBZRLE, exactPostcopy, exactFile, exactHot, exactDevices, singleLife, eventsSequence,
 	}
 }
 
@@ -36,22 +36,6 @@ var exactPrecopy = Scenario{
 	Story: slices.Concat(Steps{
 		unhurried(), Set(MaxBandwidth, 1*GB),
 		Boot(), Listen(Unix), Migrate(), AwaitPass(1), atAnyDowntime(),
-	}, heldAgainstSource()),
-}
-
-// hotPages is how many pages TCG has in its TLB all the time, which has room for 256.
-const hotPages = 64
-
-// At this limit the first pass takes longer than the tenth of a second after which QEMU
-// reckons the first time how much it may leave.
-var exactHot = Scenario{
-	Name:        "exact/ram/hot",
-	Doc:         "the same with a guest that writes 64 pages all the time, so that TCG has no cause to notice it but its dirty bitmap's",
-	Pages:       hotPages,
-	Destination: waiting,
-	Story: slices.Concat(Steps{
-		unhurried(), Set(MaxBandwidth, 5*MB),
-		Boot(), Listen(Unix), Migrate(), AwaitSyncs(5), atAnyDowntime(),
 	}, heldAgainstSource()),
 }
 
@@ -99,6 +83,22 @@ var exactFile = Scenario{
 	}, heldAgainstSource()),
 }
 
+// hotPages is how many pages TCG has in its TLB all the time, which has room for 256.
+const hotPages = 64
+
+// At this limit a pass over those pages takes more than one of the tenths of a second in
+// which QEMU sends at once what it may: the guest has run, and dirtied them, when it ends.
+var exactHot = Scenario{
+	Name:        "exact/ram/hot",
+	Doc:         "a guest that writes the same 64 pages all the time: none of it is lost, though the processor remembers where they are",
+	Pages:       hotPages,
+	Destination: waiting,
+	Story: slices.Concat(Steps{
+		unhurried(), Set(MaxBandwidth, 2*MB),
+		Boot(), Listen(Unix), Migrate(), AwaitSyncs(4), atAnyDowntime(),
+	}, heldAgainstSource()),
+}
+
 var exactDevices = Scenario{
 	Name:        "exact/devices",
 	Doc:         "values in registers of devices that the guest does not touch arrive as they were, also if it never runs",
@@ -128,12 +128,18 @@ func AwaitArrival() Step {
 	}}
 }
 
-// AwaitSyncs waits until the source has synchronised its dirty bitmap so often, or
-// believes that all has been sent.
+// AwaitSyncs waits until the source has synchronised its dirty bitmap so often, and gathers
+// whether it has: one that believes that all has been sent switches over before.
 func AwaitSyncs(n int64) Step {
 	return Step{Name: fmt.Sprintf("await %d dirty bitmap syncs", n), Do: func(ctx context.Context, p *Pair) error {
-		_, err := p.Source.Await(ctx, "a sync", func(e qmp.Event) bool { return e.Name == "STOP" || passOf(e) >= n })
-		return err
+		event, err := p.Source.Await(ctx, "a sync", func(e qmp.Event) bool { return e.Name == "STOP" || passOf(e) >= n })
+		if err != nil {
+			return err
+		}
+		if p.Facts.KnownBug == "" { // which is that it believes so
+			p.measure("dirty bitmap syncs before the guest was stopped", float64(passOf(event)), "syncs", record.AtLeast(float64(n)))
+		}
+		return nil
 	}}
 }
 
