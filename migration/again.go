@@ -70,7 +70,7 @@ const promptly = time.Second
 // SeeBeginning gathers how long the last migration took until pages were sent.
 func SeeBeginning() Step {
 	return Step{Name: "see how it began", Do: func(ctx context.Context, p *Pair) error {
-		active, err := p.Source.Await(ctx, "status active", func(e qmp.Event) bool { return statusOf(e) == qapi.MigrationActive })
+		active, err := p.Source.statusEvent(ctx, p.Source.since, qapi.MigrationActive)
 		if err != nil {
 			return err
 		}

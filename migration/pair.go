@@ -291,8 +291,13 @@ func ended(status qapi.MigrationStatus) bool {
 
 // AwaitStatus waits until the present migration reaches the status.
 func (s *Side) AwaitStatus(ctx context.Context, status qapi.MigrationStatus) error {
-	_, err := s.Await(ctx, "status "+string(status), func(e qmp.Event) bool { return statusOf(e) == status })
+	_, err := s.statusEvent(ctx, s.since, status)
 	return err
+}
+
+// statusEvent waits for the event that says so, from a place on.
+func (s *Side) statusEvent(ctx context.Context, from qmp.Mark, status qapi.MigrationStatus) (qmp.Event, error) {
+	return s.AwaitFrom(ctx, from, "status "+string(status), func(e qmp.Event) bool { return statusOf(e) == status })
 }
 
 // pollEvery is the pause between two looks at something that QEMU has no event for.

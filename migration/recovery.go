@@ -111,7 +111,7 @@ func (p *Pair) resume(ctx context.Context, uri string) error {
 
 // awaitRecovery waits until the present attempt to recover comes to the status.
 func (s *Side) awaitRecovery(ctx context.Context, status qapi.MigrationStatus) (qmp.Event, error) {
-	return s.AwaitFrom(ctx, s.recovering, "status "+string(status), func(e qmp.Event) bool { return statusOf(e) == status })
+	return s.statusEvent(ctx, s.recovering, status)
 }
 
 // SeePostcopy gathers that the guest waited for pages and was sent them.
