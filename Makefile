@@ -22,8 +22,9 @@ run: setup-run ## move a real guest from one QEMU to another and prove that noth
 	$(GO) run ./cmd/drover run
 
 .PHONY: test
-test: setup-test ## set up the QEMUs that the tests need, then run all tests with the race detector
+test: setup-test lint check-generate ## set up the QEMUs that the tests need, then lint, check what is generated, and run all tests with the race detector
 	DROVER_CI=1 $(GO) test -race ./...
+	cd examples && DROVER_CI=1 DROVER_QEMU=$$($(GO) run ../cmd/drover fleet ensure x86_64) $(GO) test ./...
 
 .PHONY: lint
 lint: ## formatting, go vet and staticcheck, all pinned
@@ -32,16 +33,17 @@ lint: ## formatting, go vet and staticcheck, all pinned
 		echo "not formatted; run: $(LINT) gofumpt -w ." >&2; echo "$$unformatted" >&2; exit 1; \
 	fi
 	$(GO) vet ./...
+	cd examples && $(GO) vet ./...
 	$(LINT) staticcheck ./...
 
 .PHONY: generate
-generate: ## make again what is generated: the boot programs' bytes
+generate: ## make again what is generated: the boot programs' bytes, docs/scenarios.md
 	$(GO) generate ./...
 
 .PHONY: check-generate
 check-generate: ## delete what is generated, make it again, find no difference
 	@set -eu; kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; \
-	files=$$(find . -name '*_gen.go'); tar -cf "$$kept/before.tar" $$files; \
+	files="$$(find . -name '*_gen.go') docs/scenarios.md"; tar -cf "$$kept/before.tar" $$files; \
 	mkdir "$$kept/before"; tar -xf "$$kept/before.tar" -C "$$kept/before"; \
 	rm -f $$files; \
 	if ! $(GO) generate ./...; then tar -xf "$$kept/before.tar"; echo 'generating failed; put back what was there' >&2; exit 1; fi; \

@@ -24,7 +24,7 @@ func (r *run) bare(ctx context.Context, p *Pair, ask func(binary string, bare *P
 		asked[c.Binary] = true
 		bare := &Pair{run: r}
 		var err error
-		bare.Source, err = p.launch(ctx, launcher.Config{
+		bare.Source, err = p.launch(ctx, r.ctx, launcher.Config{
 			Binary: c.Binary, Arch: c.Arch, Name: name, Machine: "none", Reservation: c.Reservation, Known: c.Known,
 		}, &record.SideFacts{})
 		if err != nil {
@@ -43,7 +43,7 @@ func (r *run) bare(ctx context.Context, p *Pair, ask func(binary string, bare *P
 // lacks it may not take the scenario's command line, and so could not be asked.
 func (r *run) needBare(ctx context.Context, p *Pair, s Scenario) error {
 	return r.bare(ctx, p, func(_ string, bare *Pair) error {
-		if err := bare.Source.needAccel(ctx, s.Accel); err != nil {
+		if err := bare.Source.needAccel(ctx, s.Guest.Accel); err != nil {
 			return err
 		}
 		return r.needQEMU(ctx, bare, s)
@@ -58,7 +58,7 @@ func (s *Side) needAccel(ctx context.Context, accel string) error {
 	name, properties, _ := strings.Cut(accel, ",")
 	has, err := s.typeProperties(ctx, name+"-accel")
 	if _, said := errors.AsType[*qmp.Error](err); said {
-		return &MissingError{fmt.Sprintf("QEMU %s has no accelerator %s", s.Facts.Version, name)}
+		return &UnsupportedError{fmt.Sprintf("QEMU %s has no accelerator %s", s.Facts.Version, name)}
 	}
 	if err != nil {
 		return err
@@ -66,7 +66,7 @@ func (s *Side) needAccel(ctx context.Context, accel string) error {
 	for property := range strings.SplitSeq(properties, ",") {
 		property, _, _ = strings.Cut(property, "=")
 		if property != "" && !slices.Contains(has, property) {
-			return &MissingError{fmt.Sprintf("QEMU %s has an accelerator %s without %s", s.Facts.Version, name, property)}
+			return &UnsupportedError{fmt.Sprintf("QEMU %s has an accelerator %s without %s", s.Facts.Version, name, property)}
 		}
 	}
 	return nil
@@ -83,18 +83,15 @@ func (s *Side) typeProperties(ctx context.Context, name string) ([]string, error
 	return names, err
 }
 
-// A Global is a property of a type, which all objects of that type are given.
-type Global struct{ Type, Property, Value string }
-
 // settleGlobals finds out which of the scenario's globals each QEMU has. A QEMU does not
 // start with one that it doesn't know.
 func (r *run) settleGlobals(ctx context.Context, p *Pair) error {
-	if len(r.scenario.Globals) == 0 {
+	if len(r.scenario.Guest.Globals) == 0 {
 		return nil
 	}
 	r.globals = map[string][]string{}
 	return r.bare(ctx, p, func(binary string, bare *Pair) error {
-		for _, g := range r.scenario.Globals {
+		for _, g := range r.scenario.Guest.Globals {
 			has, err := bare.Source.typeProperties(ctx, g.Type)
 			if err != nil {
 				return err

@@ -19,7 +19,7 @@ func TestAcceleratorThatQEMULacksIsASkip(t *testing.T) {
 	} {
 		t.Run(accel, func(t *testing.T) {
 			s := scenario(t, "dirty_ring")
-			s.Needs, s.Accel = nil, accel
+			s.Needs, s.Guest.Accel = nil, accel
 			result := run(t, s, migration.Options{Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir()})
 			require.Equal(t, record.Skip, result.Outcome, explain(result))
 			require.Contains(t, result.Reason, reason)

@@ -56,7 +56,7 @@ func (a *Describer) Preflight(ctx context.Context, o Options) (*preflight.Report
 	if err := o.settleMachine(ctx); err != nil {
 		return nil, err
 	}
-	if _, err := o.settleAccel(ctx, Scenario{}); err != nil {
+	if _, err := o.settleAccel(ctx, ""); err != nil {
 		return nil, err
 	}
 	var sides [2]*preflight.Description
@@ -245,7 +245,7 @@ func streamOf(ctx context.Context, vm *launcher.VM, path string) (stream []byte,
 		return nil, "", err
 	}
 	var info qapi.MigrationInfo
-	err = poll(ctx, "the end of the migration", func() (bool, error) {
+	err = Poll(ctx, "the end of the migration", func() (bool, error) {
 		info, err = qapi.QueryMigrate(ctx, vm.QMP())
 		return info.Status == qapi.MigrationCompleted || ended(info.Status), err
 	})
@@ -253,12 +253,4 @@ func streamOf(ctx context.Context, vm *launcher.VM, path string) (stream []byte,
 		return nil, fmt.Sprintf("its migration status is %s %s", info.Status, info.ErrorDesc), nil
 	}
 	return stream, "", err
-}
-
-// defaults fills in what empty options mean.
-func (o *Options) defaults() {
-	o.Arch = cmp.Or(o.Arch, "x86_64")
-	o.Source = cmp.Or(o.Source, "qemu-system-"+o.Arch)
-	o.Destination = cmp.Or(o.Destination, o.Source)
-	o.Accel = cmp.Or(o.Accel, "tcg")
 }

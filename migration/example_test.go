@@ -5,45 +5,54 @@ import (
 	"fmt"
 
 	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/steps"
+	"github.com/drover-vm/drover/protocol/qapi"
 )
 
-// Every scenario tells what it does, before it does it.
-func ExampleScenarios() {
-	for _, s := range migration.Scenarios() {
-		if s.Name != "precopy/unix/plain" {
-			continue
-		}
-		fmt.Println(s.Doc)
-		for _, step := range s.Story {
-			fmt.Println("-", step.Name)
-		}
-	}
+// A scenario file is read with a vocabulary; what is wrong with one names the line, the
+// word, and what would have been right.
+func ExampleParse() {
+	s, err := migration.Parse("mine", "mine.scenario", `# The guest moves over TCP.
+boot
+listen tcp
+migrate
+await switchover
+`, steps.Verbs())
+	fmt.Println(s.Doc, len(s.Steps), err)
+
+	_, err = migration.Parse("mine", "mine.scenario", "boot\nlisten tpc\nmigrate\nawait switchovr\n", steps.Verbs())
+	fmt.Println(err)
 	// Output:
-	// one full pass under a downtime limit that it can't meet, then room to converge
-	// - set downtime-limit to 1ms
-	// - set max-bandwidth to 1000000000
-	// - boot
-	// - listen on unix
-	// - migrate
-	// - await pass 1
-	// - set downtime-limit to 300ms
-	// - await switchover
+	// The guest moves over TCP. 4 <nil>
+	// mine.scenario:2: "tpc" is nowhere to listen on: it is unix, tcp, exec, fd, a URI such as tcp:[::1]:0, or a JSON list of channels; write: listen unix|tcp|exec|fd|URI|CHANNELS [as channel], for instance listen tcp:[::1]:0
+	// mine.scenario:4: there is no verb "await switchovr"; did you mean await switchover?
 }
 
-// A scenario of one's own: the steps that are there, and one written in place.
+// A scenario in Go: the steps that scenario files use, and one written in place. What a
+// step leaves for a later one is in a slot.
 func ExampleScenario_Run() {
-	stopped := migration.Scenario{
-		Name: "stopped",
-		Doc:  "the guest is stopped before it is migrated, and stays so",
-		Story: migration.Steps{
-			migration.Boot(),
-			{Name: "stop the source", Do: func(ctx context.Context, p *migration.Pair) error {
-				return p.Source.QMP().Execute(ctx, "stop", nil, nil)
+	var before migration.Slot[byte]
+	scenario := migration.Scenario{
+		Name: "over-ipv6",
+		Doc:  "The guest moves over IPv6, and its counter goes on.",
+		Steps: migration.Steps{
+			steps.Boot(),
+			{Name: "note the counter", Do: func(ctx context.Context, p *migration.Pair) error {
+				reading, err := p.Counter(ctx, p.Source)
+				*before.Of(p) = reading.Value
+				return err
 			}},
-			migration.Listen(migration.TCP), migration.Migrate(),
+			steps.Listen("tcp:[::1]:0"), steps.Set(qapi.ParamMaxBandwidth, 1*steps.GB), steps.UnlimitedDowntime(),
+			steps.Migrate(), steps.AwaitSwitchover(),
+			{Name: "expect another counter", Do: func(ctx context.Context, p *migration.Pair) error {
+				return migration.Poll(ctx, "the counter to go on", func() (bool, error) {
+					reading, err := p.Counter(ctx, p.Destination)
+					return reading.Value != *before.Of(p), err
+				})
+			}},
 		},
 	}
-	result, err := stopped.Run(context.Background(), migration.Options{Arch: "x86_64"})
+	result, err := scenario.Run(context.Background(), migration.Options{Arch: "x86_64"})
 	if err != nil {
 		fmt.Println("it could not run:", err)
 		return

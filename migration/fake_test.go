@@ -12,6 +12,7 @@ import (
 	"github.com/drover-vm/drover/internal/fakeprocess"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/migration/steps"
 	"github.com/drover-vm/drover/protocol/fakeqemu"
 )
 
@@ -42,8 +43,8 @@ const plenty = time.Minute
 
 func onFakes(t *testing.T, budget time.Duration, injure func(source, destination *fakeprocess.Process)) *record.Result {
 	t.Helper()
-	story := migration.Scenario{Name: "on fakes", Story: migration.Steps{
-		migration.Boot(), migration.Listen(migration.Unix), migration.Migrate(), migration.AwaitSwitchover(),
+	story := migration.Scenario{Name: "on fakes", Steps: migration.Steps{
+		steps.Boot(), steps.Listen(steps.Unix), steps.Migrate(), steps.AwaitSwitchover(),
 	}}
 	return run(t, story, migration.Options{
 		Source: fakes(t, injure), Artifacts: t.TempDir(), Budget: budget,

@@ -19,9 +19,9 @@ import (
 
 // after puts a fault behind the step with the name given.
 func after(step string, fault func(ctx context.Context, p *migration.Pair) error) func(migration.Steps) migration.Steps {
-	return func(steps migration.Steps) migration.Steps {
-		at := slices.IndexFunc(steps, func(s migration.Step) bool { return s.Name == step })
-		return slices.Insert(slices.Clone(steps), at+1, migration.Step{Name: "fault", Do: fault})
+	return func(all migration.Steps) migration.Steps {
+		at := slices.IndexFunc(all, func(s migration.Step) bool { return s.Name == step })
+		return slices.Insert(slices.Clone(all), at+1, migration.Step{Name: "fault", Do: fault})
 	}
 }
 
@@ -56,7 +56,7 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 		{"the top of RAM", "stop the destination", poke(lastByte, 0x5a), "memory", []string{"0x95fffff", "source has", "destination 0x5a"}},
 		{"the first MiB", "stop the destination", poke(0x7000, 0x5a), "memory", []string{"0x7000", "0x5a"}},
 		{
-			"the guest left running", "compare the memory",
+			"the guest left running", "compare memory",
 			func(ctx context.Context, p *migration.Pair) error {
 				before, err := p.Destination.QTest().Readb(ctx, p.Program.Start)
 				err = errors.Join(err, p.Destination.QMP().Execute(ctx, "cont", nil, nil))
@@ -69,7 +69,7 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 			[]string{"changed", "pages"},
 		},
 		{
-			"the source set running again", "see the source stand",
+			"the source set running again", "check that the source is paused",
 			func(ctx context.Context, p *migration.Pair) error {
 				return p.Source.QMP().Execute(ctx, "cont", nil, nil)
 			},
@@ -77,7 +77,7 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 			[]string{"source"},
 		},
 		{
-			"a file left open on the destination", "see that nothing moves",
+			"a file left open on the destination", "check that nothing changes",
 			func(ctx context.Context, p *migration.Pair) error {
 				f, err := os.Open(os.DevNull)
 				if err != nil {
@@ -90,7 +90,7 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 			[]string{"open files of the destination", os.DevNull, "1 files", "at most 0"},
 		},
 		{
-			"the destination killed", "see the destination's resources",
+			"the destination killed", "check the destination's resources",
 			func(_ context.Context, p *migration.Pair) error {
 				err := syscall.Kill(p.Destination.PID(), syscall.SIGKILL)
 				<-p.Destination.Exited()

@@ -1,273 +1,254 @@
 package migration
 
 import (
-	"bytes"
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
-	"os"
-
-	"github.com/drover-vm/drover/protocol/qapi"
-	"github.com/drover-vm/drover/protocol/qmp"
-
-	"github.com/drover-vm/drover/migration/record"
+	"slices"
+	"strconv"
+	"strings"
 )
 
-func files() []Scenario {
-	return []Scenario{precopyFile, precopyFileOffset, precopyFileOffsetFDSet, precopyFileOffsetBad}
+// A LineError says what is wrong with a line of a scenario file.
+type LineError struct {
+	File string // or the scenario's name
+	Line int    // from 1 on; 0 where it is about no line
+	Text string // what is wrong, and what would have been right
 }
 
-var precopyFile = Scenario{
-	Name:  "precopy/file",
-	Doc:   "into a file that had been larger, and out of it when all is there",
-	Needs: []Need{FileTransport},
-	Story: Steps{
-		unhurried(), Set(MaxBandwidth, 1*GB),
-		Boot(), LeaveOldFile(), MigrateIntoFile(0), AwaitPass(1),
-		atAnyDowntime(), AwaitSaved(), SeeNoOldFile(),
-		LoadFile(), AwaitSwitchover(),
-	},
-}
-
-var precopyFileOffset = Scenario{
-	Name:  "precopy/file/offset",
-	Doc:   "into a file behind what is in it already, which stays as it is",
-	Needs: []Need{FileTransport},
-	Story: Steps{
-		unhurried(), Set(MaxBandwidth, 1*GB),
-		Boot(), WriteHeader(), MigrateIntoFile(headerSize), AwaitPass(1),
-		atAnyDowntime(), AwaitSaved(), SeeHeader(),
-		LoadFile(), AwaitSwitchover(),
-	},
-}
-
-var precopyFileOffsetFDSet = Scenario{
-	Name:  "precopy/file/offset/fdset",
-	Doc:   "the same with a file that each side is given in a set",
-	Needs: []Need{FileTransport},
-	Story: Steps{
-		unhurried(), Set(MaxBandwidth, 1*GB),
-		Boot(), WriteHeader(), LendFileSets(), MigrateIntoFile(headerSize), AwaitPass(1),
-		atAnyDowntime(), AwaitSaved(), SeeHeader(),
-		LoadFile(), AwaitSwitchover(), TakeFileSetsBack(),
-	},
-}
-
-var precopyFileOffsetBad = Scenario{
-	Name:  "precopy/file/offset/bad",
-	Doc:   "an offset that is no number is refused, and nothing begins",
-	Needs: []Need{FileTransport},
-	Ends:  record.OnSource,
-	Story: Steps{
-		Boot(), WriteHeader(), SeeOffsetRefused("0x20M"), SeeNothingBegan(), SeeFileUntouched(),
-	},
-}
-
-// streamFile is the file that a migration goes into, in the run's folder.
-const streamFile = "stream"
-
-// headerSize is how much stands in a file before the offset.
-const headerSize = 4096
-
-// header is what stands there.
-func header() []byte { return bytes.Repeat([]byte("drover\n\x00"), headerSize/8) }
-
-// streamMagic is what a migration stream begins with (migration/qemu-file.h in QEMU).
-const streamMagic = "QEVM"
-
-// WriteHeader makes the file, with something in it to leave alone.
-func WriteHeader() Step {
-	return Step{Name: "write a header", Do: func(_ context.Context, p *Pair) error {
-		return os.WriteFile(p.path(streamFile), header(), 0o600)
-	}}
-}
-
-// oldSize is that of a file that was there before, larger than any stream. It has no data.
-const oldSize = 4 << 30
-
-// LeaveOldFile makes the file as if a larger guest had been saved in it.
-func LeaveOldFile() Step {
-	return Step{Name: "leave an old file", Do: func(_ context.Context, p *Pair) error {
-		if err := os.WriteFile(p.path(streamFile), nil, 0o600); err != nil {
-			return err
-		}
-		return os.Truncate(p.path(streamFile), oldSize)
-	}}
-}
-
-// SeeNoOldFile demands that nothing is left of it behind the stream.
-func SeeNoOldFile() Step {
-	return Step{Name: "see nothing behind the stream", Do: func(_ context.Context, p *Pair) error {
-		info, err := os.Stat(p.path(streamFile))
-		if err == nil && info.Size() >= oldSize {
-			err = fmt.Errorf("the file has %d bytes: what it held before is still there behind the stream", info.Size())
-		}
-		return err
-	}}
-}
-
-// MigrateIntoFile begins to send the guest into the file, from an offset on.
-func MigrateIntoFile(offset int) Step {
-	return Step{Name: fmt.Sprintf("migrate into a file at %d", offset), Phase: record.PhasePasses, Do: func(ctx context.Context, p *Pair) error {
-		name := p.path(streamFile)
-		if p.fileSet != "" {
-			name = p.fileSet
-		}
-		p.uri = "file:" + name
-		if offset > 0 {
-			p.uri += fmt.Sprintf(",offset=%#x", offset)
-		}
-		return p.migrate(ctx, p.uri)
-	}}
-}
-
-// MigrateIntoLentFile begins to send the guest into a file that the source has
-// only as a descriptor. A QEMU that has file: instead may refuse, which its schema
-// doesn't tell.
-func MigrateIntoLentFile() Step {
-	return Step{Name: "migrate into a lent file", Phase: record.PhasePasses, Do: func(ctx context.Context, p *Pair) error {
-		f, err := os.OpenFile(p.path(streamFile), os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			return err
-		}
-		if err := p.Source.lend(ctx, f); err != nil {
-			return err
-		}
-		err = p.migrate(ctx, "fd:"+lentName)
-		if said, ok := errors.AsType[*qmp.Error](err); ok && p.Source.needSchema(ctx, FileTransport) == nil {
-			return &MissingError{fmt.Sprintf("QEMU %s refuses: %s", p.Source.Facts.Version, said.Desc)}
-		}
-		return err
-	}}
-}
-
-// AwaitSaved waits until the source has stopped and sent everything.
-func AwaitSaved() Step {
-	return Step{Name: "await the end of saving", Phase: record.PhaseSwitchover, Do: func(ctx context.Context, p *Pair) error { return p.Source.completes(ctx, "STOP") }}
-}
-
-// LoadFile makes the destination read what the source has written.
-func LoadFile() Step {
-	return Step{Name: "load the file", Do: func(ctx context.Context, p *Pair) error { return p.listen(ctx, p.uri) }}
-}
-
-// LoadLentFile makes the destination read it from a descriptor of its own.
-func LoadLentFile() Step {
-	return Step{Name: "load a lent file", Do: func(ctx context.Context, p *Pair) error {
-		f, err := os.Open(p.path(streamFile))
-		if err != nil {
-			return err
-		}
-		if err := p.Destination.lend(ctx, f); err != nil {
-			return err
-		}
-		return p.listen(ctx, "fd:"+lentName)
-	}}
-}
-
-// SeeHeader demands that the file begins as before, and that the stream stands
-// right behind it.
-func SeeHeader() Step {
-	return Step{Name: "see the header and the stream behind it", Do: func(_ context.Context, p *Pair) error {
-		f, err := os.Open(p.path(streamFile))
-		if err != nil {
-			return err
-		}
-		defer func() { _ = f.Close() }()
-		found := make([]byte, headerSize+len(streamMagic))
-		if _, err := f.ReadAt(found, 0); err != nil {
-			return fmt.Errorf("the file is shorter than its header and a stream: %w", err)
-		}
-		if !bytes.Equal(found[:headerSize], header()) {
-			return fmt.Errorf("the first %d bytes of the file, which lie before the offset, were changed", headerSize)
-		}
-		if magic := found[headerSize:]; string(magic) != streamMagic {
-			return fmt.Errorf("at offset %d the file has %q, where the stream should begin with %q", headerSize, magic, streamMagic)
-		}
-		return nil
-	}}
-}
-
-// SeeFileUntouched demands that nothing was written to the file.
-func SeeFileUntouched() Step {
-	return Step{Name: "see the file untouched", Do: func(_ context.Context, p *Pair) error {
-		found, err := os.ReadFile(p.path(streamFile))
-		if err == nil && !bytes.Equal(found, header()) {
-			err = fmt.Errorf("the file was changed: it had %d bytes and has %d", headerSize, len(found))
-		}
-		return err
-	}}
-}
-
-// SeeOffsetRefused demands that an offset is answered with an error.
-func SeeOffsetRefused(offset string) Step {
-	return Step{Name: "migrate into a file at " + offset, Do: func(ctx context.Context, p *Pair) error {
-		return refused(p.migrate(ctx, "file:"+p.path(streamFile)+",offset="+offset), "the offset "+offset)
-	}}
-}
-
-// refused demands that a command was answered with an error.
-func refused(err error, what string) error {
-	if err == nil {
-		return fmt.Errorf("QEMU took %s, where an error was expected", what)
+func (e *LineError) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%s: %s", e.File, e.Text)
 	}
-	if _, ok := errors.AsType[*qmp.Error](err); ok {
-		return nil
-	}
-	return err
+	return fmt.Sprintf("%s:%d: %s", e.File, e.Line, e.Text)
 }
 
-// fileSetID is the set's number, which is the caller's to choose.
-const fileSetID = 1
+// Bounds of a scenario file.
+const (
+	maxFileSize = 1 << 20 // bytes
+	maxErrors   = 20      // that are told of one file
+)
 
-// LendFileSets gives each side the file in a set of descriptors: to the source for
-// writing, to the destination for reading.
-func LendFileSets() Step {
-	return Step{Name: "lend the file in sets", Do: func(ctx context.Context, p *Pair) error {
-		p.fileSet = fmt.Sprintf("/dev/fdset/%d", fileSetID)
-		return errors.Join(
-			p.Source.lendSet(ctx, p.path(streamFile), os.O_WRONLY),
-			p.Destination.lendSet(ctx, p.path(streamFile), os.O_RDONLY))
-	}}
-}
-
-func (s *Side) lendSet(ctx context.Context, path string, mode int) error {
-	f, err := os.OpenFile(path, mode, 0)
-	if err != nil {
-		return err
+// Parse reads a scenario file: text, one step a line, in the order in which they happen. A
+// line is a verb of the vocabulary and its arguments, divided by blanks; what has blanks
+// in it stands in double quotes, as Go writes them, and JSON as it is; what comes behind #
+// is a comment. Source, destination or both with a colon may stand in front. The first
+// comment says in a sentence what happens. Lines that say how the scenario is come before
+// the steps, and where it ends comes behind them.
+//
+// The scenario gets the name given, and file is what errors call the text. All that is
+// wrong is in the error, which joins a [*LineError] for each line, 20 at most.
+func Parse(name, file, text string, v Vocabulary) (Scenario, error) {
+	s := Scenario{Name: name, Text: text}
+	if len(text) > maxFileSize {
+		return s, &LineError{File: file, Text: fmt.Sprintf("%d bytes are more than a scenario file may have (%d)", len(text), maxFileSize)}
 	}
-	defer func() { _ = f.Close() }()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	s.lent = append(s.lent, info)
-	_, err = qapi.AddFD(ctx, s.QMP(), f, qapi.AddFDArguments{FDSet: new(int64(fileSetID))})
-	return err
-}
-
-// TakeFileSetsBack removes the sets, and demands that no QEMU keeps the file.
-func TakeFileSetsBack() Step {
-	return Step{Name: "take the sets back", Do: func(ctx context.Context, p *Pair) error {
-		return p.OnBoth(ctx, func(ctx context.Context, s *Side) error {
-			if err := qapi.RemoveFD(ctx, s.QMP(), fileSetID, nil); err != nil {
-				return err
+	p := parser{scenario: &s, vocabulary: v}
+	var wrong []error
+	number := 0
+	for line := range strings.Lines(text) {
+		number++
+		if err := p.line(number, strings.TrimRight(line, "\r\n")); err != nil {
+			err.File, err.Line = file, number
+			if wrong = append(wrong, err); len(wrong) == maxErrors {
+				wrong = append(wrong, &LineError{File: file, Text: "too many errors"})
+				break
 			}
-			return s.letsGo(ctx)
-		})
-	}}
+		}
+	}
+	s.Doc = strings.Join(p.doc, " ")
+	if len(wrong) == 0 && len(s.Steps) == 0 {
+		wrong = append(wrong, &LineError{File: file, Text: "there is no step in it"})
+	}
+	if len(wrong) == 0 {
+		if err, ok := errors.AsType[*LineError](s.Check()); ok {
+			err.File = file
+			wrong = append(wrong, err)
+		}
+	}
+	return s, errors.Join(wrong...)
 }
 
-// SeeNothingBegan demands that the source has no migration after one was refused.
-func SeeNothingBegan() Step {
-	return Step{Name: "see that nothing began", Do: func(ctx context.Context, p *Pair) error {
-		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
-		if err != nil {
-			return err
-		}
-		if info.Status != "" && info.Status != qapi.MigrationNone {
-			return fmt.Errorf("the source's migration status is %s after a command that was refused", info.Status)
+type parser struct {
+	scenario   *Scenario
+	vocabulary Vocabulary
+	doc        []string
+	docDone    bool
+	last       string // the line that must be the last
+}
+
+func (p *parser) line(number int, text string) *LineError {
+	trimmed := strings.TrimSpace(text)
+	if comment, ok := strings.CutPrefix(trimmed, "#"); ok {
+		if comment = strings.TrimSpace(comment); !p.docDone && comment != "" {
+			p.doc = append(p.doc, comment)
 		}
 		return nil
-	}}
+	}
+	if trimmed == "" {
+		p.docDone = p.docDone || len(p.doc) > 0
+		return nil
+	}
+	p.docDone = true
+	words, err := split(trimmed)
+	if err != nil || len(words) == 0 {
+		return err
+	}
+	if p.last != "" {
+		return &LineError{Text: fmt.Sprintf("%q comes behind %q, which must be the last line", joined(words), p.last)}
+	}
+	verb, n, ok := p.vocabulary.find(words)
+	if !ok || verb.Declare == nil {
+		step, wrong := p.vocabulary.step(words)
+		if wrong != nil {
+			return wrong
+		}
+		step.Line = number
+		p.scenario.Steps = append(p.scenario.Steps, step)
+		return nil
+	}
+	if len(p.scenario.Steps) > 0 && !verb.Last {
+		return &LineError{Text: fmt.Sprintf("%q says how the scenario is, and must stand before its first step", verb.Name)}
+	}
+	a := &Args{words: words[n:], vocabulary: p.vocabulary}
+	verb.Declare(a, p.scenario)
+	if verb.Last {
+		p.last = joined(words)
+	}
+	return a.done(verb)
+}
+
+// step makes the step that a line stands for.
+func (v Vocabulary) step(words []word) (Step, *LineError) {
+	name, side := joined(words), ""
+	if prefix, ok := strings.CutSuffix(words[0].text, ":"); ok && !words[0].quoted {
+		if side = prefix; !slices.Contains(OnSource, side) {
+			return Step{}, &LineError{Text: fmt.Sprintf("%q is no side: it is source:, destination: or both:", words[0].text)}
+		}
+		if words = words[1:]; len(words) == 0 {
+			return Step{}, &LineError{Text: "a verb is missing behind " + side + ":"}
+		}
+	}
+	verb, n, ok := v.find(words)
+	switch {
+	case !ok:
+		return Step{}, &LineError{Text: v.unknown(words)}
+	case verb.Step == nil:
+		return Step{}, &LineError{Text: fmt.Sprintf("%q is no step", verb.Name)}
+	case side != "" && !slices.Contains(verb.Sides, side):
+		return Step{}, &LineError{Text: fmt.Sprintf("%q takes no %s: before it%s", verb.Name, side, allowed(verb.Sides))}
+	case side == "" && len(verb.Sides) > 0:
+		side = verb.Sides[0]
+	}
+	a := &Args{words: words[n:], side: side, vocabulary: v}
+	step := verb.Step(a)
+	step.Name = name
+	step.Gives = append(step.Gives, verb.Name)
+	return step, a.done(verb)
+}
+
+func allowed(sides []string) string {
+	if len(sides) == 0 {
+		return ""
+	}
+	return ", only " + strings.Join(sides, ": or ") + ":"
+}
+
+// done is what is wrong with the words of a line, when its verb has taken what it wants.
+func (a *Args) done(verb Verb) *LineError {
+	if a.wrong == nil && a.More() {
+		a.Fail("%q is too much", joined(a.words))
+	}
+	if a.wrong != nil && !strings.Contains(a.wrong.Text, "; write: ") {
+		a.wrong.Text += "; write: " + strings.TrimSpace(verb.Name+" "+verb.Args) + cmp.Or(example(verb), "")
+	}
+	return a.wrong
+}
+
+func example(verb Verb) string {
+	if verb.Args == "" {
+		return ""
+	}
+	return ", for instance " + verb.Example
+}
+
+// A word of a line.
+type word struct {
+	text   string // what it means
+	raw    string // as it stands there
+	quoted bool
+}
+
+func joined(words []word) string {
+	var all []string
+	for _, w := range words {
+		all = append(all, w.raw)
+	}
+	return strings.Join(all, " ")
+}
+
+// split divides a line into its words.
+func split(line string) ([]word, *LineError) {
+	var words []word
+	for {
+		line = strings.TrimLeft(line, " \t")
+		if line == "" || line[0] == '#' {
+			return words, nil
+		}
+		var w word
+		var err *LineError
+		switch line[0] {
+		case '"':
+			w, err = quoted(line)
+		case '{', '[':
+			w, err = bracketed(line)
+		default:
+			end := strings.IndexAny(line, " \t")
+			if end < 0 {
+				end = len(line)
+			}
+			w = word{text: line[:end], raw: line[:end]}
+		}
+		if err != nil {
+			return nil, err
+		}
+		words, line = append(words, w), line[len(w.raw):]
+	}
+}
+
+func quoted(line string) (word, *LineError) {
+	raw, err := strconv.QuotedPrefix(line)
+	if err != nil {
+		return word{}, &LineError{Text: fmt.Sprintf("%s has no closing quote, or an escape that Go doesn't know", line)}
+	}
+	text, _ := strconv.Unquote(raw)
+	return word{text: text, raw: raw, quoted: true}, nil
+}
+
+// bracketed takes a JSON value, or a word that begins as one, up to the bracket that
+// closes it.
+func bracketed(line string) (word, *LineError) {
+	depth, inString := 0, false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			if depth--; depth == 0 {
+				end := i + 1
+				if more := strings.IndexAny(line[end:], " \t"); more >= 0 {
+					end += more
+				} else {
+					end = len(line)
+				}
+				return word{text: line[:end], raw: line[:end]}, nil
+			}
+		}
+	}
+	return word{}, &LineError{Text: fmt.Sprintf("%s has no closing bracket", line)}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
+	"github.com/drover-vm/drover/migration/scenarios"
 )
 
 func TestMain(m *testing.M) {
@@ -71,25 +72,32 @@ func TestMigration(t *testing.T) {
 				Artifacts:   os.Getenv("DROVER_ARTIFACTS"),
 				Known:       known,
 			}
-			scenarios := target.scenarios
+			chosen := target.scenarios
 			if testing.Short() {
-				if scenarios = short; arch != "x86_64" {
+				if chosen = short; arch != "x86_64" {
 					t.Skip("-short: x86_64 only")
 				}
 			}
 			if *suite != "" {
-				if scenarios = migration.Suite(*suite); arch != "x86_64" {
+				if chosen = scenarios.Suite(*suite); arch != "x86_64" {
 					t.Skip("-suite: x86_64 only")
 				}
-				require.NotEmpty(t, scenarios, "-suite %s", *suite)
+				require.NotEmpty(t, chosen, "-suite %s", *suite)
 			}
-			for _, s := range migration.Scenarios() {
-				if scenarios != nil && !slices.Contains(scenarios, s.Name) {
+			outcomes, version := readOutcomes(t), qemutest.Version(t, options.Source)
+			if *update && arch == "x86_64" {
+				t.Cleanup(func() { outcomes.write(t) })
+			}
+			for _, s := range scenarios.All() {
+				if chosen != nil && !slices.Contains(chosen, s.Name) {
 					continue
 				}
 				t.Run(s.Name, func(t *testing.T) {
 					t.Parallel()
 					result := run(t, s, options)
+					if arch == "x86_64" && options.Source == options.Destination {
+						outcomes.hold(t, version, result)
+					}
 					if result.Outcome == record.Skip {
 						t.Skip(result.Reason)
 					}
@@ -118,7 +126,7 @@ func explain(r *record.Result) string {
 
 func scenario(t *testing.T, name string) migration.Scenario {
 	t.Helper()
-	for _, s := range migration.Scenarios() {
+	for _, s := range scenarios.All() {
 		if s.Name == name {
 			return s
 		}
@@ -139,12 +147,12 @@ func TestScenariosThatAreChosenByNameExist(t *testing.T) {
 
 func TestScenariosAreNamedOnceAndTellAStory(t *testing.T) {
 	seen := map[string]bool{}
-	for _, s := range migration.Scenarios() {
+	for _, s := range scenarios.All() {
 		require.False(t, seen[s.Name], "%s is there twice", s.Name)
 		seen[s.Name] = true
 		require.NotEmpty(t, s.Doc, s.Name)
-		require.NotEmpty(t, s.Story, s.Name)
-		for _, step := range s.Full() {
+		require.NotEmpty(t, s.Steps, s.Name)
+		for _, step := range s.All() {
 			require.NotEmpty(t, step.Name, s.Name)
 			require.NotNil(t, step.Do, s.Name)
 		}

@@ -3,59 +3,200 @@ package migration
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"sync"
 
-	"github.com/drover-vm/drover/host"
 	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
 	"github.com/drover-vm/drover/protocol/qmp/schema"
 )
 
-// A Need is something that a scenario can't do without. Each is asked of who
-// knows it: the host before anything is started, the QEMUs once they answer.
-type Need struct {
-	// Host returns one sentence that says what this host lacks and how to get
-	// it, "" where it lacks nothing. May be nil.
-	Host func() string
-	// Capability is a migration capability that both QEMUs must know.
-	Capability Capability
-	// Arch says which targets will do; nil is all.
-	Arch func(arch string) bool
-	// Schema is the path to something in QMP's schema that both QEMUs must
-	// have, and What says what that is, for a skip.
-	Schema, What string
-	// Gone is the first major version without a bug that keeps older ones from the
-	// scenario, and What says which. A bug, unlike a feature, can't be asked for.
-	Gone int
+// A Need is something that a scenario can't do without: a [Capability], a [Parameter],
+// a [SchemaPath], a [HostFeature], an [Arch] or a [FixedIn]. What is lacking makes a run a
+// skip, whose reason is the need's sentence; but a QEMU so new that it must have what is
+// needed, and lacks it, makes it a failure.
+type Need interface {
+	// String is the line of a scenario file, behind the word needs.
+	String() string
+	// lacks says what an option, or this host, lacks, before anything is started.
+	lacks(o Options) error
+	// lacking says what a side's QEMU lacks.
+	lacking(ctx context.Context, s *Side, capabilities map[string]bool) error
 }
 
-// PC is a machine with ports, and a PC's devices behind them.
-var PC = Need{Arch: isPC, What: "devices of a PC"}
+// A Release is one of QEMU's, such as "8.2".
+type Release string
 
-// FileTransport is migration into a file and out of one.
-var FileTransport = Need{Schema: "migrate channels addr transport file", What: "migration to a file"}
-
-// Userfaultfd is the kernel's service that postcopy stands on.
-var Userfaultfd = Need{Host: func() string {
-	if _, err := host.Userfaultfd(); err != nil {
-		return err.Error()
-	}
-	return ""
-}}
-
-// MissingError says what a host or a QEMU lacks for a scenario.
-type MissingError struct{ What string }
-
-func (e *MissingError) Error() string { return e.What }
-
-func (s Scenario) missingOnHost() string {
-	for _, n := range s.Needs {
-		if n.Host != nil {
-			if missing := n.Host(); missing != "" {
-				return missing
-			}
+// ParseRelease says whether text is a release: two numbers with a dot between.
+func ParseRelease(text string) (Release, error) {
+	major, minor, ok := strings.Cut(text, ".")
+	for _, n := range []string{major, minor} {
+		if _, err := strconv.ParseUint(n, 10, 16); err != nil || !ok {
+			return "", fmt.Errorf("%q is no release of QEMU: it is two numbers, such as 8.2", text)
 		}
 	}
-	return ""
+	return Release(text), nil
+}
+
+// In says whether a QEMU of that version is at least as new.
+func (r Release) In(v qmp.Version) bool {
+	major, minor, _ := strings.Cut(string(r), ".")
+	x, _ := strconv.Atoi(major)
+	y, _ := strconv.Atoi(minor)
+	return v.Major > x || v.Major == x && v.Minor >= y
+}
+
+// An UnsupportedError says what a host or a QEMU lacks for a scenario, in a sentence that
+// tells what would help.
+type UnsupportedError struct{ What string }
+
+func (e *UnsupportedError) Error() string { return e.What }
+
+// Lacks is the error of a QEMU that lacks something. One that is older than the release
+// since which QEMU has it can't do the scenario; a newer one fails it, unless not every
+// build has it.
+func (s *Side) Lacks(what string, since Release, buildOption bool) error {
+	text := fmt.Sprintf("QEMU %s has no %s", s.Facts.Version, what)
+	switch {
+	case !since.In(s.Version()):
+		return &UnsupportedError{fmt.Sprintf("%s, which came with %s", text, since)}
+	case buildOption:
+		return &UnsupportedError{text + ", which not every build has"}
+	}
+	return fmt.Errorf("%s, which QEMU has since %s", text, since)
+}
+
+// RefusedSince is the error of a QEMU that refuses what newer or older ones take: from is
+// the release from which on it must take it, or with until, up to which.
+func (s *Side) RefusedSince(desc string, from, until Release) error {
+	switch {
+	case from != "" && !from.In(s.Version()):
+		return &UnsupportedError{fmt.Sprintf("QEMU %s refuses: %s (it takes that since %s)", s.Facts.Version, desc, from)}
+	case until != "" && until.In(s.Version()):
+		return &UnsupportedError{fmt.Sprintf("QEMU %s refuses: %s (it took that until %s)", s.Facts.Version, desc, until)}
+	}
+	return fmt.Errorf("QEMU %s refuses: %s", s.Facts.Version, desc)
+}
+
+// A Capability is a migration capability that both QEMUs must know.
+type Capability struct {
+	Name        qapi.Capability
+	Since       Release
+	BuildOption bool // not every build of a newer QEMU has it
+}
+
+func (n Capability) String() string {
+	return since("capability "+string(n.Name), n.Since, n.BuildOption)
+}
+func (n Capability) lacks(Options) error { return nil }
+func (n Capability) lacking(_ context.Context, s *Side, capabilities map[string]bool) error {
+	if _, ok := capabilities[string(n.Name)]; ok {
+		return nil
+	}
+	return s.Lacks("capability "+string(n.Name), n.Since, n.BuildOption)
+}
+
+// A Parameter is a migration parameter that both QEMUs must have, or a value that it must
+// take, where Value isn't empty.
+type Parameter struct {
+	Name        qapi.Parameter
+	Value       string
+	Since       Release
+	BuildOption bool
+}
+
+func (n Parameter) name() string {
+	if n.Value != "" {
+		return string(n.Name) + "=" + n.Value
+	}
+	return string(n.Name)
+}
+
+func (n Parameter) String() string      { return since("parameter "+n.name(), n.Since, n.BuildOption) }
+func (n Parameter) lacks(Options) error { return nil }
+func (n Parameter) lacking(ctx context.Context, s *Side, _ map[string]bool) error {
+	path := strings.TrimSpace("migrate-set-parameters " + string(n.Name) + " " + n.Value)
+	return s.needSchema(ctx, path, "parameter "+n.name(), n.Since, n.BuildOption)
+}
+
+// A SchemaPath leads to something in QMP's schema that both QEMUs must have:
+// "migrate channels", "query-migrate -> status postcopy-device".
+type SchemaPath struct {
+	Path        string
+	Since       Release
+	BuildOption bool
+}
+
+func (n SchemaPath) String() string {
+	return since("schema "+strconv.Quote(n.Path), n.Since, n.BuildOption)
+}
+func (n SchemaPath) lacks(Options) error { return nil }
+func (n SchemaPath) lacking(ctx context.Context, s *Side, _ map[string]bool) error {
+	return s.needSchema(ctx, n.Path, strconv.Quote(n.Path)+" in its QMP schema", n.Since, n.BuildOption)
+}
+
+func since(what string, since Release, buildOption bool) string {
+	what += " since " + string(since)
+	if buildOption {
+		what += " build-option"
+	}
+	return what
+}
+
+// An Arch is what a scenario runs on: one of the targets.
+type Arch []string
+
+func (n Arch) String() string { return "arch " + strings.Join(n, " ") }
+func (n Arch) lacks(o Options) error {
+	if slices.Contains(n, o.Arch) {
+		return nil
+	}
+	return &UnsupportedError{fmt.Sprintf("it is for %s, and not for %s", strings.Join(n, " and "), o.Arch)}
+}
+func (n Arch) lacking(context.Context, *Side, map[string]bool) error { return nil }
+
+// A FixedIn is a known bug that keeps older QEMUs from the scenario. A bug, unlike a
+// feature, can't be asked for.
+type FixedIn struct {
+	Release Release
+	Bug     string // what such a QEMU does, in a clause
+}
+
+func (n FixedIn) String() string      { return "fixed-in " + string(n.Release) + " " + strconv.Quote(n.Bug) }
+func (n FixedIn) lacks(Options) error { return nil }
+func (n FixedIn) lacking(_ context.Context, s *Side, _ map[string]bool) error {
+	if n.Release.In(s.Version()) {
+		return nil
+	}
+	return &UnsupportedError{fmt.Sprintf("QEMU %s has a known bug, fixed in %s: %s", s.Facts.Version, n.Release, n.Bug)}
+}
+
+// A HostFeature is something that this host must have.
+type HostFeature struct {
+	Name string
+	// Missing says in a sentence what this host lacks and how to get it, nil where it
+	// lacks nothing.
+	Missing func() error
+}
+
+func (n HostFeature) String() string { return "host " + n.Name }
+func (n HostFeature) lacks(Options) error {
+	if err := n.Missing(); err != nil {
+		return &UnsupportedError{err.Error()}
+	}
+	return nil
+}
+func (n HostFeature) lacking(context.Context, *Side, map[string]bool) error { return nil }
+
+func (s Scenario) lacksBeforeStart(o Options) error {
+	for _, n := range s.Needs {
+		if err := n.lacks(o); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // needQEMU asks both sides for what the scenario needs of them.
@@ -66,16 +207,7 @@ func (r *run) needQEMU(ctx context.Context, p *Pair, s Scenario) error {
 			return err
 		}
 		for _, n := range s.Needs {
-			if n.Arch != nil && !n.Arch(r.options.Arch) {
-				return &MissingError{fmt.Sprintf("%s has no %s", r.options.Arch, n.What)}
-			}
-			if _, ok := known[string(n.Capability)]; n.Capability != "" && !ok {
-				return &MissingError{fmt.Sprintf("QEMU %s has no capability %s", side.Facts.Version, n.Capability)}
-			}
-			if side.QMP().Greeting().Version.Major < n.Gone {
-				return &MissingError{fmt.Sprintf("QEMU %s has a bug that is gone in %d: %s", side.Facts.Version, n.Gone, n.What)}
-			}
-			if err := side.needSchema(ctx, n); err != nil {
+			if err := n.lacking(ctx, side, known); err != nil {
 				return err
 			}
 		}
@@ -83,13 +215,16 @@ func (r *run) needQEMU(ctx context.Context, p *Pair, s Scenario) error {
 	return nil
 }
 
-func (s *Side) needSchema(ctx context.Context, n Need) error {
-	if n.Schema == "" {
-		return nil
-	}
+// HasSchema says whether a side's QEMU has something in its schema.
+func (s *Side) HasSchema(ctx context.Context, path string) (bool, error) {
 	known, err := s.schemas.of(ctx, s)
-	if err == nil && !known.Has(n.Schema) {
-		err = &MissingError{fmt.Sprintf("QEMU %s has no %s (%q is not in its schema)", s.Facts.Version, n.What, n.Schema)}
+	return err == nil && known.Has(path), err
+}
+
+func (s *Side) needSchema(ctx context.Context, path, what string, since Release, buildOption bool) error {
+	has, err := s.HasSchema(ctx, path)
+	if err == nil && !has {
+		err = s.Lacks(what, since, buildOption)
 	}
 	return err
 }
@@ -118,14 +253,14 @@ func (k *schemas) of(ctx context.Context, s *Side) (*schema.Schema, error) {
 	return asked, nil
 }
 
-// keepsWrites is the first major version that looks again, after each synchronisation of
+// keepsWrites is the first release that looks again, after each synchronisation of
 // its dirty bitmap, at writes to pages that stay in TCG's TLB (03bfc2188f06).
-const keepsWrites = 9
+const keepsWrites Release = "9.0"
 
 // knownBug is what the source's QEMU is known to do to such a guest, "" for nothing.
 func (p *Pair) knownBug() string {
-	if p.run.options.Accel != "tcg" || !p.Program.Hot || p.Source.QMP().Greeting().Version.Major >= keepsWrites {
+	if p.run.options.Accel != "tcg" || !p.Program.Hot || keepsWrites.In(p.Source.Version()) {
 		return ""
 	}
-	return fmt.Sprintf("QEMU %s has a bug that is gone in %d: under TCG it loses writes to pages that the guest writes all the time", p.Source.Facts.Version, keepsWrites)
+	return fmt.Sprintf("QEMU %s has a known bug, fixed in %s: under TCG it loses writes to pages that the guest writes all the time", p.Source.Facts.Version, keepsWrites)
 }

@@ -9,97 +9,122 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-// A Scenario is one story of a migration, told in steps from top to bottom.
-// It is a value: it can be listed, run by a test or by the command, and have a
-// fault put between any two of its steps.
+// A Scenario is a migration told in steps from top to bottom. It is a value that a run
+// does not change: it can be listed, run by a test or by the command, run many times at
+// once, and have a fault put between any two of its steps.
 type Scenario struct {
 	Name  string        // as in the field: precopy/unix/plain
 	Doc   string        // one sentence that says what happens
+	Text  string        // of the scenario file that it was read from; empty for one written in Go
 	Needs []Need        // what the host and the QEMUs must have
-	Ends  record.Ending // where the guest is when the story has been told
-	Story Steps
+	Guest Guest         // how the guest and its QEMUs differ from the usual ones
+	Steps Steps         // what happens, without the start of the VMs and the proof at the end
+	Ends  record.Ending // where the guest is when the steps are done
 	// Proof gathers what the standard checks judge where a guest that runs and is
-	// then stopped isn't what the story leaves; nil for the steps that do.
+	// then stopped isn't what the steps leave; nil for the steps that do.
 	Proof Steps
-
-	// How the sides are started, beyond what every scenario has.
-	Source, Destination Guest
-	Globals             []Global // of both sides, where their QEMU has the property
-	Accel               string   // the only accelerator that it can run under; empty for any
-	MemoryMiB           int      // the guest's, where the program's own won't do
-	Pages               int      // of the guest's workload, where it is to go over so few that they are hot
-	SharedRAM           bool     // the guest's RAM is a file in memory that both QEMUs map
-	HandOver            bool     // it is the source's own file, and the story starts the destination that takes it
 }
 
-// A Guest says how one side is started differently.
+// A Guest says how a scenario's guest, and the QEMUs that run it, differ from the usual
+// ones. The zero value is the guest program as it is, in a machine of its own on each
+// side.
 type Guest struct {
-	Args []string // added to QEMU's command line
+	MemoryMiB int      // of RAM; 0 is what the guest program asks for
+	Pages     int      // that the program writes, where it is to write so few that they are hot; 0 is all
+	RAM       RAM      // where it is
+	Accel     string   // the only accelerator that it can run under, as -accel takes it; empty for any
+	Globals   []Global // for both sides, where their QEMU has the property
+
+	SourceArgs, DestinationArgs []string // added to that side's command line
 }
 
-// A Step is a name and what to do. Do returns as soon as ctx ends.
+// A RAM says where the guest's RAM is.
+type RAM string
+
+const (
+	OwnRAM        RAM = ""            // in each QEMU's own memory
+	SharedRAM     RAM = "shared"      // in a file in memory that both QEMUs map
+	HandedOverRAM RAM = "handed-over" // in a file of the source's own, which it passes to a destination that the steps start
+)
+
+// A Global is a property of a type, which all objects of that type are given (-global).
+type Global struct{ Type, Property, Value string }
+
+// A Step is a name and what to do.
 type Step struct {
+	// Name is what the step is called everywhere that it is shown: the line of a
+	// scenario file.
 	Name string
-	Do   func(ctx context.Context, p *Pair) error
+	Line int // in the scenario file, from 1 on; 0 where there is none
+	// Do returns as soon as ctx ends. An [*UnsupportedError] makes the run a skip.
+	Do func(ctx context.Context, p *Pair) error
 	// Phase is the part of a run that begins with the step, "" for none.
 	Phase record.Phase
-	// Within is how long it may take on a machine that isn't slow; zero means
-	// StepPatience. Where the guest takes long to boot it may take longer.
-	Within time.Duration
+	// Timeout is how long it may take on a machine that isn't slow; zero means
+	// [StepTimeout]. Where the guest takes long to boot it may take longer.
+	Timeout time.Duration
+	// Wants are the lines that must have come before for the step to make sense, such as
+	// "tap", and Gives those in whose place the step itself may stand, beside its own
+	// name. [Scenario.Check] looks at them, before anything is started.
+	Wants, Gives []string
 }
 
-// Despite adds to why the step failed what should have kept that from happening.
-func (s Step) Despite(what string) Step {
-	do := s.Do
-	s.Do = func(ctx context.Context, p *Pair) error {
-		if err := do(ctx, p); err != nil {
-			return fmt.Errorf("%w; this although %s", err, what)
-		}
-		return nil
-	}
+// WithTimeout is the step with another time that it may take.
+func (s Step) WithTimeout(timeout time.Duration) Step {
+	s.Timeout = timeout
 	return s
 }
 
 // Steps are done in order until one returns an error.
 type Steps []Step
 
-// Full returns the whole story: the steps that bring the VMs up, the
-// scenario's own, and those that gather the facts which the checks judge.
-func (s Scenario) Full() Steps {
+// All returns all the steps of a run: the one that starts the VMs, the scenario's own,
+// and those that gather the facts which the checks judge.
+func (s Scenario) All() Steps {
 	proof := s.proof()
 	proof[0].Phase = record.PhaseChecks
-	return slices.Concat(Steps{start(s)}, s.Story, proof)
+	return slices.Concat(Steps{start(s)}, s.Steps, proof)
 }
 
 func (s Scenario) proof() Steps {
 	if s.Proof != nil {
-		return append(slices.Clone(s.Proof), QuitBoth())
+		return append(slices.Clone(s.Proof), quitBoth())
 	}
 	switch s.Ends {
 	case record.OnSource:
-		return Steps{SourceRunsOn(), NoteFailure(), SeeSourceCanaries(), QuitBoth()}
+		return Steps{expectRunningOnSource(), noteFailure(), readSourceCanaries(), quitBoth()}
 	case record.NoGuest, record.Lost:
-		return Steps{QuitBoth()}
+		return Steps{quitBoth()}
 	default:
-		return append(arrived(), QuitBoth())
+		return append(Proof(), quitBoth())
 	}
 }
 
-// arrived are the steps that gather what the standard checks judge of a guest that
-// has moved. It is stopped by then.
-func arrived() Steps {
+// Proof are the steps that gather what the standard checks judge of a guest that has
+// moved. It is stopped by then.
+func Proof() Steps {
 	return Steps{
-		DestinationLives(), SourceStands(), StopDestination(), CompareMemory(), SeeCanaries(), NothingMoves(), SeeDestinationReleased(),
+		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), destinationResources(),
 	}
 }
 
-// Scenarios returns every scenario there is, in the order of a first read.
-func Scenarios() []Scenario {
-	return slices.Concat(
-		basics(), identity(), cancel(), analyze(),
-		precopy(), suspend(), throttle(), dirtyRing(), files(), mappedRAM(), cpr(), multifd(), shared(),
-		postcopy(), recovery(), doubleFailures(),
-		tlsScenarios(), multifdTLSScenarios(), postcopyTLS(),
-		limits(), exact(), turningPages(), pingpong(), again(), scale(), disks(), linkFaults(),
-	)
+// Check says why the scenario makes no sense, before anything is started: a step that
+// wants another before it, or one without anything to do.
+func (s Scenario) Check() error {
+	given := map[string]bool{}
+	for _, step := range s.Steps {
+		if step.Do == nil {
+			return &LineError{File: s.Name, Line: step.Line, Text: fmt.Sprintf("the step %q does nothing: its Do is nil", step.Name)}
+		}
+		for _, want := range step.Wants {
+			if !given[want] {
+				return &LineError{File: s.Name, Line: step.Line, Text: fmt.Sprintf("%q makes no sense before %q: put that line above it", step.Name, want)}
+			}
+		}
+		given[step.Name] = true
+		for _, gives := range step.Gives {
+			given[gives] = true
+		}
+	}
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/migration/steps"
 )
 
 // wake wakes a side's guest, and waits until it says so.
@@ -38,26 +39,26 @@ func TestGuestThatDoesNotSleepThroughIsNoticed(t *testing.T) {
 		witness               string
 	}{
 		{
-			"before it moves", "precopy/unix/suspend/live", "see that sleep outlasts stop", wakeSource,
+			"before it moves", "precopy/unix/suspend/live", "expect suspend-survives-stop", wakeSource,
 			"suspended as it was on the source, and its run state is running",
 		},
 		{
-			"before it moves, and put to sleep again", "precopy/unix/suspend/live", "see that sleep outlasts stop",
+			"before it moves, and put to sleep again", "precopy/unix/suspend/live", "expect suspend-survives-stop",
 			func(ctx context.Context, p *migration.Pair) error {
-				return errors.Join(wakeSource(ctx, p), migration.Suspend().Do(ctx, p))
+				return errors.Join(wakeSource(ctx, p), steps.Suspend().Do(ctx, p))
 			},
 			"the source woke its guest, which was to move in its sleep",
 		},
 		{
-			"when it has moved", "precopy/unix/suspend/live", "await the sleeping guest", wakeDestination,
+			"when it has moved", "precopy/unix/suspend/live", "await suspended-arrival", wakeDestination,
 			"suspended as it was on the source, and its run state is running",
 		},
 		{
-			"when it has moved in postcopy", "postcopy/suspend", "await the sleeping guest", wakeDestination,
+			"when it has moved in postcopy", "postcopy/suspend", "await suspended-arrival", wakeDestination,
 			"suspended as it was on the source, and its run state is running",
 		},
 		{
-			"while it is looked at", "precopy/unix/suspend/notlive", "compare the memory", wakeDestination,
+			"while it is looked at", "precopy/unix/suspend/notlive", "compare memory", wakeDestination,
 			"pages changed",
 		},
 		{
@@ -96,7 +97,7 @@ func TestQEMUThatCannotStopASleeperWakesIt(t *testing.T) {
 		t.Run(qemu, func(t *testing.T) {
 			asked := run(t, scenario(t, "precopy/unix/suspend/live"), migration.Options{Source: qemu, Artifacts: t.TempDir()})
 			unasked := run(t, scenario(t, "precopy/unix/suspend/live"), migration.Options{
-				Source: qemu, Artifacts: t.TempDir(), Rewrite: without(t, "see that sleep outlasts stop"),
+				Source: qemu, Artifacts: t.TempDir(), Rewrite: without(t, "expect suspend-survives-stop"),
 			})
 			if asked.Outcome != record.Skip {
 				require.Equal(t, record.Pass, asked.Outcome, explain(asked))

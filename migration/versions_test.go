@@ -52,8 +52,8 @@ func TestVersions(t *testing.T) {
 func TestGuestRunsOnWhereItWasWhenTheDestinationRefusesIt(t *testing.T) {
 	t.Parallel()
 	s := scenario(t, "precopy/unix/plain").Between("one", "another")
-	s.Destination.Args = nil
-	s.Source.Args = []string{"-device", "pci-serial"} // which the destination has not
+	s.Guest.DestinationArgs = nil
+	s.Guest.SourceArgs = []string{"-device", "pci-serial"} // which the destination has not
 	result := run(t, s, migration.Options{Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir()})
 	require.Equal(t, record.Fail, result.Outcome)
 	require.Equal(t, "version/one-another/precopy/unix/plain", result.Scenario)

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"github.com/drover-vm/drover/internal/near"
-	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/scenarios"
 )
 
 // choose keeps the jobs of a suite, all where it is empty, that match any pattern; each
@@ -46,7 +46,7 @@ func ofSuite(jobs []job, version string) ([]job, error) {
 	if version == "" {
 		return jobs, nil
 	}
-	names := migration.Suite(version)
+	names := scenarios.Suite(version)
 	if names == nil {
 		return nil, usageError("-suite is 7.2 or 10.0, not " + version)
 	}
@@ -65,7 +65,7 @@ func matches(pattern, name string) bool {
 
 func unknownScenario(pattern string, jobs []job) error {
 	var names []string
-	for _, s := range migration.Scenarios() {
+	for _, s := range scenarios.All() {
 		names = append(names, s.Name)
 	}
 	for _, j := range jobs {

@@ -17,6 +17,7 @@ import (
 	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/scenarios"
 )
 
 const doctorUsage = `usage: drover doctor [-json]
@@ -136,11 +137,13 @@ func (d *diagnosis) judge(chosen fleet.Binary, findErr error) {
 			everything = "memory: " + fact.Says + "; " + fact.Remedy
 		}
 	}
-	for _, s := range migration.Scenarios() {
+	for _, s := range scenarios.All() {
 		why := everything
 		for _, need := range s.Needs {
-			if why == "" && need.Host != nil {
-				why = need.Host()
+			if feature, ok := need.(migration.HostFeature); ok && why == "" {
+				if err := feature.Missing(); err != nil {
+					why = err.Error()
+				}
 			}
 		}
 		if why != "" {

@@ -6,21 +6,22 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"text/tabwriter"
 
-	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/scenarios"
 )
 
 const listUsage = `usage: drover list [-v] [-json] [-suite version] [pattern ...]
 
-Names every scenario with one sentence each; -v tells their stories.
+Names every scenario with one sentence each; -v prints their files.
 
 flags:
 `
 
 func listCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
 	set := newFlagSet("list", listUsage, stderr)
-	verbose := set.Bool("v", false, "tell each story, a line a step")
+	verbose := set.Bool("v", false, "print each scenario file")
 	suite := set.String("suite", "", suiteUsage)
 	asJSON := set.Bool("json", false, "write one JSON object a line")
 	patterns, err := parseMixed(set, args)
@@ -28,7 +29,7 @@ func listCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io
 		return usageExit(err, stderr)
 	}
 	var jobs []job
-	for _, s := range migration.Scenarios() {
+	for _, s := range scenarios.All() {
 		jobs = append(jobs, job{scenario: s})
 	}
 	jobs, err = choose(jobs, *suite, patterns)
@@ -43,8 +44,8 @@ func listCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io
 	for _, j := range jobs {
 		fmt.Fprintf(w, "%s\t%s\n", j.scenario.Name, j.scenario.Doc)
 		if *verbose {
-			for i, step := range j.scenario.Full() {
-				fmt.Fprintf(w, "\t%3d. %s\n", i+1, step.Name)
+			for line := range strings.Lines(j.scenario.Text) {
+				fmt.Fprintf(w, "\t%s", line)
 			}
 		}
 	}
@@ -55,7 +56,7 @@ func listJSON(jobs []job, out io.Writer) int {
 	encoder := json.NewEncoder(out)
 	for _, j := range jobs {
 		steps := []string{}
-		for _, step := range j.scenario.Full() {
+		for _, step := range j.scenario.All() {
 			steps = append(steps, step.Name)
 		}
 		_ = encoder.Encode(map[string]any{"name": j.scenario.Name, "doc": j.scenario.Doc, "steps": steps})

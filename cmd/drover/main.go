@@ -31,6 +31,8 @@ func commands() []command {
 	return []command{
 		{"run", "run migration scenarios", runCommand},
 		{"list", "name every scenario", listCommand},
+		{"vet", "check scenario files without running them", vetCommand},
+		{"verbs", "print what a scenario file can say", verbsCommand},
 		{"console", "boot a guest and attach this terminal to its serial console", consoleCommand},
 		{"matrix", "move guests between every two QEMUs of the fleet, and say what was predicted", matrixCommand},
 		{"preflight", "predict what becomes of a guest between two QEMUs, without moving one", preflightCommand},
@@ -89,6 +91,14 @@ func usage(w io.Writer) {
 		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.does)
 	}
 	fmt.Fprint(w, "\nRun \"drover COMMAND -h\" for its flags.\n")
+}
+
+// exitOf is the exit status of something that worked or could not be done.
+func exitOf(err error, stderr io.Writer) int {
+	if err != nil {
+		return complain(stderr, err)
+	}
+	return exitOK
 }
 
 // complain says in one line why something could not run.

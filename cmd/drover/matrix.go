@@ -17,6 +17,7 @@ import (
 	"github.com/drover-vm/drover/migration/preflight"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
+	"github.com/drover-vm/drover/migration/scenarios"
 )
 
 const matrixUsage = `usage: drover matrix [flags] [QEMU ...] [-- QEMU arguments]
@@ -109,7 +110,7 @@ func (f matrixFlags) run(ctx context.Context, show display) (*report.Matrix, err
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := choose(allJobs([]string{arch}), "", strings.FieldsFunc(f.scenarios, func(c rune) bool { return c == ',' || c == ' ' }))
+	chosen, err := choose(jobsOf(scenarios.All(), []string{arch}), "", strings.FieldsFunc(f.scenarios, func(c rune) bool { return c == ',' || c == ' ' }))
 	if err != nil {
 		return nil, err
 	}

@@ -76,7 +76,7 @@ func preflightCommand(ctx context.Context, args []string, _ *os.File, stdout, st
 func predicted(ctx context.Context, all *migration.Describer, source, destination member, o migration.Options) (*preflight.Report, error) {
 	o.Source, o.Destination = source.Path, destination.Path
 	r, err := all.Preflight(ctx, o)
-	if missing, ok := errors.AsType[*migration.MissingError](err); ok {
+	if missing, ok := errors.AsType[*migration.UnsupportedError](err); ok {
 		return &preflight.Report{
 			Source: source.Version, Destination: destination.Version, Machine: o.Machine,
 			Prediction: preflight.Prediction{Outcome: preflight.Refused, Sentence: missing.Error()},

@@ -16,15 +16,18 @@ import (
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
+	"github.com/drover-vm/drover/migration/scenarios"
 )
 
-const runUsage = `usage: drover run [flags] [pattern ...] [-- QEMU arguments]
+const runUsage = `usage: drover run [flags] [pattern|FILE.scenario ...] [-- QEMU arguments]
 
 Runs the scenarios that match a pattern, all of them where none is given. A
 pattern is a scenario's name or the beginning of one up to a slash, with or
 without the target in front (precopy, x86_64/postcopy/plain); * stands for
-anything. "drover list" names the scenarios. What stands behind -- is added to the
-command line of both QEMUs.
+anything. "drover list" names the scenarios. FILE.scenario, a folder of such
+files, or - for standard input runs scenarios of one's own: "drover verbs" prints
+what they can say. What stands behind -- is added to the command line of both
+QEMUs.
 
 The QEMUs are those that -qemu names, else DROVER_QEMU, else QTEST_QEMU_BINARY,
 else the one in PATH, else the private copy that "drover fleet ensure" fetched.
@@ -103,7 +106,7 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 	if err != nil {
 		return usageExit(err, stderr)
 	}
-	jobs, err := flags.jobs(ctx)
+	jobs, err := flags.jobs(ctx, stdin)
 	if err != nil {
 		return complain(stderr, err)
 	}
@@ -140,13 +143,13 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 }
 
 // jobs finds what to run, and the QEMUs to run it on.
-func (f runFlags) jobs(ctx context.Context) ([]job, error) {
+func (f runFlags) jobs(ctx context.Context, stdin io.Reader) ([]job, error) {
 	env := f.environment()
 	archs, err := f.targets(env)
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := choose(allJobs(archs), f.suite, f.patterns)
+	chosen, err := f.choose(archs, stdin)
 	if err != nil {
 		return nil, err
 	}
@@ -172,6 +175,25 @@ func (f runFlags) jobs(ctx context.Context) ([]job, error) {
 	return chosen, nil
 }
 
+// choose finds the scenarios that the words name: of the catalogue, and in files.
+func (f runFlags) choose(archs []string, stdin io.Reader) (chosen []job, err error) {
+	var files, patterns []string
+	for _, word := range f.patterns {
+		if isFile(word) {
+			files = append(files, word)
+		} else {
+			patterns = append(patterns, word)
+		}
+	}
+	if len(files) == 0 || len(patterns) > 0 || f.suite != "" {
+		if chosen, err = choose(jobsOf(scenarios.All(), archs), f.suite, patterns); err != nil {
+			return nil, err
+		}
+	}
+	own, err := readScenarios(files, stdin)
+	return append(chosen, jobsOf(own, archs)...), err
+}
+
 // options are those that are the same for every scenario of a target.
 func (f runFlags) options(arch string) migration.Options {
 	return migration.Options{
@@ -179,11 +201,11 @@ func (f runFlags) options(arch string) migration.Options {
 	}
 }
 
-// allJobs is every scenario on every target.
-func allJobs(archs []string) []job {
+// jobsOf is each of the scenarios on every target.
+func jobsOf(all []migration.Scenario, archs []string) []job {
 	var jobs []job
 	for _, arch := range archs {
-		for _, scenario := range migration.Scenarios() {
+		for _, scenario := range all {
 			jobs = append(jobs, job{scenario, migration.Options{Arch: arch}})
 		}
 	}

@@ -81,6 +81,7 @@ type Record struct {
 // StepFacts say how long a step took.
 type StepFacts struct {
 	Name    string
+	Line    int `json:",omitempty"` // in the scenario file, from 1 on
 	Seconds float64
 	Phase   Phase
 	Error   string `json:",omitempty"`

@@ -1,0 +1,18 @@
+module github.com/drover-vm/drover/examples
+
+go 1.26.0
+
+require (
+	github.com/drover-vm/drover v0.0.0
+	github.com/stretchr/testify v1.12.1
+)
+
+require (
+	github.com/creack/pty v1.1.24 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+)
+
+// Leave this line out in a module of your own.
+replace github.com/drover-vm/drover => ../

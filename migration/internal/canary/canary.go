@@ -1,0 +1,96 @@
+// Package canary writes values to registers of a guest's devices, through qtest, and
+// reads them back where the guest is later: what a device does not carry over is seen so.
+package canary
+
+import (
+	"context"
+
+	"github.com/drover-vm/drover/protocol/qtest"
+)
+
+// A cell is a port, or a register in memory, that qtest can read and write.
+type cell struct {
+	memory  bool
+	address uint64
+	size    int // in bytes
+}
+
+func port(address uint16, size int) cell { return cell{address: uint64(address), size: size} }
+
+func (c cell) write(ctx context.Context, q *qtest.Session, value uint32) error {
+	switch {
+	case c.memory:
+		return q.Writel(ctx, c.address, value)
+	case c.size == 1:
+		return q.Outb(ctx, uint16(c.address), uint8(value))
+	case c.size == 2:
+		return q.Outw(ctx, uint16(c.address), uint16(value))
+	}
+	return q.Outl(ctx, uint16(c.address), value)
+}
+
+func (c cell) read(ctx context.Context, q *qtest.Session) (value uint32, err error) {
+	switch {
+	case c.memory:
+		return q.Readl(ctx, c.address)
+	case c.size == 1:
+		small, err := q.Inb(ctx, uint16(c.address))
+		return uint32(small), err
+	case c.size == 2:
+		small, err := q.Inw(ctx, uint16(c.address))
+		return uint32(small), err
+	}
+	return q.Inl(ctx, uint16(c.address))
+}
+
+// A write is a value that goes into a cell.
+type write struct {
+	cell
+	value uint32
+}
+
+// A Canary is a register that keeps what was written to it, and that neither the
+// guest program nor QEMU writes.
+type Canary struct {
+	Device string  // and which of its registers
+	Value  uint32  // what was written
+	plant  []write // in order
+	ask    []write // before it is read
+	cell           // where it is read
+	more   *write  // where a bit says that there is more to read, of which the last counts
+	mask   uint32  // the bits of it that count; 0 is all
+}
+
+// Plant writes the canary.
+func (c Canary) Plant(ctx context.Context, q *qtest.Session) error {
+	for _, w := range c.plant {
+		if err := w.write(ctx, q, w.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mostAnswers is more than any device's queue holds.
+const mostAnswers = 300
+
+// Read returns what the register holds now.
+func (c Canary) Read(ctx context.Context, q *qtest.Session) (uint32, error) {
+	for _, w := range c.ask {
+		if err := w.write(ctx, q, w.value); err != nil {
+			return 0, err
+		}
+	}
+	found, err := c.read(ctx, q)
+	for n := 1; n < mostAnswers && c.more != nil && err == nil; n++ {
+		var there uint32
+		if there, err = c.more.read(ctx, q); err != nil || there&c.more.value == 0 {
+			break
+		}
+		found, err = c.read(ctx, q)
+	}
+	if c.mask != 0 {
+		found &= c.mask
+	}
+	return found, err
+}

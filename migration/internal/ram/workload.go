@@ -1,0 +1,73 @@
+package ram
+
+import (
+	"github.com/drover-vm/drover/fixtures"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// Workload reads what the range holds that the program works on, in the first VM's memory.
+func (s *Set) Workload(program fixtures.Program) (*record.WorkloadFacts, error) {
+	w := NewWorkload(program)
+	err := s.Walk(func(at uint64, pages [][]byte) { w.Page(at, pages[0]) })
+	return w.Done(), err
+}
+
+// A Workload gathers what the range holds that a program works on, from pages that come
+// going up.
+type Workload struct {
+	found record.WorkloadFacts
+	run   record.Run // under way
+}
+
+// NewWorkload has seen nothing yet.
+func NewWorkload(p fixtures.Program) *Workload {
+	return &Workload{found: record.WorkloadFacts{Range: p.Workload(), Stride: p.Stride}}
+}
+
+// Page takes a page into account, if it is one of the workload's.
+func (w *Workload) Page(at uint64, page []byte) {
+	f := &w.found
+	if !f.Range.Contains(at) {
+		return
+	}
+	if (at-f.Range.Start)%f.Stride == 0 {
+		w.count(at, page[0])
+		at, page = at+1, page[1:]
+	}
+	if IsZero(page) {
+		return
+	}
+	for i, b := range page {
+		if b != 0 {
+			if f.StrayTotal++; len(f.Stray) < record.MaxListed {
+				f.Stray = append(f.Stray, record.Reading{Address: at + uint64(i), Value: b})
+			}
+		}
+	}
+}
+
+// count takes the byte into account that the workload counts up.
+func (w *Workload) count(at uint64, value byte) {
+	if w.found.Pages++; w.run.Pages == 0 || value != w.run.Value {
+		w.endRun()
+		w.run = record.Run{Address: at, Value: value}
+	}
+	w.run.Pages++
+}
+
+func (w *Workload) endRun() {
+	switch f := &w.found; {
+	case w.run.Pages == 0:
+	case len(f.Runs) < record.MaxListed:
+		f.Runs = append(f.Runs, w.run)
+	default:
+		f.More++
+	}
+}
+
+// Done is what was found.
+func (w *Workload) Done() *record.WorkloadFacts {
+	w.endRun()
+	return &w.found
+}

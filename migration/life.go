@@ -1,0 +1,157 @@
+package migration
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration/internal/canary"
+	"github.com/drover-vm/drover/migration/internal/ram"
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// AwaitBoot waits for what the guest program says when it begins, on the source's
+// console from that place on: its greeting and its first heartbeat. Then it writes to
+// memory, and to devices' registers, what has to arrive with the guest.
+func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
+	_, err := p.Source.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(said []byte) (int, error) {
+		return booted(p.Program, said)
+	})
+	if err != nil {
+		return err
+	}
+	p.canaries = nil
+	if !isPC(p.Facts.Arch) { // other machines' firmware goes on using RAM that holds zeros
+		return nil
+	}
+	if err := ram.Mark(ctx, p.Source.QTest(), p.Program); err != nil {
+		return err
+	}
+	return p.plantCanaries(ctx)
+}
+
+// NoteBoot takes from the time that the guest took to boot how slow this machine is.
+func (p *Pair) NoteBoot(took time.Duration) { p.run.noteSlowdown(took) }
+
+func isPC(arch string) bool { return arch == "x86_64" || arch == "i386" }
+
+// plantCanaries writes each canary on the source, and keeps in mind those that a
+// machine like this has: they are a PC's, and not every PC has them all.
+func (p *Pair) plantCanaries(ctx context.Context) error {
+	q := p.Source.QTest()
+	for _, c := range canary.PC() {
+		if err := c.Plant(ctx, q); err != nil {
+			return err
+		}
+		found, err := c.Read(ctx, q)
+		if err != nil {
+			return err
+		}
+		if found == c.Value {
+			p.canaries = append(p.canaries, c)
+		}
+	}
+	if len(p.canaries) == 0 {
+		return errors.New("no device of this machine keeps what is written to its registers")
+	}
+	return nil
+}
+
+// booted finds the end of the program's first heartbeat on a source's console,
+// -1 where that has not come. The error is about a letter that the program
+// doesn't have.
+func booted(p fixtures.Program, said []byte) (int, error) {
+	from := 0
+	if p.Marker != 0 {
+		if from = bytes.IndexByte(said, p.Marker) + 1; from == 0 {
+			return -1, nil
+		}
+	}
+	for i, letter := range said[from:] {
+		switch {
+		case letter == p.Heartbeat && i > 0:
+			return from + i + 1, nil
+		case letter != p.Hello || i > 0:
+			return -1, fmt.Errorf("it is %q where the guest program says %q and then %q", letter, p.Hello, p.Heartbeat)
+		}
+	}
+	return -1, nil
+}
+
+// heartbeats counts the heartbeats in what a program says that has booted, and
+// returns the first few letters that are none.
+func heartbeats(p fixtures.Program, said []byte) (count int, unexpected string) {
+	count = bytes.Count(said, []byte{p.Heartbeat})
+	other := bytes.ReplaceAll(said, []byte{p.Heartbeat}, nil)
+	return count, string(other[:min(len(other), 32)])
+}
+
+// LifeTimeout is how long a guest may take to give a sign of life, and QEMU to do what is
+// to be seen of it. It is less than a step may take, for that nothing came is a fact for
+// the check.
+const LifeTimeout = StepTimeout / 2
+
+// WatchLife gathers whether the guest runs on that side. It returns when the
+// counter has moved and the console has spoken since the place given, or with
+// what it saw when the context ended.
+func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
+	life := &record.LifeFacts{Side: s.Name()}
+	if p.Facts.Life != nil {
+		p.Facts.EarlierLives = append(p.Facts.EarlierLives, *p.Facts.Life)
+	}
+	p.Facts.Life = life
+	status, err := qapi.QueryStatus(ctx, s.QMP())
+	if err != nil {
+		return err
+	}
+	life.Running, life.Status = status.Running, status.Status
+	began := time.Now()
+	if life.Before, err = p.Counter(ctx, s); err != nil {
+		return err
+	}
+	moved := Poll(ctx, "the workload's counter to move on the "+s.Name(), func() (bool, error) {
+		life.After, err = p.Counter(ctx, s)
+		return life.After != life.Before, err
+	})
+	life.Seconds = time.Since(began).Seconds()
+	spoke := error(nil)
+	if moved == nil {
+		_, spoke = s.Console().WaitFunc(ctx, console, "a heartbeat", func(said []byte) (int, error) {
+			life.Heartbeats, life.Unexpected = heartbeats(p.Program, said)
+			if life.Heartbeats > 0 || life.Unexpected != "" {
+				return len(said), nil
+			}
+			return -1, nil
+		})
+	}
+	// That a guest doesn't live is a fact for the check. A QEMU that ended is
+	// the end of the steps.
+	return DeadOnly(errors.Join(moved, spoke))
+}
+
+// DeadOnly lets pass only the error that says that a QEMU has ended.
+func DeadOnly(err error) error {
+	if _, dead := errors.AsType[*launcher.ExitError](err); dead {
+		return err
+	}
+	return nil
+}
+
+// ExpectRunning gathers whether the guest runs on the source, and demands that it does.
+func (p *Pair) ExpectRunning(ctx context.Context) error {
+	ctx, cancel := p.AtMost(ctx, LifeTimeout)
+	defer cancel()
+	if err := p.WatchLife(ctx, p.Source, p.Source.Console().Mark()); err != nil {
+		return err
+	}
+	if outcome, witness := p.Facts.Life.Judge(); outcome != record.Pass {
+		return errors.New(witness)
+	}
+	return nil
+}

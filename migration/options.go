@@ -1,0 +1,115 @@
+package migration
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/launcher/probe"
+)
+
+// Options say with what a scenario is run. The zero value runs it on
+// qemu-system-x86_64 from PATH, under TCG.
+type Options struct {
+	Arch                        string // the target; empty means x86_64
+	Source                      string // the source's QEMU; empty means qemu-system-<Arch> from PATH
+	Destination                 string // the destination's; empty means the source's
+	Machine                     string // the machine type of both; empty means the newest that both know
+	Accel                       string // empty means tcg
+	Args                        []string
+	SourceArgs, DestinationArgs []string // added to that side's command line only
+	// Budget is the time that the whole run may take. Zero leaves it to the
+	// steps, each of which may take so long ([Scenario.Budget] is their sum).
+	Budget time.Duration
+
+	// Artifacts is a folder in which the run makes one of its own, with the
+	// record, the scenario file, both sides' transcripts, consoles, error output and
+	// command lines. It is removed when all is well, unless Keep. Empty means the
+	// system's folder for temporary files.
+	Artifacts string
+	Keep      bool
+
+	// Known, where set, keeps what the QEMUs are asked before they are started, for the
+	// scenarios that follow.
+	Known *probe.Known
+
+	// Progress, where set, is told each step as it begins.
+	Progress func(step string)
+	// Hold, where set, is called with both VMs alive when a step has failed,
+	// and they stay so until it returns. It makes both QEMUs listen for a
+	// second QMP client.
+	Hold func(ctx context.Context, p *Pair, dir string)
+	// Rewrite is for tests of the checks: what the steps become.
+	Rewrite func(Steps) Steps
+}
+
+// defaults fills in what empty options mean.
+func (o *Options) defaults() {
+	o.Arch = cmp.Or(o.Arch, "x86_64")
+	o.Source = cmp.Or(o.Source, "qemu-system-"+o.Arch)
+	o.Destination = cmp.Or(o.Destination, o.Source)
+	o.Accel = cmp.Or(o.Accel, "tcg")
+}
+
+// settleMachine makes sure that both sides have the same machine. An alias such
+// as pc, and QEMU's default, mean another machine type to each version.
+func (o *Options) settleMachine(ctx context.Context) error {
+	if o.Source == o.Destination {
+		return nil
+	}
+	source, err := probe.Machines(ctx, o.Source)
+	if err != nil {
+		return fmt.Errorf("migration: %w", err)
+	}
+	destination, err := probe.Machines(ctx, o.Destination)
+	if err != nil {
+		return fmt.Errorf("migration: %w", err)
+	}
+	wanted, rest, more := strings.Cut(o.Machine, ",")
+	machine := probe.CommonMachine(source, destination, wanted)
+	switch {
+	case machine != "" && more:
+		o.Machine = machine + "," + rest
+	case machine != "":
+		o.Machine = machine
+	case wanted == "":
+		return &UnsupportedError{What: fmt.Sprintf("%s and %s share no versioned machine type", o.Source, o.Destination)}
+	}
+	return nil
+}
+
+// settleAccel makes sure that both sides have the same accelerator, and says
+// which and why. Only is the one that a scenario can't do without.
+func (o *Options) settleAccel(ctx context.Context, only string) (string, error) {
+	if only != "" {
+		o.Accel = only
+		return only + ": the scenario's", nil
+	}
+	switch o.Accel {
+	case "":
+		o.Accel = "tcg"
+		return "tcg: the default", nil
+	case launcher.AccelAuto:
+		own := "qemu-system-" + o.Arch
+		choice, err := launcher.CommonAccel(ctx, o.Arch, cmp.Or(o.Source, own), cmp.Or(o.Destination, own))
+		if err != nil {
+			return "", fmt.Errorf("migration: %w", err)
+		}
+		o.Accel = choice.Accel
+		return choice.String(), nil
+	}
+	return o.Accel + ": as asked for", nil
+}
+
+// asSkip is the sentence of a skip, where the error says that something is lacking.
+func asSkip(err error) (reason string, ok bool) {
+	lacks, ok := errors.AsType[*UnsupportedError](err)
+	if ok {
+		reason = lacks.Error()
+	}
+	return reason, ok
+}

@@ -1,0 +1,300 @@
+package migration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration/internal/ram"
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// expectRunningOnDestination gathers whether the guest runs on the destination.
+func expectRunningOnDestination() Step {
+	return Step{Name: "check that the destination runs", Do: func(ctx context.Context, p *Pair) error {
+		ctx, cancel := p.AtMost(ctx, LifeTimeout)
+		defer cancel()
+		if err := p.WatchLife(ctx, p.Destination, 0); err != nil {
+			return err
+		}
+		p.noteDowntime()
+		return nil
+	}}
+}
+
+// noteDowntime gathers how long the guest's console was silent: from its last output
+// on the source to its first on the destination.
+func (p *Pair) noteDowntime() {
+	source, destination := p.Source.Console().Chunks(0), p.Destination.Console().Chunks(0)
+	if len(source) < 2 || len(destination) == 0 {
+		return
+	}
+	longest := time.Duration(0)
+	for i, c := range source[1:] {
+		longest = max(longest, c.Time.Sub(source[i].Time))
+	}
+	p.Facts.Standstill = &record.StandstillFacts{
+		LastOnSource: source[len(source)-1].Time, FirstOnDestination: destination[0].Time, LongestSeconds: longest.Seconds(),
+	}
+}
+
+// expectRunningOnSource gathers whether the guest still runs on the source after a
+// migration that failed.
+func expectRunningOnSource() Step {
+	return Step{Name: "check that the source runs", Do: func(ctx context.Context, p *Pair) error { return p.ExpectRunning(ctx) }}
+}
+
+// reasonTimeout is how long QEMU may take from calling a migration failed to saying why.
+const reasonTimeout = time.Second
+
+// noteFailure gathers what the source says of the migration that brought the guest
+// nowhere.
+func noteFailure() Step {
+	return Step{Name: "note the source's error", Do: func(ctx context.Context, p *Pair) error {
+		// 5.2 may announce the failure a moment before it can say why.
+		wait, cancel := p.AtMost(ctx, reasonTimeout)
+		defer cancel()
+		var info qapi.MigrationInfo
+		err := Poll(wait, "the reason of the failure", func() (found bool, err error) {
+			info, err = qapi.QueryMigrate(wait, p.Source.QMP())
+			return info.ErrorDesc != "" || !ended(info.Status), err
+		})
+		p.Facts.Failure = &record.FailureFacts{Status: string(info.Status), Desc: info.ErrorDesc}
+		if wait.Err() != nil {
+			return context.Cause(ctx) // that there is none is a fact for the check
+		}
+		return err
+	}}
+}
+
+// settled waits until the source has left the run state of a migration's last
+// moments, and returns the one that it came to. QEMU goes to postmigrate, and
+// only then knows the times of the migration, shortly after the migration's
+// status says completed; no event tells of it. That it doesn't settle is a fact
+// for the check.
+func (p *Pair) settled(ctx context.Context, s *Side) (status qapi.StatusInfo, err error) {
+	patience, cancel := p.AtMost(ctx, LifeTimeout)
+	defer cancel()
+	waited := Poll(patience, "the source's run state to settle", func() (bool, error) {
+		status, err = qapi.QueryStatus(patience, s.QMP())
+		return status.Status != "finish-migrate", err
+	})
+	if waited = DeadOnly(waited); waited == nil {
+		waited = context.Cause(ctx)
+	}
+	return status, waited
+}
+
+// sourceAtCompletion gathers what the source is when the migration is completed.
+func sourceAtCompletion() Step {
+	return Step{Name: "check that the source is paused", Do: func(ctx context.Context, p *Pair) error { return p.SourceAtCompletion(ctx) }}
+}
+
+// StopDestination stops the guest where it is now.
+func (p *Pair) StopDestination(ctx context.Context) error {
+	err := qapi.Stop(ctx, p.Destination.QMP())
+	p.StoppedNow()
+	return err
+}
+
+// StoppedNow says that the destination's guest has just been stopped, or does not run.
+func (p *Pair) StoppedNow() { p.stopped = time.Now() }
+
+func stopDestination() Step {
+	return Step{Name: "stop the destination", Do: func(ctx context.Context, p *Pair) error { return p.StopDestination(ctx) }}
+}
+
+// CompareMemory reads the memory of both sides, both stopped, and gathers what
+// the workload's range holds on the destination and what differs elsewhere.
+func CompareMemory() Step {
+	return Step{Name: "compare memory", Do: func(ctx context.Context, p *Pair) error {
+		began := time.Now()
+		both, err := ram.Open(ctx, p.Program, p.Source.VM, p.Destination.VM)
+		if err != nil {
+			return err
+		}
+		defer both.Close()
+		workload := ram.NewWorkload(p.Program)
+		facts := &record.MemoryFacts{Left: p.Program.Scratch}
+		left := append([]fixtures.Range{p.Program.Workload()}, p.Program.Scratch...)
+		p.sums = ram.NewSums(both)
+		err = both.Walk(func(at uint64, pages [][]byte) {
+			source, destination := pages[0], pages[1]
+			p.sums.Add(destination)
+			facts.Size += ram.PageSize
+			workload.Page(at, destination)
+			if !slices.ContainsFunc(left, func(r fixtures.Range) bool { return r.Contains(at) }) {
+				ram.Compare(facts, at, source, destination)
+			}
+		})
+		p.Facts.Workload, p.Facts.Memory = workload.Done(), facts
+		facts.Seconds = time.Since(began).Seconds()
+		return err
+	}}
+}
+
+// ReadCanaries gathers what has become on the destination of the values that were
+// written to devices' registers when the guest had booted.
+func ReadCanaries() Step {
+	return Step{Name: "read canaries", Do: func(ctx context.Context, p *Pair) error { return p.readCanaries(ctx, p.Destination) }}
+}
+
+// readSourceCanaries is the same for a guest that has stayed on the source.
+func readSourceCanaries() Step {
+	return Step{Name: "read canaries on the source", Do: func(ctx context.Context, p *Pair) error { return p.readCanaries(ctx, p.Source) }}
+}
+
+func (p *Pair) readCanaries(ctx context.Context, s *Side) error {
+	p.Facts.Devices = nil
+	for _, c := range slices.Backward(p.canaries) { // to look at one may write to another that came before
+		found, err := c.Read(ctx, s.QTest())
+		if err != nil {
+			return err
+		}
+		p.Facts.Devices = append(p.Facts.Devices, record.DeviceFacts{Register: c.Device, Planted: c.Value, Found: found})
+	}
+	return nil
+}
+
+// CompareAgain gathers whether anything has changed on the destination since its
+// memory was compared, and what has become of the source.
+func CompareAgain() Step {
+	return Step{Name: "check that nothing changes", Do: func(ctx context.Context, p *Pair) error {
+		status, err := qapi.QueryStatus(ctx, p.Destination.QMP())
+		if err != nil {
+			return err
+		}
+		facts := &record.StillnessFacts{Status: status.Status, Running: status.Running}
+		p.Facts.Stillness = facts
+		now, err := ram.Open(ctx, p.Program, p.Destination.VM)
+		if err != nil {
+			return err
+		}
+		defer now.Close()
+		now = now.Over(p.sums.Scope)
+		sums := p.sums.Like(now)
+		err = now.Walk(func(_ uint64, pages [][]byte) { sums.Add(pages[0]) })
+		facts.Pages = sums.Pages()
+		facts.Changed, facts.First = p.sums.Changed(sums)
+		facts.Seconds = time.Since(p.stopped).Seconds()
+		if err != nil {
+			return err
+		}
+		return p.SourceAtEnd(ctx)
+	}}
+}
+
+// SourceAtCompletion gathers what the source is when the migration is completed.
+func (p *Pair) SourceAtCompletion(ctx context.Context) error {
+	status, err := p.settled(ctx, p.Source)
+	if err != nil {
+		return err
+	}
+	stand := &record.StandFacts{Status: status.Status, Running: status.Running}
+	p.Facts.Stand = stand
+	stand.Before, err = p.Counter(ctx, p.Source)
+	return err
+}
+
+// SourceAtEnd gathers what has become of the source since.
+func (p *Pair) SourceAtEnd(ctx context.Context) error {
+	stand := p.Facts.Stand
+	if stand == nil {
+		return nil
+	}
+	status, err := qapi.QueryStatus(ctx, p.Source.QMP())
+	if err != nil {
+		return err
+	}
+	stand.StatusAtEnd, stand.RunningEnd = status.Status, status.Running
+	stand.After, err = p.Counter(ctx, p.Source)
+	return err
+}
+
+// destinationResources gathers what the destination holds beyond what it held when it had
+// been started. Its guest's memory is its own to keep.
+func destinationResources() Step {
+	return Step{Name: "check the destination's resources", Do: func(ctx context.Context, p *Pair) error {
+		d := p.Destination
+		if d.ExitState() != nil {
+			return nil // which is the clean end's to judge
+		}
+		now := d.began
+		wait, cancel := p.AtMost(ctx, releaseTimeout)
+		defer cancel()
+		err := Poll(wait, "the destination to release what it used", func() (bool, error) {
+			var err error
+			now, err = d.Resources()
+			return len(now.Threads) <= len(d.began.Threads) && len(now.Files) <= len(d.began.Files), err
+		})
+		if wait.Err() == nil && err != nil {
+			return err
+		}
+		p.MeasureMore("threads", "threads of the destination, beyond those that it began with", d.began.Threads, now.Threads)
+		p.MeasureMore("files", "open files of the destination, beyond those that it began with", d.began.Files, now.Files)
+		return nil
+	}}
+}
+
+// MeasureMore adds how many more names there are now than before, and which, as a
+// quantity that has to be 0 or less. Both are sorted.
+func (p *Pair) MeasureMore(unit, what string, before, now []string) {
+	more := len(now) - len(before)
+	if more > 0 {
+		what += " (" + strings.Join(added(before, now), ", ") + ")"
+	}
+	p.Measure(what, float64(more), unit, record.AtMost(0))
+}
+
+// added are the names that stand more often in one list than in another, both sorted.
+func added(before, now []string) (more []string) {
+	before = slices.Clone(before)
+	for _, name := range now {
+		if i, was := slices.BinarySearch(before, name); was {
+			before = slices.Delete(before, i, i+1)
+		} else {
+			more = append(more, name)
+		}
+	}
+	return more
+}
+
+// NoteMigration keeps what both sides say of the migration that has ended.
+func (p *Pair) NoteMigration(ctx context.Context) error {
+	info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+	if err != nil {
+		return err
+	}
+	facts := &record.MigrationFacts{TotalMS: info.TotalTime, DowntimeMS: info.Downtime, SetupMS: info.SetupTime, Source: info.Raw}
+	if info.RAM != nil {
+		facts.Passes, facts.Bytes = info.RAM.DirtySyncCount, info.RAM.Transferred
+	}
+	p.Facts.Migration = facts
+	if p.Destination == nil {
+		return nil
+	}
+	other, err := qapi.QueryMigrate(ctx, p.Destination.QMP())
+	facts.Destination = other.Raw
+	return err
+}
+
+// MigrationInfo is what the source reported of the migration that has ended. It is an
+// error where it reported nothing of RAM.
+func (p *Pair) MigrationInfo() (info qapi.MigrationInfo, err error) {
+	if p.Facts.Migration == nil {
+		return info, errors.New("no migration has ended")
+	}
+	if err := json.Unmarshal(p.Facts.Migration.Source, &info); err != nil {
+		return info, err
+	}
+	if info.RAM == nil {
+		return info, errors.New("the source's query-migrate has no ram")
+	}
+	return info, nil
+}

@@ -1,0 +1,188 @@
+package migration
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// A StartError says that a scenario could not begin, for its QEMUs did not come up.
+type StartError struct{ Cause error }
+
+func (e *StartError) Error() string { return e.Cause.Error() }
+func (e *StartError) Unwrap() error { return e.Cause }
+
+// waits is QEMU's option for a side that does not run the guest until it is told to.
+const waits = "-S"
+
+// config is how one side is started.
+func (r *run) config(side string) launcher.Config {
+	o, guest := r.options, r.scenario.Guest
+	c := launcher.Config{
+		Binary: o.Source, Arch: o.Arch, Name: side, Machine: o.Machine, Accel: o.Accel,
+		Dir: r.dir, Args: slices.Concat(guest.SourceArgs, o.Args, o.SourceArgs), Reservation: r.room, Known: o.Known,
+	}
+	if o.Hold != nil {
+		c.Attach = filepath.Join(r.private.Path(), side+".qmp")
+	}
+	if r.swapped != (side == DestinationName) {
+		c.Binary = o.Destination
+	}
+	if side == DestinationName {
+		c.Args = slices.Concat(guest.DestinationArgs, o.Args, o.DestinationArgs)
+		if guest.RAM != HandedOverRAM {
+			c.Args = append(c.Args, "-incoming", "defer")
+		}
+	}
+	if r.scenario.Ends != record.NoGuest {
+		c.Program = &r.program
+	}
+	c.Args = slices.Concat(c.Args, r.ramArgs, r.globals[c.Binary])
+	return c
+}
+
+// start brings up the VMs that the scenario works on: the source with the
+// guest program, the destination waiting to be told where to listen.
+func start(s Scenario) Step {
+	return Step{Name: "start", Do: func(ctx context.Context, p *Pair) error {
+		r := p.run
+		if s.Guest.RAM == HandedOverRAM || s.Guest.Accel != "" {
+			if err := r.needBare(ctx, p, s); err != nil {
+				return err
+			}
+		}
+		if err := r.settleGlobals(ctx, p); err != nil {
+			return err
+		}
+		if err := r.placeRAM(p); err != nil {
+			return err
+		}
+		source, destination := r.config(SourceName), r.config(DestinationName)
+		g := new(errgroup.Group)
+		g.Go(func() (err error) { p.Source, err = p.launch(ctx, r.ctx, source, p.Facts.Source); return })
+		switch {
+		case s.Ends == record.NoGuest:
+			p.Program = fixtures.Program{}
+		case s.Guest.RAM != HandedOverRAM:
+			p.Facts.Destination = &record.SideFacts{}
+			g.Go(func() (err error) {
+				p.Destination, err = p.launch(ctx, r.ctx, destination, p.Facts.Destination)
+				return
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return &StartError{err}
+		}
+		return r.needQEMU(ctx, p, s)
+	}}
+}
+
+// StartDestination starts a destination in place of one that has ended, whose logs are
+// kept under the name first.
+func (p *Pair) StartDestination(ctx context.Context) (err error) {
+	_ = p.Destination.Close()
+	if err := p.run.keepLogs(DestinationName, "first"); err != nil {
+		return err
+	}
+	p.Facts.Destination = &record.SideFacts{}
+	p.Destination, err = p.launch(ctx, p.run.ctx, p.run.config(DestinationName), p.Facts.Destination)
+	return err
+}
+
+// LaunchDestination starts a destination whose monitor is not to be waited for by the
+// step: args are added to its command line. It returns when the VM has a monitor; it ends
+// when life does. It may be called beside the steps, which it leaves it to to make the
+// side and its facts those of the pair.
+func (p *Pair) LaunchDestination(life context.Context, args ...string) (*Side, error) {
+	c := p.run.config(DestinationName)
+	c.Args = append(c.Args, args...)
+	c.StartTimeout = p.Stretch(StepTimeout) - StepTimeout/5 // so that it is the launcher who says what came of it
+	return p.launch(life, life, c, &record.SideFacts{})
+}
+
+// Life is the context of the run's VMs, which outlasts that of a step.
+func (p *Pair) Life() context.Context { return p.run.ctx }
+
+// launch starts one side, which lives as long as life.
+func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *record.SideFacts) (*Side, error) {
+	vm, err := launcher.Launch(life, c)
+	if err != nil {
+		return nil, err
+	}
+	v := vm.QMP().Greeting().Version
+	*facts = record.SideFacts{
+		Binary: vm.Binary(), Version: fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Micro), Package: v.Package,
+		CommandLine: vm.ShellCommand(),
+	}
+	side := &Side{VM: vm, Facts: facts, role: c.Name, schemas: &p.run.schemas}
+	if err := vm.SaveCommand(p.run.dir); err != nil {
+		return side, err
+	}
+	if err := qapi.SetMigrateCapabilities(ctx, vm.QMP(), map[string]bool{"events": true}); err != nil {
+		return side, err
+	}
+	side.began, err = side.Resources()
+	return side, err
+}
+
+// placeRAM makes the file that is the guest's RAM, where the scenario wants one. One that
+// both sides map lives in memory, and is opened through our descriptor.
+func (r *run) placeRAM(p *Pair) error {
+	size := r.program.MemoryMiB
+	switch r.scenario.Guest.RAM {
+	case HandedOverRAM:
+		p.Facts.SharedRAM = true
+		r.ramArgs = []string{
+			"-object", fmt.Sprintf("memory-backend-memfd,id=ram,size=%dM,share=on", size),
+			"-machine", "memory-backend=ram,aux-ram-share=on",
+		}
+	case SharedRAM:
+		fd, err := unix.MemfdCreate("drover-ram", unix.MFD_CLOEXEC)
+		if err != nil {
+			return fmt.Errorf("memfd_create: %w", err)
+		}
+		r.ram = os.NewFile(uintptr(fd), "drover-ram")
+		if err := r.ram.Truncate(int64(size) << 20); err != nil {
+			return err
+		}
+		p.Facts.SharedRAM = true
+		r.ramArgs = []string{
+			"-object", fmt.Sprintf("memory-backend-file,id=ram,size=%dM,mem-path=/proc/%d/fd/%d,share=on", size, os.Getpid(), fd),
+			"-machine", "memory-backend=ram",
+		}
+	}
+	return nil
+}
+
+// SwapRoles makes the destination, whose guest has been stopped, the source of what
+// comes next, and starts another destination: the QEMU that the source was. What was
+// seen so far is a leg of its own.
+func (p *Pair) SwapRoles(ctx context.Context) (err error) {
+	p.gatherLogs(ctx)
+	p.Facts.Teardown = &record.TeardownFacts{Exits: []record.ExitFacts{p.Quit(ctx, p.Source)}}
+	p.Facts.NextLeg()
+	for _, side := range []string{SourceName, DestinationName} {
+		if err := p.run.keepLogs(side, fmt.Sprintf("leg%d", len(p.Facts.Legs))); err != nil {
+			return err
+		}
+	}
+	p.run.swapped = !p.run.swapped
+	p.URI = ""
+	p.Source, p.Destination = p.Destination, nil
+	p.Source.role, p.Source.Facts = SourceName, p.Facts.Source
+	if p.Destination, err = p.launch(ctx, p.run.ctx, p.run.config(DestinationName), p.Facts.Destination); err != nil {
+		return err
+	}
+	return qapi.Cont(ctx, p.Source.QMP())
+}

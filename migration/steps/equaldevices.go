@@ -1,0 +1,219 @@
+package steps
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/internal/ram"
+	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/migration/stream"
+)
+
+// savedAgain is the file that the destination's state goes into.
+const savedAgain = "stream-again"
+
+// ExpectEqualDevices holds what the source sent of each device, field by field, against
+// what a destination whose guest has not run yet sends of it. A field that either
+// doesn't load is then what it is on a fresh machine. What is not sent at all is not
+// seen. Two different QEMUs are left out.
+func ExpectEqualDevices() migration.Step {
+	expect := onFile("expect equal-devices", "await saved", func(ctx context.Context, p *migration.Pair) error {
+		return each(p, migration.DestinationName, func(d *migration.Side) error { return expectEqualDevices(ctx, p, d) })
+	})
+	expect.Wants = append(expect.Wants, "await arrival")
+	return expect
+}
+
+func expectEqualDevices(ctx context.Context, p *migration.Pair, destination *migration.Side) error {
+	if p.Source.Facts.Version != destination.Facts.Version {
+		return nil // what two QEMUs may send differently isn't known well enough
+	}
+	if err := saveAgain(ctx, p, destination); err != nil {
+		return err
+	}
+	sent, err := openSaved(p.Path(streamFile))
+	if err != nil {
+		return fmt.Errorf("what the source sent: %w", err)
+	}
+	defer sent.close()
+	has, err := openSaved(p.Path(savedAgain))
+	if err != nil {
+		return fmt.Errorf("what the destination sends: %w", err)
+	}
+	defer has.close()
+	compared, err := compareDevices(sent.Stream, has.Stream)
+	p.Measure("fields of devices held against the source's", float64(compared), "fields", record.AtLeast(1))
+	if err != nil {
+		return err
+	}
+	return compareBlocks(sent, has)
+}
+
+// saveAgain lets the destination send its guest into a file. Its events are switched
+// off for that: they are of no migration that the steps make.
+func saveAgain(ctx context.Context, p *migration.Pair, s *migration.Side) error {
+	f, err := os.OpenFile(p.Path(savedAgain), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	uri := "fd:" + fdName
+	if named, asked := s.HasSchema(ctx, fileTransport); named {
+		uri = "file:" + f.Name()
+		err = f.Close()
+	} else {
+		err = errors.Join(asked, s.PassFD(ctx, fdName, f))
+	}
+	if err != nil {
+		return err
+	}
+	if err := qapi.SetMigrateCapabilities(ctx, s.QMP(), map[string]bool{"events": false}); err != nil {
+		return err
+	}
+	if err := qapi.SetMigrateParameters(ctx, s.QMP(), map[string]any{string(qapi.ParamMaxBandwidth): int64(10 * GB)}); err != nil {
+		return err
+	}
+	if err := qapi.Migrate(ctx, s.QMP(), qapi.MigrateArguments{URI: uri}); err != nil {
+		return err
+	}
+	return migration.Poll(ctx, "the destination to have saved its guest", func() (bool, error) {
+		info, err := qapi.QueryMigrate(ctx, s.QMP())
+		if err == nil && info.Status == qapi.MigrationFailed {
+			err = errors.New("the destination can't save the guest that it took: " + info.ErrorDesc)
+		}
+		return err == nil && info.Status == qapi.MigrationCompleted, err
+	})
+}
+
+// compareBlocks holds every block of RAM that one stream has against the other's, those
+// too that vCPUs don't see, such as firmware's tables and RAM under a PC's ROMs.
+func compareBlocks(source, destination *savedStream) error {
+	one, other := make([]byte, ram.PageSize), make([]byte, ram.PageSize)
+	for _, b := range source.RAM.Blocks {
+		same := false
+		for _, o := range destination.RAM.Blocks {
+			same = same || o.Name == b.Name && o.Length == b.Length
+		}
+		if !same {
+			return fmt.Errorf("the source sends %d bytes of RAM by the name of %s, and the destination does not", b.Length, b.Name)
+		}
+		for at := uint64(0); at < b.Length; at += ram.PageSize {
+			if err := errors.Join(source.read(b.Name, at, one), destination.read(b.Name, at, other)); err != nil {
+				return err
+			}
+			if i := ram.FirstDifference(one, other); i >= 0 {
+				return fmt.Errorf("at %#x of the RAM by the name of %s the source had %#02x, and the destination has %#02x", at+uint64(i), b.Name, one[i], other[i])
+			}
+		}
+	}
+	return nil
+}
+
+// maxNamed is how many of the differences an error names.
+const maxNamed = 5
+
+// A deviceComparison gathers the differences of two streams.
+type deviceComparison struct {
+	compared  int
+	different []string
+}
+
+func compareDevices(source, destination *stream.Stream) (compared int, err error) {
+	c := deviceComparison{}
+	for _, sent := range source.Sections {
+		has := destination.Device(sent.Name, sent.Instance)
+		switch {
+		case has == nil:
+			c.lacks(sent.String(), migration.SourceName, migration.DestinationName)
+		case sent.Live:
+		case sent.Version != has.Version:
+			c.note(fmt.Sprintf("the source sends version %d of %s, and the destination %d", sent.Version, sent, has.Version))
+		case sent.Fields == nil || has.Fields == nil:
+			c.compared++
+			if !bytes.Equal(sent.Data, has.Data) {
+				c.note(fmt.Sprintf("the device %s: the source had %x, the destination has %x", sent.Name, sent.Data, has.Data))
+			}
+		default:
+			c.fields(sent.Name, "", sent.Fields, has.Fields)
+		}
+	}
+	for _, has := range destination.Sections {
+		if source.Device(has.Name, has.Instance) == nil {
+			c.lacks(has.String(), migration.DestinationName, migration.SourceName)
+		}
+	}
+	if len(c.different) > 0 {
+		err = fmt.Errorf("%d fields of devices did not arrive: %s", len(c.different), strings.Join(c.different[:min(len(c.different), maxNamed)], "; "))
+	}
+	return c.compared, err
+}
+
+func (c *deviceComparison) note(difference string) { c.different = append(c.different, difference) }
+
+func (c *deviceComparison) lacks(what, one, other string) {
+	c.note(fmt.Sprintf("the %s sends %s, and the %s does not", one, what, other))
+}
+
+// fields compares those of a struct. Names may come more than once, in the same order
+// on both sides.
+func (c *deviceComparison) fields(device, path string, source, destination []stream.Field) {
+	left := map[string][]stream.Field{}
+	for _, f := range destination {
+		left[f.Name] = append(left[f.Name], f)
+	}
+	for _, sent := range source {
+		name := path + sent.Name
+		same := left[sent.Name]
+		if len(same) == 0 {
+			c.lacks(fmt.Sprintf("the field %s of the device %s", name, device), migration.SourceName, migration.DestinationName)
+			continue
+		}
+		has := same[0]
+		left[sent.Name] = same[1:]
+		switch {
+		case sent.Fields != nil && has.Fields != nil:
+			c.fields(device, name+"/", sent.Fields, has.Fields)
+		default:
+			c.compared++
+			if !equalFields(device, name, sent.Data, has.Data) {
+				c.note(fmt.Sprintf("the device %s, field %s: the source had %s, the destination has %s", device, name, sent.Value, has.Value))
+			}
+		}
+	}
+	for name, more := range left {
+		if len(more) > 0 {
+			c.lacks(fmt.Sprintf("the field %s%s of the device %s", path, name, device), migration.DestinationName, migration.SourceName)
+		}
+	}
+}
+
+// clockBytes are those of the CMOS that the clock itself writes: the time up to byte 9,
+// and the bits that tell of its updates in bytes 10 and 12.
+const clockBytes = 13
+
+// equalFields says whether a field has the same value in both.
+func equalFields(device, path string, source, destination []byte) bool {
+	if device+"/"+path == "mc146818rtc/cmos_data" && min(len(source), len(destination)) > clockBytes {
+		source, destination = source[clockBytes:], destination[clockBytes:]
+	}
+	return notCompared(device, path) || bytes.Equal(source, destination)
+}
+
+// notCompared is what says of the sender, or of when it was sent, by device and path.
+func notCompared(device, path string) bool {
+	switch device + "/" + path {
+	case "globalstate/runstate", "globalstate/size":
+		return true // the guest ran when it left, and has not run yet where it arrived
+	case "mc146818rtc/last_update", "mc146818rtc/update_timer", "mc146818rtc/next_alarm_time":
+		return true // the clock is the host's, and goes on while the guest is paused
+	}
+	// It is taken over for a request to the disk that is to be tried again only
+	// (hw/ide/pci.c, ide_bmdma_post_load).
+	return strings.HasSuffix(path, "/migration_retry_sector_num")
+}

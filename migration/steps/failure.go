@@ -1,0 +1,112 @@
+package steps
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
+
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// AwaitFailure waits until the source calls its migration failed, which it must do
+// without ever having called it active.
+func AwaitFailure() migration.Step {
+	await := onMigration("await failure", func(ctx context.Context, p *migration.Pair) error {
+		event, err := p.Source.Await(ctx, "status failed", func(e qmp.Event) bool {
+			status := migration.StatusOf(e)
+			return status != "" && status != qapi.MigrationSetup && status != qapi.MigrationFailing
+		})
+		if err != nil {
+			return err
+		}
+		if status := migration.StatusOf(event); status != qapi.MigrationFailed {
+			return fmt.Errorf("the source's migration status went to %s, where it should have failed at once", status)
+		}
+		return p.NoteMigration(ctx)
+	})
+	await.Phase = record.PhaseSwitchover
+	return await
+}
+
+// AwaitRefusal waits until the source fails a migration that must not take place,
+// why being the reason. It ends at once where the guest moves all the same. To stop the
+// guest is not to move it: the refusal may come when all seems sent.
+func AwaitRefusal(why string) migration.Step {
+	await := onMigration("await refusal", func(ctx context.Context, p *migration.Pair) error {
+		event, err := p.Source.Await(ctx, "status failed", func(e qmp.Event) bool {
+			status := migration.StatusOf(e)
+			return status == qapi.MigrationFailed || status == qapi.MigrationCompleted
+		})
+		if err == nil && migration.StatusOf(event) != qapi.MigrationFailed {
+			err = fmt.Errorf("the migration completed, though %s", why)
+		}
+		return err
+	})
+	await.Phase = record.PhaseSwitchover
+	return await
+}
+
+// AwaitCancelled waits until the source calls its migration cancelled, which it has to
+// have called cancelling before.
+func AwaitCancelled() migration.Step {
+	return onMigration("await cancelled", func(ctx context.Context, p *migration.Pair) error {
+		if _, err := p.Source.AwaitStatus(ctx, qapi.MigrationCancelled); err != nil {
+			return err
+		}
+		if all := p.Source.Statuses(ctx); !strings.HasSuffix(all, "cancelling cancelled") {
+			return fmt.Errorf("the source announced the statuses %q, expected cancelling before cancelled", all)
+		}
+		return nil
+	})
+}
+
+// AwaitExit waits until the destination has exited by itself, as a QEMU
+// does whose incoming migration fails: with status 1, and with these words in its error
+// output.
+func AwaitExit(words ...string) migration.Step {
+	return step("await exit", func(ctx context.Context, p *migration.Pair) error {
+		d := p.Destination
+		select {
+		case <-d.Exited():
+		case <-ctx.Done():
+			return fmt.Errorf("%w waiting for the destination to exit, %s", context.Cause(ctx), d.State(ctx))
+		}
+		if d.ExitState().ExitCode() != 1 {
+			return fmt.Errorf("the destination ended with %s, expected exit status 1: %s", d.ExitState(), d.Stderr())
+		}
+		for _, word := range words {
+			if err := expectStderr(d, word); err != nil {
+				return err
+			}
+		}
+		d.MayEnd()
+		return nil
+	})
+}
+
+func expectStderr(s *migration.Side, words string) error {
+	if output := s.Stderr(); !strings.Contains(output, words) {
+		return fmt.Errorf("the %s's error output does not name %s: %q", s.Name(), words, output)
+	}
+	return nil
+}
+
+// ExpectStderr demands that the destination's error output has these words.
+func ExpectStderr(words string) migration.Step {
+	return step("expect stderr "+words, func(_ context.Context, p *migration.Pair) error { return expectStderr(p.Destination, words) })
+}
+
+// ExpectError demands that the source's error-desc for its migration has these words.
+func ExpectError(words string) migration.Step {
+	return onMigration("expect error "+words, func(ctx context.Context, p *migration.Pair) error {
+		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+		if err == nil && !strings.Contains(info.ErrorDesc, words) {
+			err = fmt.Errorf("the source's error-desc is %q, expected %q in it", info.ErrorDesc, words)
+		}
+		return err
+	})
+}

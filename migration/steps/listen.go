@@ -1,0 +1,267 @@
+package steps
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
+
+	"github.com/drover-vm/drover/migration"
+)
+
+// Where a destination may listen beside at a URI.
+const (
+	Unix = "unix" // a UNIX socket in the run's folder
+	TCP  = "tcp"  // a port of 127.0.0.1 that the destination chooses
+	Exec = "exec" // two programs with a named pipe between them
+	FD   = "fd"   // a TCP connection that both sides are passed
+)
+
+func listenVerbs() migration.Vocabulary {
+	return migration.Vocabulary{
+		{
+			Name: "listen", Args: "unix|tcp|exec|fd|URI|CHANNELS [as channel]",
+			Doc:     "Makes the destination listen for the migration: on a UNIX socket in the run's folder, a TCP port that it chooses, a pipe between two programs, a connection that both sides are passed, or at any URI or JSON list of channels that QEMU takes; {dir} in it is the run's folder, and the port 0 of a TCP address is one that the destination chooses; with as channel, both sides are told the socket as a channel.",
+			Example: "listen tcp:[::1]:0",
+			Step: func(a *migration.Args) migration.Step {
+				on := a.Word("where")
+				if !known(on) && !strings.Contains(on, ":") {
+					a.Fail("%q is nowhere to listen on: it is unix, tcp, exec, fd, a URI such as tcp:[::1]:0, or a JSON list of channels", on)
+				}
+				if strings.HasPrefix(on, "[") && !json.Valid([]byte(on)) {
+					a.Fail("%s is not valid JSON", on)
+				}
+				if a.Option("as") {
+					a.OneOf("how it is told", "channel")
+					return ListenAsChannel(on)
+				}
+				return Listen(on)
+			},
+		},
+		{
+			Name: "listen nobody", Doc: "Makes a UNIX socket on which nobody ever takes a connection: the source that migrates there waits.", Example: "listen nobody",
+			Step: do(HoldConnections),
+		},
+		{
+			Name: "drop connections", Doc: "Closes the socket that nobody listened on, and with it the connections that wait there.", Example: "drop connections",
+			Step: do(DropConnections),
+		},
+		{
+			Name: "expect fds-closed", Doc: "Neither QEMU keeps what it was passed for the migration: neither the name nor the file.", Example: "expect fds-closed",
+			Step: do(ExpectFDsClosed),
+		},
+	}
+}
+
+func known(on string) bool { return on == Unix || on == TCP || on == Exec || on == FD }
+
+// asChannel says that the source is told the socket as a channel, as the destination was.
+var asChannel migration.Slot[bool]
+
+// channels are what the source is told in place of a URI, where the destination was told
+// a list of channels.
+var channels migration.Slot[json.RawMessage]
+
+// expand puts the run's folder into a URI or into JSON.
+func expand(p *migration.Pair, text string) string {
+	return strings.ReplaceAll(text, "{dir}", p.Path(""))
+}
+
+// Listen makes the destination listen for the migration: on [Unix], [TCP], [Exec], [FD],
+// or at a URI or a JSON list of channels, in which {dir} is the run's folder.
+func Listen(on string) migration.Step { return listenStep(on, false) }
+
+// ListenAsChannel is Listen where both sides are told the socket as a channel.
+func ListenAsChannel(on string) migration.Step { return listenStep(on, true) }
+
+func listenStep(on string, channel bool) migration.Step {
+	return migration.Step{Name: "listen " + on, Gives: []string{"listen"}, Do: func(ctx context.Context, p *migration.Pair) error {
+		*asChannel.Of(p), *channels.Of(p) = channel, nil
+		switch {
+		case on == Unix:
+			return listenAt(ctx, p, "unix:"+p.Path("migration.sock"))
+		case on == TCP:
+			return listenTCP(ctx, p, "tcp:127.0.0.1:0")
+		case on == Exec:
+			return listenExec(ctx, p)
+		case on == FD:
+			return listenFD(ctx, p)
+		case strings.HasPrefix(on, "["):
+			*channels.Of(p) = json.RawMessage(expand(p, on))
+			return p.ListenOn(ctx, map[string]any{"channels": *channels.Of(p)})
+		case strings.HasPrefix(on, "tcp:") && strings.HasSuffix(on, ":0"):
+			return listenTCP(ctx, p, on)
+		}
+		return listenAt(ctx, p, expand(p, on))
+	}}
+}
+
+// listenAt makes the destination listen at the URI, for a source that is told the same.
+func listenAt(ctx context.Context, p *migration.Pair, uri string) error {
+	p.URI = uri
+	from := qapi.IncomingArguments{URI: uri}
+	if *asChannel.Of(p) {
+		channel, err := channelOf(uri)
+		if err != nil {
+			return err
+		}
+		from = qapi.IncomingArguments{Channels: []qapi.MigrationChannel{channel}}
+	}
+	return p.ListenOn(ctx, from)
+}
+
+// channelOf says as a channel what a URI says.
+func channelOf(uri string) (qapi.MigrationChannel, error) {
+	if path, ok := strings.CutPrefix(uri, "unix:"); ok {
+		return qapi.UnixChannel(path), nil
+	}
+	address, ok := strings.CutPrefix(uri, "tcp:")
+	if !ok {
+		return qapi.MigrationChannel{}, fmt.Errorf("%s can't be told as a channel here: write the JSON list of channels", uri)
+	}
+	host, port, err := net.SplitHostPort(address)
+	return qapi.InetChannel(host, port), err
+}
+
+// listenTCP lets the destination choose a port, and asks it which.
+func listenTCP(ctx context.Context, p *migration.Pair, uri string) error {
+	if err := listenAt(ctx, p, uri); err != nil {
+		return err
+	}
+	info, err := qapi.QueryMigrate(ctx, p.Destination.QMP())
+	if err != nil {
+		return err
+	}
+	if len(info.SocketAddress) == 0 || info.SocketAddress[0].Port == "0" {
+		return fmt.Errorf("the destination listens and does not report on which port: its query-migrate has socket-address %v", info.SocketAddress)
+	}
+	p.URI = "tcp:" + net.JoinHostPort(info.SocketAddress[0].Host, info.SocketAddress[0].Port)
+	return nil
+}
+
+func listenExec(ctx context.Context, p *migration.Pair) error {
+	pipe := p.Path("pipe")
+	if err := unix.Mkfifo(pipe, 0o600); err != nil {
+		return fmt.Errorf("mkfifo %s: %w", pipe, err)
+	}
+	quoted := "'" + strings.ReplaceAll(pipe, "'", `'\''`) + "'" // QEMU gives the command to a shell
+	if err := listenAt(ctx, p, "exec:cat "+quoted); err != nil {
+		return err
+	}
+	p.URI = "exec:cat > " + quoted
+	return nil
+}
+
+// fdName is what a file is called that a QEMU was passed for the migration.
+const fdName = "migration"
+
+func listenFD(ctx context.Context, p *migration.Pair) error {
+	from, to, err := tcpPair()
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(p.Source.PassFD(ctx, fdName, from), p.Destination.PassFD(ctx, fdName, to)); err != nil {
+		return err
+	}
+	return listenAt(ctx, p, "fd:"+fdName)
+}
+
+// tcpPair makes a TCP connection to ourselves and returns both its ends.
+func tcpPair() (dialled, accepted *os.File, err error) {
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = l.Close() }()
+	a, err := net.DialTCP("tcp", nil, l.Addr().(*net.TCPAddr))
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = a.Close() }() // File gives a copy
+	b, err := l.AcceptTCP()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = b.Close() }()
+	if dialled, err = a.File(); err != nil {
+		return nil, nil, err
+	}
+	if accepted, err = b.File(); err != nil {
+		_ = dialled.Close()
+	}
+	return dialled, accepted, err
+}
+
+// ExpectFDsClosed demands that neither QEMU keeps what it was passed for the
+// migration: neither the name nor the file.
+func ExpectFDsClosed() migration.Step {
+	return step("expect fds-closed", func(ctx context.Context, p *migration.Pair) error {
+		return p.OnBoth(ctx, func(ctx context.Context, s *migration.Side) error {
+			err := qapi.CloseFD(ctx, s.QMP(), fdName)
+			if _, refused := errors.AsType[*qmp.Error](err); !refused {
+				return errors.Join(err, fmt.Errorf("the %s still has the descriptor %q by name", s.Name(), fdName))
+			}
+			return s.AwaitFDsClosed(ctx)
+		})
+	})
+}
+
+// held are sockets that keep others waiting.
+var held migration.Slot[[]int]
+
+// hold keeps a socket open until the connections are dropped, or the run ends.
+func hold(p *migration.Pair, fd int) {
+	if *held.Of(p) == nil {
+		p.Defer(func() { dropHeld(p) })
+	}
+	*held.Of(p) = append(*held.Of(p), fd)
+}
+
+func dropHeld(p *migration.Pair) {
+	for _, fd := range *held.Of(p) {
+		_ = unix.Close(fd)
+	}
+	*held.Of(p) = nil
+}
+
+// HoldConnections listens without ever taking a connection, and uses up the only
+// place in its queue: whoever connects waits.
+func HoldConnections() migration.Step {
+	return migration.Step{Name: "listen nobody", Gives: []string{"listen", "listen nobody"}, Do: func(_ context.Context, p *migration.Pair) error {
+		address := &unix.SockaddrUnix{Name: p.Path("held.sock")}
+		listener, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		hold(p, listener)
+		if err := unix.Bind(listener, address); err != nil {
+			return err
+		}
+		if err := unix.Listen(listener, 0); err != nil {
+			return err
+		}
+		first, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		hold(p, first)
+		p.URI = "unix:" + address.Name
+		return unix.Connect(first, address)
+	}}
+}
+
+// DropConnections lets those that wait for their connection know that none comes.
+func DropConnections() migration.Step {
+	return migration.Step{Name: "drop connections", Wants: []string{"listen nobody"}, Do: func(_ context.Context, p *migration.Pair) error {
+		dropHeld(p)
+		return nil
+	}}
+}

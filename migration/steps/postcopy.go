@@ -1,0 +1,203 @@
+package steps
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/drover-vm/drover/host"
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/record"
+)
+
+func postcopyVerbs() migration.Vocabulary {
+	return slices.Concat(migration.Vocabulary{
+		{
+			Name: "await postcopy", Doc: "Waits until the guest runs on the destination, and the source announces postcopy-active.", Example: "await postcopy",
+			Step: do(AwaitPostcopy),
+		},
+		{
+			Name: "await preempt-channel", Args: "SIZE",
+			Doc:     "Waits until so much has gone over the preempt channel, which carries the pages that the destination requests.",
+			Example: "await preempt-channel 16KiB",
+			Step:    func(a *migration.Args) migration.Step { return AwaitPreemptChannel(a.Size("a number of bytes")) },
+		},
+		{
+			Name: "expect preempt-channel", Args: "BOUNDS",
+			Doc:     "The migration made two connections, and sent so many bytes over the preempt channel.",
+			Example: "expect preempt-channel >= 16KiB",
+			Step:    func(a *migration.Args) migration.Step { return ExpectPreemptChannel(a.Bounds()) },
+		},
+		{
+			Name: "expect requested-pages", Args: "BOUNDS",
+			Doc:     "How many pages the destination requested, as its guest waited for them, by the source's postcopy-requests.",
+			Example: "expect requested-pages >= 1",
+			Step:    func(a *migration.Args) migration.Step { return ExpectRequestedPages(a.Bounds()) },
+		},
+		{
+			Name: "expect postcopy-bytes", Args: "BOUNDS",
+			Doc:     "How many bytes were sent after the guest, by the source's postcopy-bytes.",
+			Example: "expect postcopy-bytes >= 1MB",
+			Step:    func(a *migration.Args) migration.Step { return ExpectPostcopyBytes(a.Bounds()) },
+		},
+		{
+			Name: "expect postcopy-blocktime", Doc: "The destination reports for how long its vCPUs waited for pages, where the kernel tells it which thread waited: at least 1 ms, and no longer than the migration took.",
+			Example: "expect postcopy-blocktime", Step: do(ExpectPostcopyBlocktime),
+		},
+		{
+			Name: "expect channels-then-main", Doc: "The source made a connection for each multifd channel and a main one; each channel carried at least 1 MB, and the main one at least 10 MB.", Example: "expect channels-then-main",
+			Step: do(ExpectChannelsThenMain),
+		},
+	}, recoveryVerbs())
+}
+
+// Lines that steps of postcopy want before them.
+const (
+	startPostcopy   = "migrate-start-postcopy"
+	awaitSwitchover = "await switchover"
+	enablePreempt   = "enable postcopy-preempt"
+)
+
+// AwaitPostcopy waits until the guest runs on the destination and the source knows.
+func AwaitPostcopy() migration.Step {
+	return migration.Step{Name: "await postcopy", Wants: []string{startPostcopy}, Do: awaitPostcopy}
+}
+
+func awaitPostcopy(ctx context.Context, p *migration.Pair) error {
+	err := each(p, migration.DestinationName, func(d *migration.Side) error {
+		_, err := d.Await(ctx, "RESUME", migration.Named("RESUME"))
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	_, err = p.Source.AwaitStatus(ctx, qapi.MigrationPostcopyActive)
+	return err
+}
+
+// AwaitPreemptChannel waits until so many bytes have gone over the connection that is for
+// the pages which the destination requests. Any handshake takes less than a page.
+func AwaitPreemptChannel(size int64) migration.Step {
+	await := onLink(fmt.Sprintf("await preempt-channel %d", size), func(ctx context.Context, _ *migration.Pair, r *Relay) error {
+		channel := r.connection(2).Forward
+		err := migration.Poll(ctx, fmt.Sprintf("%d bytes to go over the preempt channel", size), func() (bool, error) {
+			return channel.Bytes() >= size, nil
+		})
+		if err != nil {
+			err = fmt.Errorf("%w, of which %d have gone", err, channel.Bytes())
+		}
+		return err
+	})
+	await.Wants = append(await.Wants, enablePreempt, startPostcopy)
+	return await
+}
+
+// ExpectPreemptChannel gathers that there were two connections, and how much went over the
+// preempt channel, which is the one that is used less.
+func ExpectPreemptChannel(bounds record.Bounds) migration.Step {
+	expect := onLink("expect preempt-channel "+bounds.String(), func(ctx context.Context, p *migration.Pair, _ *Relay) error {
+		if err := drain(ctx, p); err != nil {
+			return err
+		}
+		least := math.Inf(1)
+		for _, c := range p.Facts.Link.Connections {
+			least = min(least, float64(c.Forward))
+		}
+		p.Measure("connections", float64(len(p.Facts.Link.Connections)), "connections", record.Exactly(2))
+		p.Measure("sent over the less used connection", least, "bytes", bounds)
+		return nil
+	})
+	expect.Wants = append(expect.Wants, enablePreempt, awaitSwitchover)
+	return expect
+}
+
+// ExpectRequestedPages gathers how many pages the guest waited for, and was sent.
+func ExpectRequestedPages(bounds record.Bounds) migration.Step {
+	expect := onPostcopyEnded("expect requested-pages "+bounds.String(), func(p *migration.Pair, info qapi.MigrationInfo) {
+		p.Measure("pages that the destination requested", float64(info.RAM.PostcopyRequests), "pages", bounds)
+	})
+	expect.Wants = append(expect.Wants, awaitSwitchover)
+	return expect
+}
+
+// ExpectPostcopyBytes gathers how much was sent after the guest, also of what nobody
+// requested.
+func ExpectPostcopyBytes(bounds record.Bounds) migration.Step {
+	return onPostcopyEnded("expect postcopy-bytes "+bounds.String(), func(p *migration.Pair, info qapi.MigrationInfo) {
+		p.Measure("sent after the guest", float64(info.RAM.PostcopyBytes), "bytes", bounds)
+	})
+}
+
+// onPostcopyEnded is a step about what the source reported at the end of a postcopy.
+func onPostcopyEnded(name string, do func(p *migration.Pair, info qapi.MigrationInfo)) migration.Step {
+	return migration.Step{Name: name, Wants: []string{startPostcopy}, Do: func(_ context.Context, p *migration.Pair) error {
+		info, err := migrationInfo(p)
+		if err != nil {
+			return err
+		}
+		do(p, info)
+		return nil
+	}}
+}
+
+// ExpectPostcopyBlocktime gathers for how long the destination's vCPUs waited for pages,
+// where the kernel can tell it which thread waited.
+func ExpectPostcopyBlocktime() migration.Step {
+	return migration.Step{
+		Name: "expect postcopy-blocktime", Wants: []string{"enable postcopy-blocktime", startPostcopy, awaitSwitchover},
+		Do: func(_ context.Context, p *migration.Pair) error {
+			if features, err := host.Userfaultfd(); err != nil || !features.ThreadID {
+				return err
+			}
+			if p.Facts.Migration == nil {
+				return errNoMigration
+			}
+			var reported struct {
+				Blocktime *uint64 `json:"postcopy-blocktime"`
+			}
+			if err := json.Unmarshal(p.Facts.Migration.Destination, &reported); err != nil {
+				return err
+			}
+			if reported.Blocktime == nil {
+				return errors.New("the destination's query-migrate has no postcopy-blocktime, and the kernel has the thread-id feature")
+			}
+			p.Measure("postcopy-blocktime", float64(*reported.Blocktime), "ms", record.Between(1, float64(p.Facts.Migration.TotalMS)))
+			return nil
+		},
+	}
+}
+
+// defaultChannels is how many multifd channels QEMU makes where it was told nothing.
+const defaultChannels = 2
+
+// ExpectChannelsThenMain gathers that pages went over the multifd channels, and as many
+// again over the main one.
+func ExpectChannelsThenMain() migration.Step {
+	expect := onLink("expect channels-then-main", func(ctx context.Context, p *migration.Pair, _ *Relay) error {
+		if err := drain(ctx, p); err != nil {
+			return err
+		}
+		channels := cmp.Or(limit(p, "multifd-channels"), defaultChannels)
+		p.Measure("connections", float64(len(p.Facts.Link.Connections)), "connections", record.Exactly(1+channels))
+		main, least := 0.0, math.Inf(1)
+		for _, c := range p.Facts.Link.Connections {
+			if bytes.HasPrefix(c.First, []byte(streamMagic)) {
+				main += float64(c.Forward)
+			} else {
+				least = min(least, float64(c.Forward))
+			}
+		}
+		p.Measure("sent over the least used channel", least, "bytes", record.AtLeast(1*MB))
+		p.Measure("sent over the main channel", main, "bytes", record.AtLeast(10*MB))
+		return nil
+	})
+	expect.Wants = append(expect.Wants, "enable multifd", startPostcopy, awaitSwitchover)
+	return expect
+}

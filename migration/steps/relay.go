@@ -1,0 +1,119 @@
+package steps
+
+import (
+	"net"
+	"slices"
+	"sync"
+
+	"github.com/drover-vm/drover/migration/internal/link"
+)
+
+// A Relay stands between the two sides. It passes on what they send each other as
+// it is, and counts it: what goes over the link is so known from outside. It is also
+// where a fault can be put.
+type Relay struct {
+	listener net.Listener
+
+	work  sync.WaitGroup
+	mu    sync.Mutex
+	to    address      // where the destination listens
+	links []*link.Link // one for each connection, also for some that are yet to come
+	taken int          // how many have come
+	ended bool
+	fault *fault // the one that was put there
+}
+
+// An address is one that net.Dial takes.
+type address struct{ network, name string }
+
+func (a address) dial() (net.Conn, error) { return net.Dial(a.network, a.name) }
+
+func (r *Relay) leadsTo() address {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.to
+}
+
+// accept joins one connection after another, so that they come to the destination in
+// the order in which the source makes them, but for one that a step holds back.
+func (r *Relay) accept() {
+	for {
+		in, err := r.listener.Accept()
+		if err != nil {
+			return
+		}
+		l := r.take()
+		r.work.Go(func() { l.Run(in, func() (net.Conn, error) { return r.leadsTo().dial() }) })
+		if !l.Stalls() {
+			<-l.Dialled()
+		}
+	}
+}
+
+// connection is the link of the n-th, counted from 1, which may be yet to come.
+func (r *Relay) connection(n int) *link.Link {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for len(r.links) < n {
+		r.links = append(r.links, link.New())
+	}
+	return r.links[n-1]
+}
+
+// take returns the link for the connection that has come.
+func (r *Relay) take() *link.Link {
+	r.mu.Lock()
+	r.taken++
+	n, ended := r.taken, r.ended
+	r.mu.Unlock()
+	l := r.connection(n)
+	if ended {
+		l.Cut()
+	}
+	return l
+}
+
+// connections are the links of those that have come.
+func (r *Relay) connections() []*link.Link {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.links[:min(r.taken, len(r.links))])
+}
+
+// all are the links of connections that have come, and of those yet to come.
+func (r *Relay) all() []*link.Link {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.links)
+}
+
+// close ends all connections. Nil is a relay that never was.
+func (r *Relay) close() {
+	if r == nil {
+		return
+	}
+	_ = r.listener.Close()
+	r.mu.Lock()
+	r.ended = true
+	for _, l := range r.links {
+		l.Cut()
+	}
+	r.mu.Unlock()
+	r.work.Wait()
+}
+
+// Sent is how many bytes have gone towards the destination.
+func (r *Relay) Sent() (bytes int64) {
+	for _, l := range r.connections() {
+		bytes += l.Forward.Bytes()
+	}
+	return bytes
+}
+
+// Passed is how many bytes have gone in either direction.
+func (r *Relay) Passed() (bytes int64) {
+	for _, l := range r.connections() {
+		bytes += l.Forward.Bytes() + l.Back.Bytes()
+	}
+	return bytes
+}

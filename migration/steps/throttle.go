@@ -1,0 +1,181 @@
+package steps
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
+
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/record"
+)
+
+func throttleVerbs() migration.Vocabulary {
+	return migration.Vocabulary{
+		{
+			Name:    "note guest-speed",
+			Doc:     "Measures how fast the guest writes its memory, to hold a throttled one against it.",
+			Example: "note guest-speed", Step: do(NoteGuestSpeed),
+		},
+		{
+			Name: "await throttle", Args: "PERCENT [after PERCENT]",
+			Doc:     "Waits until auto-converge throttles the guest's vCPUs so far, as its next step after the one before (0 without one); any other throttle fails the step.",
+			Example: "await throttle 90% after 5%",
+			Step: func(a *migration.Args) migration.Step {
+				percent, after := a.Percent("how far"), int64(0)
+				if a.Option("after") {
+					after = a.Percent("the throttle before it")
+				}
+				return AwaitThrottle(percent, after)
+			},
+		},
+		{
+			Name: "expect throttled", Args: "PERCENT",
+			Doc:     "The guest, throttled so far, is at most half as fast as when its speed was noted.",
+			Example: "expect throttled 95%",
+			Step:    func(a *migration.Args) migration.Step { return ExpectThrottled(a.Percent("how far")) },
+		},
+		{
+			Name:    "expect full-speed",
+			Doc:     "The guest is no longer throttled: it is at least half as fast as when its speed was noted, and the source reports no throttle.",
+			Example: "expect full-speed", Step: do(ExpectFullSpeed),
+		},
+	}
+}
+
+// throttleTimeout is how long a step of auto-converge may take to come. QEMU throttles when
+// two dirty bitmap syncs in a row, a second apart at least, find that the guest is ahead.
+const throttleTimeout = 15 * time.Second
+
+// AwaitThrottle waits until the source reports that it throttles the guest so far, in
+// percent, as its next step after the one before.
+func AwaitThrottle(percent, after int64) migration.Step {
+	await := onMigration(fmt.Sprintf("await throttle %d%% after %d%%", percent, after), func(ctx context.Context, p *migration.Pair) error {
+		from, now := p.Source.Since(), int64(0)
+		for {
+			// It is set when the dirty bitmap has been synchronised.
+			event, err := p.Source.AwaitFrom(ctx, from, fmt.Sprintf("a throttle of %d %%", percent), func(e qmp.Event) bool {
+				return e.Name == "STOP" || e.Name == "MIGRATION_PASS"
+			})
+			if err != nil {
+				return fmt.Errorf("the guest is throttled to %d %%, expected %d: %w", now, percent, err)
+			}
+			if event.Name == "STOP" {
+				return fmt.Errorf("the source switched over before it had throttled the guest to %d %%", percent)
+			}
+			info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+			if err != nil {
+				return err
+			}
+			if now = 0; info.CPUThrottle != nil {
+				now = *info.CPUThrottle
+			}
+			if now != after && now != percent {
+				return fmt.Errorf("the source throttles the guest to %d %%, expected %d and then %d", now, after, percent)
+			}
+			if now == percent {
+				return nil
+			}
+			from = event.Next()
+		}
+	}).WithTimeout(throttleTimeout)
+	await.Wants = append(await.Wants, "enable auto-converge")
+	return await
+}
+
+// speedWatched is for how long a guest's speed is measured.
+const speedWatched = 200 * time.Millisecond
+
+// guestSpeed is how many rounds over its memory the guest makes a second, as its counter
+// shows, which counts modulo 256.
+func guestSpeed(ctx context.Context, p *migration.Pair) (float64, error) {
+	last, err := p.Counter(ctx, p.Source)
+	if err != nil {
+		return 0, err
+	}
+	began, rounds := time.Now(), 0
+	watch, cancel := p.AtMost(ctx, speedWatched)
+	defer cancel()
+	for watch.Err() == nil {
+		now, err := p.Counter(ctx, p.Source)
+		if err != nil {
+			return 0, err
+		}
+		rounds += int(now.Value - last.Value)
+		last = now
+	}
+	return float64(rounds) / time.Since(began).Seconds(), nil
+}
+
+// notedSpeed is how fast the guest was when that was noted, nil where it was not.
+var notedSpeed migration.Slot[*float64]
+
+// NoteGuestSpeed measures how fast the guest is, to hold what comes against it.
+func NoteGuestSpeed() migration.Step {
+	return migration.Step{Name: "note guest-speed", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
+		now, err := guestSpeed(ctx, p)
+		*notedSpeed.Of(p) = &now
+		return err
+	}}
+}
+
+// ExpectThrottled gathers by how much the guest is slower than it was. Throttled by 95 % it
+// has a twentieth of its time; half its speed is plain enough, also where others want the
+// host's processors.
+func ExpectThrottled(percent int64) migration.Step {
+	return afterSpeed(fmt.Sprintf("expect throttled %d%%", percent), func(ctx context.Context, p *migration.Pair) error {
+		const most = 1.0 / 2
+		ratio, err := awaitSpeed(ctx, p, func(ratio float64) bool { return ratio <= most })
+		p.Measure(fmt.Sprintf("speed of the guest under a throttle of %d %%, to that without", percent), ratio, "times", record.AtMost(most))
+		return err
+	})
+}
+
+// ExpectFullSpeed gathers whether the guest is as fast again as it was before it was
+// throttled, and whether the source reports so.
+func ExpectFullSpeed() migration.Step {
+	return afterSpeed("expect full-speed", func(ctx context.Context, p *migration.Pair) error {
+		const least = 1.0 / 2
+		ratio, err := awaitSpeed(ctx, p, func(ratio float64) bool { return ratio >= least })
+		p.Measure("speed of the guest that is no longer throttled, to that before", ratio, "times", record.AtLeast(least))
+		if err != nil {
+			return err
+		}
+		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+		if err == nil && info.CPUThrottle != nil {
+			err = fmt.Errorf("the source reports that it throttles the guest to %d %%, when the migration is over", *info.CPUThrottle)
+		}
+		return err
+	})
+}
+
+// afterSpeed is a step that wants the guest's speed to have been noted.
+func afterSpeed(name string, do func(ctx context.Context, p *migration.Pair) error) migration.Step {
+	return migration.Step{Name: name, Wants: []string{"note guest-speed"}, Do: do}
+}
+
+// awaitSpeed returns how fast the guest is on average, to what was noted. A throttled one
+// runs in bursts, so it looks twice, and again where the speed is not as it should be:
+// the machine may have had something else to do.
+func awaitSpeed(ctx context.Context, p *migration.Pair, right func(ratio float64) bool) (ratio float64, err error) {
+	before := *notedSpeed.Of(p)
+	if before == nil {
+		return 0, errors.New("the guest's speed was not noted before")
+	}
+	watch, cancel := p.AtMost(ctx, migration.LifeTimeout)
+	defer cancel()
+	sum := 0.0
+	for looks := 1.0; looks <= 2 || !right(ratio) && watch.Err() == nil; looks++ {
+		now, err := guestSpeed(ctx, p)
+		if err != nil {
+			return 0, err
+		}
+		sum += now
+		ratio = sum / looks / math.Max(*before, 1)
+	}
+	return ratio, nil
+}

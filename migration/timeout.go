@@ -1,0 +1,89 @@
+package migration
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"time"
+)
+
+// StepTimeout is how long a step may take that doesn't say so itself, on a
+// machine that boots the guest in bootTime. What a step waits for comes within a
+// second or two; what hangs is to be found, and looked into, within half a minute.
+const StepTimeout = 10 * time.Second
+
+// bootTime is how long a guest may take to its first heartbeat before the machine
+// is taken for slow. It is 0.2 to 0.5 s for a PC under TCG, 4 s for ppc64, and 12 s
+// under a KVM that is itself emulated.
+const bootTime = 2 * time.Second
+
+func (s Step) timeout() time.Duration { return cmp.Or(s.Timeout, StepTimeout) }
+
+// Budget is how long the whole run may take, which is what its steps may.
+func (s Scenario) Budget() (sum time.Duration) {
+	for _, step := range s.All() {
+		sum += step.timeout()
+	}
+	return sum
+}
+
+// noteSlowdown takes from the time that the guest took to boot by how much everything
+// may take longer here.
+func (r *run) noteSlowdown(boot time.Duration) {
+	r.slowdown = max(1, boot.Seconds()/bootTime.Seconds())
+}
+
+// Stretch is the time that something may take on this machine which takes d on others.
+func (p *Pair) Stretch(d time.Duration) time.Duration { return p.run.stretch(d) }
+
+func (r *run) stretch(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * max(1, r.slowdown)).Round(time.Second / 10)
+}
+
+// AtMost is the context of a wait whose end without what was waited for is a fact. The
+// time is stretched on a slow machine.
+func (p *Pair) AtMost(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, p.Stretch(timeout))
+}
+
+// bounded is the context of one step.
+func (r *run) bounded(ctx context.Context, s Step) (context.Context, context.CancelFunc) {
+	timeout := r.stretch(s.timeout())
+	return context.WithTimeoutCause(ctx, timeout, &timeoutError{timeout})
+}
+
+// A timeoutError says that a step took longer than it may. It is a
+// [context.DeadlineExceeded].
+type timeoutError struct{ after time.Duration }
+
+func (e *timeoutError) Error() string { return fmt.Sprintf("timed out after %s", e.after) }
+func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
+
+// pollEvery is the pause between two looks at something that QEMU has no event for.
+const pollEvery = time.Millisecond
+
+// Poll looks once a millisecond, until there is what was looked for, look fails, or ctx
+// ends; the error then says what was waited for. It is for what QEMU has no event for.
+func Poll(ctx context.Context, what string, look func() (bool, error)) error {
+	tick := time.NewTicker(pollEvery)
+	defer tick.Stop()
+	for {
+		found, err := look()
+		if err != nil && ctx.Err() != nil {
+			return waitingFor(ctx, what)
+		}
+		if found || err != nil {
+			return err
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return waitingFor(ctx, what)
+		}
+	}
+}
+
+// waitingFor is the error of a wait that its context has ended.
+func waitingFor(ctx context.Context, what string) error {
+	return fmt.Errorf("%w waiting for %s", context.Cause(ctx), what)
+}

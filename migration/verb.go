@@ -1,0 +1,237 @@
+package migration
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/drover-vm/drover/internal/near"
+)
+
+// A Verb is what a line of a scenario file can say: a step, or something of how the
+// scenario is.
+type Verb struct {
+	Name    string // one to three words: "await passes"
+	Args    string // what stands behind it, for people: "NUMBER"
+	Doc     string // one sentence
+	Example string // one whole line
+	// Sides are those that may stand before it as a prefix, the one that is meant where none
+	// does first; nil where the verb takes no prefix.
+	Sides []string
+
+	// One of these is set. Step makes the step that the line stands for. Declare says how
+	// the scenario is: such a line stands before all steps, or behind them where it is Last.
+	Step    func(a *Args) Step
+	Declare func(a *Args, s *Scenario)
+	Last    bool
+}
+
+// BothName is the prefix of a line that goes for both sides.
+const BothName = "both"
+
+// Sides that a verb may take as prefixes.
+var (
+	OnSource      = []string{SourceName, DestinationName, BothName} // the source by default
+	OnDestination = []string{DestinationName, SourceName, BothName} // the destination
+	OnBothSides   = []string{BothName, SourceName, DestinationName} // both
+)
+
+// A Vocabulary is what scenario files can say.
+type Vocabulary []Verb
+
+// mostWords is how many words the longest verb has.
+const mostWords = 3
+
+// find returns the verb that a line begins with, and how many words it is.
+func (v Vocabulary) find(words []word) (Verb, int, bool) {
+	for n := min(mostWords, len(words)); n > 0; n-- {
+		name := joined(words[:n])
+		if i := slices.IndexFunc(v, func(verb Verb) bool { return verb.Name == name }); i >= 0 {
+			return v[i], n, true
+		}
+	}
+	return Verb{}, 0, false
+}
+
+// Matching are the verbs of which a word of the name begins with the word, or, where there
+// are none, that have it in what they say; all of them for "".
+func (v Vocabulary) Matching(part string) (found Vocabulary) {
+	for _, verb := range v {
+		if slices.ContainsFunc(strings.Fields(verb.Name), func(w string) bool { return strings.HasPrefix(w, part) }) || part == "" ||
+			strings.HasPrefix(verb.Name, part) {
+			found = append(found, verb)
+		}
+	}
+	if found != nil {
+		return found
+	}
+	for _, verb := range v {
+		if strings.Contains(verb.Doc+" "+verb.Args+" "+verb.Example, part) {
+			found = append(found, verb)
+		}
+	}
+	return found
+}
+
+// unknown says that a line begins with no verb, and which may have been meant.
+func (v Vocabulary) unknown(words []word) string {
+	first := words[0].text
+	var names, under []string
+	for _, verb := range v {
+		names = append(names, verb.Name)
+		if strings.HasPrefix(verb.Name, first+" ") {
+			under = append(under, verb.Name)
+		}
+	}
+	tried := joined(words[:min(2, len(words))])
+	offers := near.Names(tried, names)
+	if len(offers) == 0 {
+		offers = near.Names(first, names)
+	}
+	if len(offers) == 0 {
+		offers = under
+	}
+	text := fmt.Sprintf("there is no verb %q", first)
+	if len(under) > 0 {
+		text = fmt.Sprintf("there is no verb %q", tried)
+	}
+	if len(offers) > 0 {
+		return text + "; did you mean " + strings.Join(offers[:min(len(offers), 3)], ", or ") + "?"
+	}
+	return text + `; run "drover verbs" for a list`
+}
+
+// Declarations are the verbs that say how a scenario is: what it needs, what its guest
+// has, where it ends.
+func Declarations() Vocabulary {
+	return Vocabulary{
+		{
+			Name: "needs capability", Args: "NAME since RELEASE [build-option]",
+			Doc:     "Both QEMUs must know the migration capability, which QEMU has since that release; build-option says that not every build of a newer one has it.",
+			Example: "needs capability xbzrle since 1.3",
+			Declare: func(a *Args, s *Scenario) {
+				n := Capability{Name: a.Capability()}
+				n.Since, n.BuildOption = a.since()
+				s.Needs = append(s.Needs, n)
+			},
+		},
+		{
+			Name: "needs parameter", Args: "NAME[=VALUE] since RELEASE [build-option]",
+			Doc:     "Both QEMUs must have the migration parameter, or take that value for it.",
+			Example: "needs parameter multifd-compression=zstd since 5.0 build-option",
+			Declare: func(a *Args, s *Scenario) {
+				n := Parameter{}
+				name, value, _ := strings.Cut(a.Word("the parameter"), "=")
+				n.Name, n.Value = parameterName(name), value
+				n.Since, n.BuildOption = a.since()
+				s.Needs = append(s.Needs, n)
+			},
+		},
+		{
+			Name: "needs schema", Args: "PATH since RELEASE [build-option]",
+			Doc:     "Both QEMUs must have what the path leads to in their QMP schema: a command, then an argument or -> and a member of the reply, then its members or values.",
+			Example: `needs schema "migrate channels" since 8.2`,
+			Declare: func(a *Args, s *Scenario) {
+				n := SchemaPath{Path: a.Word("the path")}
+				n.Since, n.BuildOption = a.since()
+				s.Needs = append(s.Needs, n)
+			},
+		},
+		{
+			Name: "needs host", Args: "FEATURE",
+			Doc:     "This host must have the feature: " + strings.Join(hostFeatureNames(), ", ") + ".",
+			Example: "needs host userfaultfd",
+			Declare: func(a *Args, s *Scenario) {
+				name := a.OneOf("a host's feature", hostFeatureNames()...)
+				for _, f := range hostFeatures() {
+					if f.Name == name {
+						s.Needs = append(s.Needs, f)
+					}
+				}
+			},
+		},
+		{
+			Name: "needs arch", Args: "TARGET...",
+			Doc:     "The guest's architecture must be one of these.",
+			Example: "needs arch x86_64 i386",
+			Declare: func(a *Args, s *Scenario) {
+				n := Arch{a.Word("the architecture")}
+				for a.More() {
+					n = append(n, a.Word("the architecture"))
+				}
+				s.Needs = append(s.Needs, n)
+			},
+		},
+		{
+			Name: "needs fixed-in", Args: "RELEASE BUG",
+			Doc:     "Older QEMUs have a known bug that keeps them from the scenario; a bug, unlike a feature, can't be asked for.",
+			Example: `needs fixed-in 10.0 "it takes multifd-zlib-level, and drops it"`,
+			Declare: func(a *Args, s *Scenario) {
+				s.Needs = append(s.Needs, FixedIn{a.Release(), a.Word("what the bug does, in quotes")})
+			},
+		},
+		{
+			Name: "memory", Args: "SIZE",
+			Doc:     "How much RAM the guest has, where what its program asks for won't do: whole MiB.",
+			Example: "memory 1GiB",
+			Declare: func(a *Args, s *Scenario) {
+				size := a.Size("the size")
+				if size < 1<<20 || size%(1<<20) != 0 {
+					a.Fail("the memory must be whole MiB, at least 1")
+				}
+				s.Guest.MemoryMiB = int(size >> 20)
+			},
+		},
+		{
+			Name: "workload", Args: "PAGES",
+			Doc:     "How many pages the guest program writes, where they are to be so few that they stay hot (in TCG's TLB).",
+			Example: "workload 64",
+			Declare: func(a *Args, s *Scenario) { s.Guest.Pages = a.Int("the number of pages") },
+		},
+		{
+			Name: "accelerator", Args: "ACCEL",
+			Doc:     "The only accelerator that the scenario can run under, as QEMU's -accel takes it.",
+			Example: "accelerator kvm,dirty-ring-size=4096",
+			Declare: func(a *Args, s *Scenario) { s.Guest.Accel = a.Word("the accelerator") },
+		},
+		{
+			Name: "ram", Args: "shared|handed-over",
+			Doc:     "Where the guest's RAM is: in a file that both QEMUs map, or in one of the source's own that it passes to a destination which the steps start.",
+			Example: "ram shared",
+			Declare: func(a *Args, s *Scenario) {
+				s.Guest.RAM = RAM(a.OneOf("where it is", string(SharedRAM), string(HandedOverRAM)))
+			},
+		},
+		{
+			Name: "global", Args: "TYPE.PROPERTY=VALUE",
+			Doc:     "A property for all objects of a type (-global), on both sides, where their QEMU has it.",
+			Example: "global migration.switchover-ack-legacy=on",
+			Declare: func(a *Args, s *Scenario) {
+				kind, rest, ok := strings.Cut(a.Word("the property"), ".")
+				property, value, given := strings.Cut(rest, "=")
+				if !ok || !given {
+					a.Fail("a global is TYPE.PROPERTY=VALUE")
+				}
+				s.Guest.Globals = append(s.Guest.Globals, Global{kind, property, value})
+			},
+		},
+		{
+			Name: "source args", Args: "OPTION...",
+			Doc:     "Options for the source's QEMU only.",
+			Example: "source args -uuid 11111111-1111-1111-1111-111111111111",
+			Declare: func(a *Args, s *Scenario) { s.Guest.SourceArgs = append(s.Guest.SourceArgs, a.Rest()...) },
+		},
+		{
+			Name: "destination args", Args: "OPTION...",
+			Doc:     "Options for the destination's QEMU only; -S makes it wait to be told to run the guest.",
+			Example: "destination args -S",
+			Declare: func(a *Args, s *Scenario) { s.Guest.DestinationArgs = append(s.Guest.DestinationArgs, a.Rest()...) },
+		},
+		{
+			Name: "ends", Args: "on destination|on source|without guest|lost", Last: true,
+			Doc:     "Where the guest is when the steps are done, and so what has to be proven; the last line, without which it is on the destination.",
+			Example: "ends on source",
+			Declare: func(a *Args, s *Scenario) { s.Ends = a.ending() },
+		},
+	}
+}
