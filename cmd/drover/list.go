@@ -13,14 +13,14 @@ import (
 
 const listUsage = `usage: drover list [-v] [-json] [-suite version] [pattern ...]
 
-Names every scenario with one sentence each; -v tells their stories.
+Lists the scenarios with one sentence each; -v prints their steps.
 
 flags:
 `
 
 func listCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
 	set := newFlagSet("list", listUsage, stderr)
-	verbose := set.Bool("v", false, "tell each story, a line a step")
+	verbose := set.Bool("v", false, "print the steps of each, one a line")
 	suite := set.String("suite", "", suiteUsage)
 	asJSON := set.Bool("json", false, "write one JSON object a line")
 	patterns, err := parseMixed(set, args)
@@ -31,8 +31,7 @@ func listCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io
 	for _, s := range migration.Scenarios() {
 		jobs = append(jobs, job{scenario: s})
 	}
-	jobs, err = choose(jobs, *suite, patterns)
-	if err != nil {
+	if jobs, err = choose(jobs, *suite, patterns); err != nil {
 		return complain(stderr, err)
 	}
 	if *asJSON {

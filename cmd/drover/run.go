@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,16 +23,16 @@ const runUsage = `usage: drover run [flags] [pattern ...] [-- QEMU arguments]
 Runs the scenarios that match a pattern, all of them where none is given. A
 pattern is a scenario's name or the beginning of one up to a slash, with or
 without the target in front (precopy, x86_64/postcopy/plain); * stands for
-anything. "drover list" names the scenarios. What stands behind -- is added to the
-command line of both QEMUs.
+anything. "drover list" lists the scenarios. What stands behind -- is added to the
+command line of both QEMUs, -src-args and -dst-args to that of one side.
 
 The QEMUs are those that -qemu names, else DROVER_QEMU, else QTEST_QEMU_BINARY,
 else the one in PATH, else the private copy that "drover fleet ensure" fetched.
 For one side only: -qemu-src and -qemu-dst, or the variables with _SRC and _DST.
 With -fleet they are all that DROVER_FLEET names, else all private copies.
 
-Exit status: 0 when nothing failed, 1 when a scenario failed, 2 when it could
-not run.
+Exit status: 0 when nothing failed, 1 when a scenario failed, 2 when one could not
+be tried or judged, or the run was interrupted. A skipped scenario did not fail.
 
 flags:
 `
@@ -43,7 +43,8 @@ type runFlags struct {
 	keep, hold, json, verbose, times, fleet                           bool
 	budget                                                            time.Duration
 	parallel                                                          int
-	patterns, extra                                                   []string
+	patterns                                                          []string
+	args                                                              qemuArgs
 }
 
 func parseRun(args []string, stderr io.Writer) (runFlags, error) {
@@ -58,26 +59,25 @@ func parseRun(args []string, stderr io.Writer) (runFlags, error) {
 	set.StringVar(&f.artifacts, "artifacts", "", "`folder` for what a failed scenario leaves (default: the system's temporary one)")
 	set.StringVar(&f.suite, "suite", "", suiteUsage)
 	set.BoolVar(&f.keep, "keep", false, "keep the artifacts of every scenario, not only of failed ones")
-	set.BoolVar(&f.hold, "hold", false, "keep both VMs of a failed scenario alive, say how to attach, and wait for a key")
+	set.BoolVar(&f.hold, "hold", false, "keep both VMs of a failed scenario alive, print how to attach, and wait for a key")
 	set.BoolVar(&f.fleet, "fleet", false, "run on every QEMU of the fleet, one after another (both sides the same)")
 	set.BoolVar(&f.json, "json", false, "write one JSON object a line: each result, then the sum")
-	set.BoolVar(&f.verbose, "v", false, "show each step and its time")
-	set.BoolVar(&f.times, "times", false, "show in the end where the time of each scenario went")
+	set.BoolVar(&f.verbose, "v", false, "print each step and its time, and a line for each skipped scenario")
+	set.BoolVar(&f.times, "times", false, "print the time per phase at the end")
 	set.DurationVar(&f.budget, "budget", 0, "`time` that one scenario may take (default: what its steps may)")
-	set.IntVar(&f.parallel, "parallel", 1, "`number` of scenarios at a time")
-	if at := slices.Index(args, "--"); at >= 0 {
-		args, f.extra = args[:at], args[at+1:]
-	}
+	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
+	f.args.flags(set)
+	args = f.args.behindDashes(args)
 	var err error
 	f.patterns, err = parseMixed(set, args)
-	if err == nil && (f.parallel < 1 || f.budget < 0) {
-		err = usageError("-parallel has to be above 0, and -budget no less")
-	}
-	if err == nil && f.fleet && f.qemu+f.source+f.destination != "" {
-		err = usageError("-fleet names the QEMUs itself: leave -qemu, -qemu-src and -qemu-dst out")
-	}
-	if err == nil && f.hold && f.parallel > 1 {
-		err = usageError("-hold goes with -parallel 1 only: it asks for a key")
+	switch {
+	case err != nil:
+	case f.fleet && f.qemu+f.source+f.destination != "":
+		err = usageError("-fleet chooses the QEMUs itself: leave -qemu, -qemu-src and -qemu-dst out")
+	case f.hold && f.parallel > 1:
+		err = usageError("-hold needs -parallel 1: it waits for a key")
+	default:
+		err = cmp.Or(checkParallel(f.parallel), checkTime("budget", f.budget))
 	}
 	return f, err
 }
@@ -116,6 +116,9 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 		if flags.times {
 			text.times = &report.Times{}
 		}
+		if !flags.verbose {
+			text.skips = &skips{}
+		}
 		show = text
 	}
 	known := new(probe.Known)
@@ -129,12 +132,21 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 	show.end(sum)
 	switch {
 	case err != nil && ctx.Err() != nil:
-		fmt.Fprintf(stderr, "drover: interrupted, and both VMs have been ended: %v\n", err)
-		return exitCannotRun
+		return interrupted(ctx, stderr, fmt.Sprintf("both VMs have been ended: %v", err))
 	case err != nil:
-		return complain(stderr, err)
-	case !sum.OK():
+		complain(stderr, err)
+	}
+	return runExit(sum, err)
+}
+
+// runExit is the exit status of a run. A scenario that failed counts more than one that
+// could not be tried: migration is broken, whatever the other would have shown.
+func runExit(sum report.Sum, err error) int {
+	switch {
+	case sum.Failed > 0:
 		return exitFailed
+	case err != nil || !sum.OK():
+		return exitCannotRun
 	}
 	return exitOK
 }
@@ -174,9 +186,9 @@ func (f runFlags) jobs(ctx context.Context) ([]job, error) {
 
 // options are those that are the same for every scenario of a target.
 func (f runFlags) options(arch string) migration.Options {
-	return migration.Options{
-		Arch: arch, Machine: f.machine, Accel: f.accel, Args: f.extra, Budget: f.budget, Artifacts: f.artifacts, Keep: f.keep,
-	}
+	o := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Budget: f.budget, Artifacts: f.artifacts, Keep: f.keep}
+	f.args.assign(&o)
+	return o
 }
 
 // allJobs is every scenario on every target.
@@ -215,19 +227,26 @@ func (f runFlags) targets(env func(string) string) ([]string, error) {
 		}
 		return []string{"x86_64"}, nil
 	}
-	var archs []string
-	for arch := range strings.SplitSeq(f.arch, ",") {
-		parsed, err := fleet.ParseArch(strings.TrimSpace(arch))
+	names, err := namesIn("arch", f.arch)
+	if err != nil {
+		return nil, err
+	}
+	var archs []string // each once
+	for _, name := range names {
+		arch, err := fleet.ParseArch(name)
 		if err != nil {
 			return nil, err
 		}
-		archs = append(archs, parsed)
+		if !slices.Contains(archs, arch) {
+			archs = append(archs, arch)
+		}
 	}
 	return archs, nil
 }
 
 // runAll runs the jobs, some at a time, and shows each as it goes. The error
-// is that of the first that could not run; no other is begun after it.
+// is that of the first that could not run, or why ctx ended before the last was begun;
+// no other is begun after it.
 func runAll(ctx context.Context, jobs []job, parallel int, show display) (report.Sum, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -239,7 +258,7 @@ func runAll(ctx context.Context, jobs []job, parallel int, show display) (report
 		next  = make(chan job)
 		began = time.Now()
 	)
-	for range parallel {
+	for range min(parallel, len(jobs), mostParallel) {
 		work.Go(func() {
 			for j := range next {
 				result, err := runOne(ctx, j, show)
@@ -255,17 +274,18 @@ func runAll(ctx context.Context, jobs []job, parallel int, show display) (report
 			}
 		})
 	}
-	for _, j := range jobs {
+	for i := 0; i < len(jobs) && ctx.Err() == nil; i++ {
 		select {
-		case next <- j:
-			continue
+		case next <- jobs[i]:
 		case <-ctx.Done():
 		}
-		break
 	}
 	close(next)
 	work.Wait()
 	sum.Seconds = time.Since(began).Seconds()
+	if first == nil && sum.Total < len(jobs) {
+		first = context.Cause(ctx)
+	}
 	return sum, first
 }
 
@@ -284,6 +304,3 @@ func runOne(ctx context.Context, j job, show display) (*record.Result, error) {
 	show.done(name, result)
 	return result, err
 }
-
-// errNothing says that a command line asks for nothing that there is.
-var errNothing = errors.New("no scenario matches")
