@@ -1,14 +1,16 @@
 package main
 
 import (
+	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/drover-vm/drover/internal/near"
 	"github.com/drover-vm/drover/migration/scenarios"
 )
+
+// longestPattern is that of a pattern, in bytes.
+const longestPattern = 1000
 
 // choose keeps the jobs of a suite, all where it is empty, that match any pattern; each
 // pattern has to match one.
@@ -19,6 +21,9 @@ func choose(jobs []job, suite string, patterns []string) ([]job, error) {
 	}
 	wanted := make([]bool, len(jobs))
 	for _, pattern := range patterns {
+		if len(pattern) > longestPattern {
+			return nil, usageError(fmt.Sprintf("a pattern must not be longer than %d bytes, as %s is", longestPattern, quoted(pattern)))
+		}
 		found := false
 		for i, j := range jobs {
 			if matches(pattern, j.scenario.Name) || matches(pattern, j.name()) {
@@ -48,7 +53,7 @@ func ofSuite(jobs []job, version string) ([]job, error) {
 	}
 	names := scenarios.Suite(version)
 	if names == nil {
-		return nil, usageError("-suite is 7.2 or 10.0, not " + version)
+		return nil, usageError("-suite must be 7.2 or 10.0, not " + quoted(version))
 	}
 	return slices.DeleteFunc(jobs, func(j job) bool { return !slices.Contains(names, j.scenario.Name) }), nil
 }
@@ -57,11 +62,33 @@ func ofSuite(jobs []job, version string) ([]job, error) {
 // slash; a star stands for anything.
 func matches(pattern, name string) bool {
 	words := strings.Split(strings.Trim(pattern, "/"), "*")
-	for i, w := range words {
-		words[i] = regexp.QuoteMeta(w)
+	rest, ok := strings.CutPrefix(name, words[0])
+	if len(words) == 1 || !ok {
+		return ok && atEnd(rest)
 	}
-	return regexp.MustCompile(`^` + strings.Join(words, `.*`) + `(/|$)`).MatchString(name)
+	last := len(words) - 1
+	for _, word := range words[1:last] {
+		if _, rest, ok = strings.Cut(rest, word); !ok {
+			return false
+		}
+	}
+	if words[last] == "" {
+		return true
+	}
+	for {
+		at := strings.Index(rest, words[last])
+		if at < 0 {
+			return false
+		}
+		if atEnd(rest[at+len(words[last]):]) {
+			return true
+		}
+		rest = rest[at+1:]
+	}
 }
+
+// atEnd says whether a name, or a part of it up to a slash, ends where rest begins.
+func atEnd(rest string) bool { return rest == "" || rest[0] == '/' }
 
 func unknownScenario(pattern string, jobs []job) error {
 	var names []string
@@ -73,8 +100,11 @@ func unknownScenario(pattern string, jobs []job) error {
 			names = append(names, j.name())
 		}
 	}
-	if offers := near.Names(pattern, names); len(offers) > 0 {
-		return fmt.Errorf("%w %q; did you mean %s?", errNothing, pattern, strings.Join(offers, " or "))
+	if offer := didYouMean(pattern, names); offer != "" {
+		return fmt.Errorf("%w %s%s", errNothing, quoted(pattern), offer)
 	}
-	return fmt.Errorf("%w %q; \"drover list\" names them", errNothing, pattern)
+	return fmt.Errorf("%w %s; run \"drover list\" for a list of scenarios", errNothing, quoted(pattern))
 }
+
+// errNothing says that a command line asks for nothing that there is.
+var errNothing = errors.New("no scenario matches")

@@ -16,14 +16,15 @@ import (
 	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/fleet"
 	"github.com/drover-vm/drover/internal/near"
+	"github.com/drover-vm/drover/internal/plain"
 	"github.com/drover-vm/drover/launcher"
 )
 
 const consoleUsage = `usage: drover console [flags] [guest program] [-- QEMU arguments]
 
 Boots a guest and attaches this terminal to its serial console. The guest is one
-of drover's own programs (incrementer, where nothing else is said), or whatever
-the arguments behind -- make of QEMU; with a program's name as well, both.
+of drover's own programs (incrementer, where none is named), or whatever the
+arguments behind -- make of QEMU; with a program's name as well, both.
 QEMU is started with -nodefaults and without a display.
 
 At a terminal every key goes to the guest, Ctrl-C as well. Ctrl-] is the escape
@@ -34,11 +35,11 @@ key:
     Ctrl-] ?        show this
 
 Where the input is no terminal it is sent as it is, and its end ends nothing:
-the guest is shown until QEMU ends, -for or -until says so, or a signal comes.
+the guest is shown until QEMU ends, -for or -until is met, or a signal comes.
 
 Exit status: 0 when QEMU ended with status 0, by itself or because it was told to
 here; 1 when it ended otherwise, or what -until names did not come; 2 when it
-could not run, or was interrupted.
+could not run, was interrupted, or its output or record could not be written.
 
 flags:
 `
@@ -76,9 +77,9 @@ func parseConsole(args []string, stderr io.Writer) (consoleFlags, error) {
 	case err != nil:
 		return f, err
 	case len(words) > 1:
-		return f, usageError(fmt.Sprintf("one guest program at a time, not %q; arguments for QEMU go behind --", words))
-	case f.most < 0:
-		return f, usageError("-for has to be above 0")
+		return f, usageError(fmt.Sprintf("one guest program at a time, not %s and %s; arguments for QEMU go behind --", quoted(words[0]), quoted(words[1])))
+	case checkTime("for", f.most) != nil:
+		return f, checkTime("for", f.most)
 	case len(words) == 1:
 		f.program = words[0]
 	case f.extra == nil:
@@ -86,7 +87,7 @@ func parseConsole(args []string, stderr io.Writer) (consoleFlags, error) {
 	}
 	if until != "" {
 		if f.until, err = regexp.Compile(until); err != nil {
-			return f, usageError(fmt.Sprintf("-until: %v", err))
+			return f, usageError("-until: " + plain.Cut(err.Error(), longestFlagError))
 		}
 	}
 	return f, nil
@@ -132,7 +133,7 @@ func findProgram(name, arch string) (*fixtures.Program, error) {
 	if offers := near.Names(name, names); len(offers) > 0 {
 		names = offers
 	}
-	return nil, usageError(fmt.Sprintf("no guest program %q for %s; there is %q; arguments for QEMU go behind --", name, arch, names))
+	return nil, usageError(fmt.Sprintf("no guest program %s for %s; there is %q; arguments for QEMU go behind --", quoted(name), arch, names))
 }
 
 func consoleCommand(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
@@ -150,7 +151,10 @@ func consoleCommand(ctx context.Context, args []string, stdin *os.File, stdout, 
 	defer kill(nil)
 	started := context.AfterFunc(ctx, func() { kill(context.Cause(ctx)) })
 	vm, err := launcher.Launch(life, config)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return interrupted(ctx, stderr, err.Error())
+	case err != nil:
 		return complain(stderr, err)
 	}
 	started()
@@ -163,14 +167,25 @@ func consoleCommand(ctx context.Context, args []string, stdin *os.File, stdout, 
 	if config.Accel == launcher.AccelAuto {
 		accel = vm.Accel().String() // with its why
 	}
-	fmt.Fprintf(stderr, "drover: %s, process %d, accelerator %s\n", what, vm.PID(), accel)
+	note(stderr, fmt.Sprintf("%s, process %d, accelerator %s", what, vm.PID(), accel))
 	if term.IsTerminal(int(stdin.Fd())) {
-		fmt.Fprint(stderr, "drover: the escape key is Ctrl-]: Ctrl-] q ends QEMU, Ctrl-] ? tells more\n")
+		note(stderr, "the escape key is Ctrl-]: Ctrl-] q ends QEMU, Ctrl-] ? shows all keys")
 	}
-	why := attach(ctx, vm, flags, stdin, stdout, stderr)
+	why := attach(ctx, vm, flags, stdin, raw(stdout), raw(stderr))
+	if exit := (*launcher.ExitError)(nil); !wanted(why) && !errors.As(why, &exit) {
+		// Whoever interrupts us waits no longer than a second for a QEMU that is deaf.
+		defer time.AfterFunc(quitGrace, func() { kill(why) }).Stop()
+	}
 	_ = vm.Close()
-	return consoleEnd(vm, flags, why, stderr)
+	status := consoleEnd(vm, flags, why, stderr)
+	if err := lostRecord(vm, flags.record); err != nil {
+		return complain(stderr, err)
+	}
+	return status
 }
+
+// quitGrace is how long QEMU may take to quit after an interrupt.
+const quitGrace = 500 * time.Millisecond
 
 // Why a person was detached, other than by QEMU's end or a signal.
 var (
@@ -180,21 +195,30 @@ var (
 	errHungUp  = errors.New("the terminal is gone")
 )
 
-// consoleEnd says how it ended, and returns the exit status.
+// wanted says whether the console ended as its user asked for.
+func wanted(why error) bool {
+	return errors.Is(why, errQuit) || errors.Is(why, errTime) || errors.Is(why, errMatched)
+}
+
+// consoleEnd prints how it ended, and returns the exit status.
 func consoleEnd(vm *launcher.VM, f consoleFlags, why error, stderr io.Writer) int {
 	state := vm.ExitState()
 	fine := state.Success() || signalled(state) // Close asks a QEMU that is deaf with SIGTERM
 	exit, byItself := errors.AsType[*launcher.ExitError](why)
+	lost, unwritten := errors.AsType[*outputError](why)
 	switch {
+	case unwritten && !errors.Is(lost, syscall.EPIPE): // dispatch says so
+		note(stderr, fmt.Sprintf("QEMU has been ended: %v", state))
+		return exitCannotRun
 	case byItself && exit.ExitCode() == 0:
-		fmt.Fprintf(stderr, "drover: QEMU has ended by itself: %v\n", state)
+		note(stderr, fmt.Sprintf("QEMU has ended by itself: %v", state))
 	case byItself:
-		fmt.Fprintf(stderr, "drover: %v\n", exit)
+		note(stderr, exit.Error())
 		return exitFailed
-	case errors.Is(why, errQuit), errors.Is(why, errTime), errors.Is(why, errMatched):
-		fmt.Fprintf(stderr, "drover: %v; QEMU has been ended: %v\n", why, state)
+	case wanted(why):
+		note(stderr, fmt.Sprintf("%v; QEMU has been ended: %v", why, state))
 	default:
-		fmt.Fprintf(stderr, "drover: interrupted (%v); QEMU has been ended: %v\n", why, state)
+		note(stderr, fmt.Sprintf("interrupted (%v); QEMU has been ended: %v", why, state))
 		return exitCannotRun
 	}
 	if !fine || f.until != nil && !errors.Is(why, errMatched) {

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 
+	"github.com/drover-vm/drover/internal/plain"
 	"github.com/drover-vm/drover/launcher"
 )
 
@@ -110,8 +111,8 @@ func (a *attachment) guarded(work func()) func() {
 	}
 }
 
-// show writes what the guest says until there is no more, or ctx ends; then
-// what it had said until then.
+// show writes the guest's output until there is no more, or ctx ends; then
+// what had come until then.
 func (a *attachment) show(ctx context.Context) {
 	place := int64(0)
 	write := func(c launcher.Chunk) bool {
@@ -121,7 +122,7 @@ func (a *attachment) show(ctx context.Context) {
 		place = c.Next()
 		_, err := a.stdout.Write(c.Bytes)
 		if err != nil {
-			a.end(fmt.Errorf("the output can't be written: %w", err))
+			a.end(err)
 		}
 		return err == nil
 	}
@@ -143,13 +144,13 @@ func (a *attachment) show(ctx context.Context) {
 	}
 }
 
-// tell says something of our own between the guest's words.
+// tell prints a message of our own in the guest's output.
 func (a *attachment) tell(text string) {
 	newline := "\n"
 	if a.raw {
 		newline = "\r\n"
 	}
-	fmt.Fprint(a.stderr, newline+"drover: "+text+newline)
+	fmt.Fprint(a.stderr, newline+"drover: "+plain.Cut(text, longestComplaint)+newline)
 }
 
 // read sends the input to the guest.
@@ -193,16 +194,16 @@ func (a *attachment) do(ctx context.Context, k key) error {
 // How long a key waits for a guest that reads nothing, and how long the next
 // ones do. Then they are dropped, so that the escape key behind them is heard.
 const (
-	typedPatience = time.Second
-	deafPatience  = 20 * time.Millisecond
+	typedTimeout = time.Second
+	deafTimeout  = 20 * time.Millisecond
 )
 
 func (a *attachment) send(ctx context.Context, text string) error {
-	patience := typedPatience
+	timeout := typedTimeout
 	if a.deaf {
-		patience = deafPatience
+		timeout = deafTimeout
 	}
-	timed, cancel := context.WithTimeoutCause(ctx, patience, errDeaf)
+	timed, cancel := context.WithTimeoutCause(ctx, timeout, errDeaf)
 	defer cancel()
 	err := a.console.Send(timed, text)
 	if !errors.Is(err, errDeaf) {

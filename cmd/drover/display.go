@@ -8,8 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/term"
-
+	"github.com/drover-vm/drover/internal/plain"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
 )
@@ -47,14 +46,17 @@ func (d *jsonDisplay) write(value any) {
 }
 
 // textDisplay writes a line a scenario. On a terminal a last line shows what
-// is under way, and goes away again.
+// is under way, and goes away again. Scenarios that were skipped are summed up at the
+// end, unless verbose.
 type textDisplay struct {
-	out     io.Writer
+	out     io.Writer // what others wrote goes here
+	raw     io.Writer // the same without a filter, for colours and the last line
 	live    bool
 	colour  bool
 	verbose bool
 	width   int           // of the column of names
 	times   *report.Times // where wanted
+	skips   *skips        // where those that were skipped are summed up
 
 	mu      sync.Mutex
 	running []*underWay
@@ -72,8 +74,8 @@ type underWay struct {
 const liveEvery = 100 * time.Millisecond
 
 func newTextDisplay(out io.Writer, verbose bool, width int) *textDisplay {
-	d := &textDisplay{out: out, verbose: verbose, width: width, stop: make(chan struct{})}
-	if f, ok := out.(*os.File); ok && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
+	d := &textDisplay{out: out, raw: raw(out), verbose: verbose, width: width, stop: make(chan struct{})}
+	if drawable(out) {
 		d.live = true
 		d.colour = os.Getenv("NO_COLOR") == ""
 		d.stopped.Go(d.redraw)
@@ -99,7 +101,7 @@ func (d *textDisplay) redraw() {
 // wipe takes the line of what is under way off the terminal.
 func (d *textDisplay) wipe() {
 	if d.live {
-		fmt.Fprint(d.out, "\r\x1b[K")
+		fmt.Fprint(d.raw, "\r\x1b[K")
 	}
 }
 
@@ -112,12 +114,7 @@ func (d *textDisplay) draw() {
 	if others := len(d.running) - 1; others > 0 {
 		line += fmt.Sprintf(" (and %d more)", others)
 	}
-	if f, ok := d.out.(*os.File); ok {
-		if width, _, err := term.GetSize(int(f.Fd())); err == nil && width > 1 && len(line) >= width {
-			line = line[:width-1]
-		}
-	}
-	fmt.Fprint(d.out, "\r\x1b[K"+line)
+	fmt.Fprint(d.raw, "\r\x1b[K"+fitted(plain.Text(line), d.out))
 }
 
 func (d *textDisplay) begin(name string) {
@@ -146,10 +143,16 @@ func (d *textDisplay) done(name string, r *record.Result) {
 	if r == nil {
 		return
 	}
-	fmt.Fprintln(d.out, report.Line(r, d.width, d.colour))
+	r = plainResult(r)
 	if d.times != nil {
 		d.times.Add(r)
 	}
+	if r.Outcome == record.Skip && d.skips != nil {
+		d.skips.add(r)
+		d.draw()
+		return
+	}
+	fmt.Fprintln(d.raw, report.Line(r, d.width, d.colour))
 	if d.verbose && r.Record != nil {
 		fmt.Fprintf(d.out, "    accelerator %s\n", r.Record.Accel)
 		report.Steps(d.out, r.Record.Steps)
@@ -159,6 +162,31 @@ func (d *textDisplay) done(name string, r *record.Result) {
 		report.Details(d.out, r)
 	}
 	d.draw()
+}
+
+// plainResult is a result for a person: each of its texts is one line that a terminal
+// only shows, also what a QEMU wrote.
+func plainResult(r *record.Result) *record.Result {
+	shown := *r
+	shown.Scenario, shown.Arch, shown.Reason, shown.Dir = plain.Text(r.Scenario), plain.Text(r.Arch), plain.Text(r.Reason), plain.Text(r.Dir)
+	shown.Verdicts = slices.Clone(r.Verdicts)
+	for i, v := range shown.Verdicts {
+		shown.Verdicts[i].Check, shown.Verdicts[i].Witness = plain.Text(v.Check), plain.Text(v.Witness)
+	}
+	if r.Record != nil {
+		facts := *r.Record
+		facts.Accel = plain.Text(facts.Accel)
+		facts.Steps = slices.Clone(facts.Steps)
+		for i, s := range facts.Steps {
+			facts.Steps[i].Name = plain.Text(s.Name)
+		}
+		facts.Diagnosis = slices.Clone(facts.Diagnosis)
+		for i, line := range facts.Diagnosis {
+			facts.Diagnosis[i] = plain.Text(line)
+		}
+		shown.Record = &facts
+	}
+	return &shown
 }
 
 // pause writes a text, and leaves the terminal to a person until resume.
@@ -184,6 +212,9 @@ func (d *textDisplay) end(sum report.Sum) {
 	d.wipe()
 	if d.times != nil {
 		d.times.Write(d.out)
+	}
+	if d.skips != nil {
+		d.skips.write(d.out)
 	}
 	if sum.Total > 0 {
 		fmt.Fprintln(d.out, sum)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/drover-vm/drover/fleet"
 	"github.com/drover-vm/drover/host"
+	"github.com/drover-vm/drover/internal/plain"
 	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/migration"
@@ -22,9 +24,11 @@ import (
 
 const doctorUsage = `usage: drover doctor [-json]
 
-Says which QEMUs are known here and what they can do, what this host has, and
-what each missing thing costs and how to get it. The exit status is 0 when the
-standard scenarios can all run here, 1 when one of them can't.
+Prints which QEMUs are known here and what they can do, what this host has, and
+what each missing thing costs and how to get it.
+
+Exit status: 0 when the standard scenarios can all run here, 1 when one of them
+can't, 2 when it was interrupted.
 
 flags:
 `
@@ -38,10 +42,12 @@ func standard() []string {
 type diagnosis struct {
 	QEMUs []patient   `json:"qemus"`
 	Host  []host.Fact `json:"host"`
-	// Accel is what -accel auto chooses for the QEMU that drover would run, and why.
-	Accel   string    `json:"accel,omitempty"`
-	Missing []missing `json:"missing"` // the scenarios that can't run here
-	Healthy bool      `json:"healthy"` // all standard ones can
+	// Accel is what -accel auto chooses for the QEMU that drover would run, and why;
+	// AccelError says why it can't choose.
+	Accel      string    `json:"accel,omitempty"`
+	AccelError string    `json:"accel_error,omitempty"`
+	Missing    []missing `json:"missing"` // the scenarios that can't run here
+	Healthy    bool      `json:"healthy"` // all standard ones can
 }
 
 // A patient is one QEMU that was asked.
@@ -59,9 +65,6 @@ type missing struct {
 
 func doctorCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
 	set := newFlagSet("doctor", doctorUsage, stderr)
-	if wantsHelp(args) {
-		set.SetOutput(stdout)
-	}
 	asJSON := set.Bool("json", false, "write one JSON object")
 	words, err := parseMixed(set, args)
 	if err != nil {
@@ -73,14 +76,19 @@ func doctorCommand(ctx context.Context, args []string, _ *os.File, stdout, stder
 	var f fleet.Fleet
 	d := diagnosis{QEMUs: examine(ctx, f.All()), Host: host.Facts()}
 	if ctx.Err() != nil {
-		return complain(stderr, usageError("interrupted"))
+		return interrupted(ctx, stderr, "")
 	}
 	chosen, err := f.Find("x86_64", fleet.Source)
 	d.judge(chosen, err)
 	if d.Healthy {
-		if choice, err := launcher.ChooseAccel(ctx, chosen.Path, "x86_64"); err == nil {
+		if choice, err := launcher.ChooseAccel(ctx, chosen.Path, "x86_64"); err != nil {
+			d.AccelError = err.Error()
+		} else {
 			d.Accel = choice.String()
 		}
+	}
+	if ctx.Err() != nil {
+		return interrupted(ctx, stderr, "")
 	}
 	if *asJSON {
 		encoder := json.NewEncoder(stdout)
@@ -172,18 +180,21 @@ func (d *diagnosis) print(out io.Writer) {
 		if !fact.Have {
 			mark = "no"
 		}
-		fmt.Fprintf(w, "  %s\t%s\t%s\n", mark, fact.Name, fact.Says)
+		fmt.Fprintf(w, "  %s\t%s\t%s\n", mark, fact.Name, plain.Text(fact.Says))
 		if fact.Costs != "" {
-			fmt.Fprintf(w, "  \t\t  costs: %s\n", fact.Costs)
+			fmt.Fprintf(w, "  \t\t  costs: %s\n", plain.Text(fact.Costs))
 		}
 		if fact.Remedy != "" {
-			fmt.Fprintf(w, "  \t\t  helps: %s\n", fact.Remedy)
+			fmt.Fprintf(w, "  \t\t  helps: %s\n", plain.Text(fact.Remedy))
 		}
 	}
 	_ = w.Flush()
 
 	if d.Accel != "" {
-		fmt.Fprintf(out, "\nAccelerator that -accel auto chooses\n  %s\n", d.Accel)
+		fmt.Fprintf(out, "\nAccelerator that -accel auto chooses\n  %s\n", plain.Text(d.Accel))
+	}
+	if d.AccelError != "" {
+		fmt.Fprintf(out, "\nAccelerator that -accel auto chooses\n  can't be chosen: %s\n", plain.Cut(d.AccelError, longestComplaint))
 	}
 
 	fmt.Fprintln(out, "\nScenarios")
@@ -200,7 +211,7 @@ func (d *diagnosis) print(out io.Writer) {
 		names[m.Why] = append(names[m.Why], m.Scenario)
 	}
 	for _, reason := range why {
-		fmt.Fprintf(out, "  can't run here: %s\n    %s\n", strings.Join(names[reason], ", "), reason)
+		fmt.Fprintf(out, "  can't run here: %s\n    %s\n", strings.Join(names[reason], ", "), plain.Text(reason))
 	}
 }
 
@@ -210,23 +221,20 @@ func (p patient) print(w io.Writer) {
 	if p.Suite != "" {
 		origin = p.Suite
 	}
-	arch := p.Arch
+	arch := cmp.Or(p.Arch, "?")
 	if p.Error != "" {
-		if arch == "" {
-			arch = "?"
-		}
-		fmt.Fprintf(w, "  %s\t?\t%s\t%s\n  \t\t\t  can't be used: %s\n", arch, origin, p.Path, p.Error)
+		fmt.Fprintf(w, "  %s\t?\t%s\t%s\n  \t\t\t  can't be used: %s\n", arch, origin, plain.Text(p.Path), plain.Cut(p.Error, longestComplaint))
 		return
 	}
 	i := p.Info
 	if i.Target != "" {
-		arch = i.Target
+		arch = plain.Text(i.Target)
 	}
-	fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", arch, i.Version, origin, p.Path)
+	fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", arch, i.Version, origin, plain.Text(p.Path))
 	fmt.Fprintf(w, "  \t\t\t  %d machines, %d devices; %s; %s\n",
-		len(i.Machines), len(i.Devices), strings.Join(i.Accelerators, ", "), abilities(i.Features))
+		len(i.Machines), len(i.Devices), plain.Text(strings.Join(i.Accelerators, ", ")), abilities(i.Features))
 	if i.Doubts != "" {
-		fmt.Fprintf(w, "  \t\t\t  not all is known: %s\n", i.Doubts)
+		fmt.Fprintf(w, "  \t\t\t  not all is known: %s\n", plain.Cut(i.Doubts, longestComplaint))
 	}
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,10 +13,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"golang.org/x/term"
-
 	"github.com/drover-vm/drover/fleet"
-	"github.com/drover-vm/drover/internal/near"
+	"github.com/drover-vm/drover/internal/plain"
 )
 
 const fleetUsage = `usage: drover fleet ensure [ARCH ...]
@@ -53,20 +52,13 @@ func fleetCommand(ctx context.Context, args []string, stdin *os.File, stdout, st
 		fmt.Fprint(stdout, fleetUsage)
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "drover fleet: there is no command %q", args[0])
-	if offers := near.Names(args[0], []string{"ensure", "fetch", "list", "remove"}); len(offers) > 0 {
-		fmt.Fprintf(stderr, "; did you mean %s?", strings.Join(offers, " or "))
-	}
-	fmt.Fprintln(stderr, "\nRun \"drover fleet help\" for those there are.")
+	complain(stderr, fmt.Errorf("no command fleet %s%s", quoted(args[0]), didYouMean(args[0], []string{"ensure", "fetch", "list", "remove"})))
+	fmt.Fprintln(stderr, `Run "drover fleet help" for a list of commands.`)
 	return exitCannotRun
 }
 
-// fleetFlags parses a fleet command's arguments. Help goes to standard
-// output, what is wrong to standard error.
-func fleetFlags(set *flag.FlagSet, args []string, stdout, stderr io.Writer) (words []string, exit int, ok bool) {
-	if wantsHelp(args) {
-		set.SetOutput(stdout)
-	}
+// fleetFlags parses a fleet command's arguments, and prints what is wrong with them.
+func fleetFlags(set *flag.FlagSet, args []string, stderr io.Writer) (words []string, exit int, ok bool) {
 	words, err := parseMixed(set, args)
 	if err != nil {
 		return nil, usageExit(err, stderr), false
@@ -81,14 +73,17 @@ Prints for each architecture (x86_64 if none is given) the path of the QEMU
 that drover would run: what DROVER_QEMU names, else the one in PATH, else a
 private copy of this system's own, fetched if it isn't there yet.
 `, stderr)
-	arches, exit, ok := fleetFlags(set, args, stdout, stderr)
+	arches, exit, ok := fleetFlags(set, args, stderr)
 	if !ok {
 		return exit
 	}
 	show := newFetchDisplay(stderr)
 	binaries, err := fleet.Fleet{Progress: show.progress}.Ensure(ctx, arches...)
 	show.end()
-	if err != nil {
+	switch {
+	case ctx.Err() != nil:
+		return interrupted(ctx, stderr, "what is fetched so far is kept")
+	case err != nil:
 		return complain(stderr, err)
 	}
 	for _, b := range binaries {
@@ -114,9 +109,13 @@ stays; what was interrupted goes on. Prints the paths: DROVER_QEMU can name one.
 flags:
 `, stderr)
 	arch := set.String("arch", "x86_64,i386", "the `architectures` to fetch, with commas between them")
-	names, exit, ok := fleetFlags(set, args, stdout, stderr)
+	names, exit, ok := fleetFlags(set, args, stderr)
 	if !ok {
 		return exit
+	}
+	arches, err := namesIn("arch", *arch)
+	if err != nil {
+		return complain(stderr, err)
 	}
 	show := newFetchDisplay(stderr)
 	defer show.end()
@@ -134,13 +133,13 @@ flags:
 	}
 	exit = exitOK
 	for _, r := range wanted {
-		binaries, err := f.Fetch(ctx, r, strings.FieldsFunc(*arch, func(c rune) bool { return c == ',' || c == ' ' })...)
+		binaries, err := f.Fetch(ctx, r, arches...)
 		show.wipe()
+		if ctx.Err() != nil {
+			return interrupted(ctx, stderr, "what is fetched so far is kept")
+		}
 		if err != nil {
 			exit = complain(stderr, err)
-			if ctx.Err() != nil {
-				break
-			}
 			continue
 		}
 		for _, b := range binaries {
@@ -159,7 +158,7 @@ PATH, and the private copies.
 flags:
 `, stderr)
 	asJSON := set.Bool("json", false, "write one JSON object a line")
-	words, exit, ok := fleetFlags(set, args, stdout, stderr)
+	words, exit, ok := fleetFlags(set, args, stderr)
 	if !ok {
 		return exit
 	}
@@ -177,9 +176,9 @@ flags:
 	}
 	if len(all) == 0 {
 		_, err := f.Find("x86_64", fleet.Either)
-		fmt.Fprintln(stderr, "drover: no QEMU is known here")
+		complain(stderr, errors.New("no QEMU is known here"))
 		if err != nil {
-			fmt.Fprintf(stderr, "drover: %v\n", err)
+			complain(stderr, err)
 		}
 		return exitOK
 	}
@@ -207,7 +206,7 @@ func fleetRemove(ctx context.Context, args []string, stdout, stderr io.Writer) i
 
 Deletes the private copies of these releases.
 `, stderr)
-	names, exit, ok := fleetFlags(set, args, stdout, stderr)
+	names, exit, ok := fleetFlags(set, args, stderr)
 	if !ok {
 		return exit
 	}
@@ -228,6 +227,7 @@ Deletes the private copies of these releases.
 // one more while it lasts.
 type fetchDisplay struct {
 	out  io.Writer
+	raw  io.Writer // the same, for the line that is drawn anew
 	live bool
 
 	mu    sync.Mutex
@@ -240,8 +240,7 @@ type fetchDisplay struct {
 const plainEvery = 5 * time.Second
 
 func newFetchDisplay(out io.Writer) *fetchDisplay {
-	file, ok := out.(*os.File)
-	return &fetchDisplay{out: out, live: ok && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb"}
+	return &fetchDisplay{out: out, raw: raw(out), live: drawable(out)}
 }
 
 func (d *fetchDisplay) progress(p fleet.Progress) {
@@ -250,11 +249,11 @@ func (d *fetchDisplay) progress(p fleet.Progress) {
 	now, step := time.Now(), p.Step+" "+p.Package+" "+p.Release
 	switch {
 	case d.live && p.Step == "done":
-		fmt.Fprintf(d.out, "\r\x1b[K%s\n", p)
+		fmt.Fprintf(d.raw, "\r\x1b[K%s\n", plain.Text(p.String()))
 	case d.live && (step != d.step || now.Sub(d.drawn) > liveEvery):
-		fmt.Fprintf(d.out, "\r\x1b[K%s", cut(p.String(), d.out))
+		fmt.Fprintf(d.raw, "\r\x1b[K%s", fitted(plain.Text(p.String()), d.out))
 	case !d.live && (step != d.step || now.Sub(d.drawn) > plainEvery):
-		fmt.Fprintln(d.out, p)
+		fmt.Fprintln(d.out, plain.Text(p.String()))
 	default:
 		return
 	}
@@ -266,18 +265,8 @@ func (d *fetchDisplay) wipe() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.live {
-		fmt.Fprint(d.out, "\r\x1b[K")
+		fmt.Fprint(d.raw, "\r\x1b[K")
 	}
 }
 
 func (d *fetchDisplay) end() { d.wipe() }
-
-// cut shortens a line to the width of the terminal.
-func cut(line string, out io.Writer) string {
-	if file, ok := out.(*os.File); ok {
-		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 1 && len(line) >= width {
-			return line[:width-1]
-		}
-	}
-	return line
-}

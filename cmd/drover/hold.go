@@ -11,11 +11,12 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/drover-vm/drover/internal/plain"
 	"github.com/drover-vm/drover/migration"
 )
 
 // holder returns what keeps a failed scenario's VMs alive until a key is
-// pressed, and says how to attach to them.
+// pressed, and prints how to attach to them.
 func holder(stdin *os.File, out io.Writer, show display) func(ctx context.Context, p *migration.Pair, dir string) {
 	return func(ctx context.Context, p *migration.Pair, dir string) {
 		text := howToAttach(ctx, p, dir)
@@ -33,7 +34,7 @@ func howToAttach(ctx context.Context, p *migration.Pair, dir string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Held: %s\n", p.Facts.Scenario)
 	if p.Facts.Error != "" {
-		fmt.Fprintf(&b, "  %s\n", p.Facts.Error)
+		fmt.Fprintf(&b, "  %s\n", plain.Cut(p.Facts.Error, longestComplaint))
 	}
 	for _, s := range p.Sides() {
 		if state := s.ExitState(); state != nil {

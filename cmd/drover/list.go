@@ -14,7 +14,7 @@ import (
 
 const listUsage = `usage: drover list [-v] [-json] [-suite version] [pattern ...]
 
-Names every scenario with one sentence each; -v prints their files.
+Lists the scenarios with one sentence each; -v prints their files.
 
 flags:
 `
@@ -32,8 +32,7 @@ func listCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io
 	for _, s := range scenarios.All() {
 		jobs = append(jobs, job{scenario: s})
 	}
-	jobs, err = choose(jobs, *suite, patterns)
-	if err != nil {
+	if jobs, err = choose(jobs, *suite, patterns); err != nil {
 		return complain(stderr, err)
 	}
 	if *asJSON {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,17 +22,19 @@ import (
 const matrixUsage = `usage: drover matrix [flags] [QEMU ...] [-- QEMU arguments]
 
 Moves guests from each of the QEMUs to each, itself too, with the newest machine
-type that both know, and writes a table: what came of it, and what "drover
+type that both know, and prints a table: what came of it, and what "drover
 preflight" predicted. The QEMUs are paths of binaries, or versions or suites of the
 fleet; without any they are the whole fleet: what DROVER_FLEET names, else every
-private copy, else the one that "drover run" takes.
+private copy, else the one that "drover run" takes. What stands behind -- is added
+to the command line of both, -src-args and -dst-args to that of one side.
 
 A failure is as documented when it was predicted, came in the way predicted, and
 left the guest running at its source. A result that the prediction did not
 foresee is a finding.
 
-Exit status: 0 when all passed or failed as documented, 1 when something else came
-of one, 2 when it could not run.
+Exit status: 0 when all passed or failed as documented, 1 when a scenario failed
+otherwise or a prediction was contradicted, 2 when one could not be tried, or the
+matrix was interrupted. A skipped scenario did not fail.
 
 flags:
 `
@@ -47,8 +48,12 @@ type matrixFlags struct {
 	arch, machine, accel, artifacts, scenarios string
 	json, verbose                              bool
 	parallel                                   int
-	qemus, extra                               []string
+	qemus, patterns                            []string
+	args                                       qemuArgs
 }
+
+// mostQEMUs is how many QEMUs a matrix takes: the runs grow with their square.
+const mostQEMUs = 50
 
 func parseMatrix(args []string, stderr io.Writer) (matrixFlags, error) {
 	var f matrixFlags
@@ -59,17 +64,21 @@ func parseMatrix(args []string, stderr io.Writer) (matrixFlags, error) {
 	set.StringVar(&f.artifacts, "artifacts", "", "`folder` for what a failed scenario leaves (default: the system's temporary one)")
 	set.StringVar(&f.scenarios, "scenarios", matrixScenarios, "`patterns` of scenarios, with commas between them")
 	set.BoolVar(&f.json, "json", false, "write one JSON object")
-	set.BoolVar(&f.verbose, "v", false, "show each step and its time")
-	set.IntVar(&f.parallel, "parallel", 1, "`number` of scenarios at a time")
-	if at := slices.Index(args, "--"); at >= 0 {
-		args, f.extra = args[:at], args[at+1:]
-	}
+	set.BoolVar(&f.verbose, "v", false, "print each step and its time")
+	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
+	f.args.flags(set)
+	args = f.args.behindDashes(args)
 	var err error
-	f.qemus, err = parseMixed(set, args)
-	if err == nil && f.parallel < 1 {
-		err = usageError("-parallel has to be above 0")
+	if f.qemus, err = parseMixed(set, args); err != nil {
+		return f, err
 	}
-	return f, err
+	if len(f.qemus) > mostQEMUs {
+		return f, usageError(fmt.Sprintf("a matrix takes at most %d QEMUs, not %d", mostQEMUs, len(f.qemus)))
+	}
+	if f.patterns, err = namesIn("scenarios", f.scenarios); err != nil {
+		return f, err
+	}
+	return f, checkParallel(f.parallel)
 }
 
 // matrixWidth is the column of names: the few scenarios of a matrix have short ones.
@@ -88,8 +97,7 @@ func matrixCommand(ctx context.Context, args []string, _ *os.File, stdout, stder
 	show.end(report.Sum{})
 	switch {
 	case ctx.Err() != nil:
-		fmt.Fprintln(stderr, "drover: interrupted, and all VMs have been ended")
-		return exitCannotRun
+		return interrupted(ctx, stderr, "all VMs have been ended")
 	case err != nil:
 		return complain(stderr, err)
 	case flags.json:
@@ -97,10 +105,23 @@ func matrixCommand(ctx context.Context, args []string, _ *os.File, stdout, stder
 	default:
 		report.MatrixText(stdout, m)
 	}
-	if !m.OK() {
-		return exitFailed
+	return matrixExit(m)
+}
+
+// matrixExit is the exit status of a matrix that was filled.
+func matrixExit(m *report.Matrix) int {
+	status := exitOK
+	for _, p := range m.Pairs {
+		for _, r := range p.Runs {
+			switch {
+			case r.Ending == report.Failed || r.Contradicts:
+				return exitFailed
+			case r.Ending == report.Undecided:
+				status = exitCannotRun
+			}
+		}
 	}
-	return exitOK
+	return status
 }
 
 // run fills the matrix: first every prediction, then every run.
@@ -110,7 +131,7 @@ func (f matrixFlags) run(ctx context.Context, show display) (*report.Matrix, err
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := choose(jobsOf(scenarios.All(), []string{arch}), "", strings.FieldsFunc(f.scenarios, func(c rune) bool { return c == ',' || c == ' ' }))
+	chosen, err := choose(jobsOf(scenarios.All(), []string{arch}), "", f.patterns)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +146,8 @@ func (f matrixFlags) run(ctx context.Context, show display) (*report.Matrix, err
 	for _, q := range fleet {
 		m.QEMUs = append(m.QEMUs, q.QEMU)
 	}
-	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Args: f.extra, Artifacts: f.artifacts, Known: new(probe.Known)}
+	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Artifacts: f.artifacts, Known: new(probe.Known)}
+	f.args.assign(&options)
 	m.Pairs = predictAll(ctx, fleet, options, show)
 	f.runPairs(ctx, m, chosen, options, show)
 	m.Seconds = time.Since(began).Seconds()
@@ -172,7 +194,7 @@ func (f matrixFlags) runPairs(ctx context.Context, m *report.Matrix, scenarios [
 		path[q.Name] = q.Path
 	}
 	work := new(errgroup.Group)
-	work.SetLimit(f.parallel)
+	work.SetLimit(min(f.parallel, mostParallel))
 	for i := range m.Pairs {
 		pair := &m.Pairs[i]
 		pair.Runs = make([]report.Run, len(scenarios))

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/preflight"
@@ -16,14 +15,14 @@ import (
 const preflightUsage = `usage: drover preflight [flags] SRC DST [-- QEMU arguments]
 
 Predicts what becomes of a guest that moves from one QEMU to another, without
-moving one. Each is asked what it would send of the machine, and what it takes;
-what differs is written, a sentence each. SRC and DST are the paths of binaries,
-or versions or suites of the fleet (10.0, bookworm), as "drover fleet list" knows
-them. What stands behind -- is added to both command lines, so that the machine
-is the one that you mean to move.
+moving one. Each is asked what it would send of the machine, and what it accepts;
+each difference is printed, a sentence each. SRC and DST are the paths of binaries,
+or versions or suites of the fleet (10.0, bookworm), as "drover fleet list" prints
+them. What stands behind -- is added to both command lines, -src-args and -dst-args
+to one, so that the machine is the one that you mean to move.
 
 Exit status: 0 when the migration is predicted to complete, 1 when it is
-predicted to fail, 2 when that can't be told.
+predicted to fail, 2 when no prediction can be made.
 
 flags:
 `
@@ -33,11 +32,10 @@ func preflightCommand(ctx context.Context, args []string, _ *os.File, stdout, st
 	arch := set.String("arch", "", "`target` (default: that of a binary, else x86_64)")
 	machine := set.String("machine", "", "machine `type` of both sides (default: the newest that both know)")
 	asJSON := set.Bool("json", false, "write one JSON object")
-	verbose := set.Bool("v", false, "also write what differs about devices that the machine has not")
-	var extra []string
-	if at := slices.Index(args, "--"); at >= 0 {
-		args, extra = args[:at], args[at+1:]
-	}
+	verbose := set.Bool("v", false, "also print the differences of devices that the machine does not have")
+	var extra qemuArgs
+	extra.flags(set)
+	args = extra.behindDashes(args)
 	words, err := parseMixed(set, args)
 	if err == nil && len(words) != 2 {
 		err = usageError("preflight takes two QEMUs: drover preflight SRC DST")
@@ -45,16 +43,13 @@ func preflightCommand(ctx context.Context, args []string, _ *os.File, stdout, st
 	if err != nil {
 		return usageExit(err, stderr)
 	}
-	target, err := archFor(*arch, words)
-	if err != nil {
-		return complain(stderr, err)
-	}
-	sides, err := named(ctx, target, words)
-	if err != nil {
-		return complain(stderr, err)
-	}
-	r, err := predicted(ctx, new(migration.Describer), sides[0], sides[1], migration.Options{Arch: target, Machine: *machine, Args: extra})
-	if err != nil {
+	options := migration.Options{Machine: *machine}
+	extra.assign(&options)
+	r, err := preflightOf(ctx, *arch, words, options)
+	switch {
+	case ctx.Err() != nil:
+		return interrupted(ctx, stderr, "")
+	case err != nil:
 		return complain(stderr, err)
 	}
 	if *asJSON {
@@ -69,6 +64,19 @@ func preflightCommand(ctx context.Context, args []string, _ *os.File, stdout, st
 		return exitFailed
 	}
 	return exitCannotRun
+}
+
+// preflightOf is the prediction for two QEMUs, each as somebody named it.
+func preflightOf(ctx context.Context, arch string, names []string, o migration.Options) (*preflight.Report, error) {
+	var err error
+	if o.Arch, err = archFor(arch, names); err != nil {
+		return nil, err
+	}
+	sides, err := named(ctx, o.Arch, names)
+	if err != nil {
+		return nil, err
+	}
+	return predicted(ctx, new(migration.Describer), sides[0], sides[1], o)
 }
 
 // predicted is the prediction for two members of the fleet. That they share no

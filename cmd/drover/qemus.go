@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/drover-vm/drover/fleet"
-	"github.com/drover-vm/drover/internal/near"
 	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/migration/report"
 )
@@ -32,7 +31,11 @@ func members(ctx context.Context, arch string) ([]member, error) {
 		all = append(all, m)
 		return err
 	}
-	for _, path := range filepath.SplitList(os.Getenv("DROVER_FLEET")) {
+	list := os.Getenv("DROVER_FLEET")
+	for _, path := range filepath.SplitList(list) {
+		if path == "" {
+			return nil, fmt.Errorf("DROVER_FLEET must not have an empty path, as %s has", quoted(list))
+		}
 		if named, ok := fleet.ArchOf(path); ok && named != arch {
 			continue
 		}
@@ -96,6 +99,9 @@ func inOrder(all []member) []member {
 func named(ctx context.Context, arch string, names []string) ([]member, error) {
 	var all []member
 	for _, name := range names {
+		if name == "" {
+			return nil, usageError("the name of a QEMU must not be empty: give the path of a binary, or a version or a suite of the fleet")
+		}
 		if strings.ContainsRune(name, filepath.Separator) {
 			m, err := inspected(ctx, name, "")
 			if err != nil {
@@ -131,10 +137,10 @@ func ofFleet(ctx context.Context, arch, name string) (member, error) {
 	if r, err := (fleet.Fleet{}).Release(name); err == nil {
 		return member{}, fmt.Errorf("QEMU %s is not here; fetch it with: drover fleet fetch %s", name, cmp.Or(r.QEMU, r.Suite))
 	}
-	if offers := near.Names(name, names); len(offers) > 0 {
-		return member{}, fmt.Errorf("the fleet has no QEMU %q for %s; did you mean %s?", name, arch, strings.Join(offers, " or "))
+	if offer := didYouMean(name, names); offer != "" {
+		return member{}, fmt.Errorf("the fleet has no QEMU %s for %s%s", quoted(name), arch, offer)
 	}
-	return member{}, fmt.Errorf("the fleet has no QEMU %q for %s; there are %s, or name a binary by its path", name, arch, strings.Join(names, ", "))
+	return member{}, fmt.Errorf("the fleet has no QEMU %s for %s; there are %s, or name a binary by its path", quoted(name), arch, strings.Join(names, ", "))
 }
 
 // archFor is the target that was asked for, or that the name of a binary says.

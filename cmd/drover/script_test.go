@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/drover-vm/drover/fleet"
+	"github.com/drover-vm/drover/internal/plain"
 )
 
 func TestMain(m *testing.M) {
@@ -54,8 +55,10 @@ func TestScripts(t *testing.T) {
 			env.Setenv("DROVER_CACHE", env.WorkDir+"/cache")
 			return os.Mkdir(env.WorkDir+"/tmp", 0o700)
 		},
-		Condition: func(name string) (bool, error) { return name == "qemu" && missing == nil, nil },
-		Cmds:      map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "empty": empty},
+		Condition: func(name string) (bool, error) {
+			return name == "qemu" && missing == nil, nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "empty": empty, "plain": onlyPlain},
 	})
 }
 
@@ -75,6 +78,19 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if status != want {
 		ts.Fatalf("exit status %d, expected %d", status, want)
+	}
+}
+
+// onlyPlain demands that neither output of the last command has anything in it that a
+// terminal obeys.
+func onlyPlain(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) > 0 {
+		ts.Fatalf("usage: plain")
+	}
+	for _, name := range []string{"stdout", "stderr"} {
+		if text := ts.ReadFile(name); text != plain.Lines(text) {
+			ts.Fatalf("%s holds what a terminal obeys: %q", name, text)
+		}
 	}
 }
 

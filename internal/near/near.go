@@ -7,15 +7,27 @@ import (
 	"strings"
 )
 
+// Longest is the length in bytes of the longest word and the longest candidate that are
+// compared. Nobody mistypes more, and the time to compare grows with both.
+const Longest = 100
+
 // Names returns up to three of the candidates, the nearest first: those that
-// contain the word, and those that few single-letter changes turn into it.
+// contain the word, and those that few single-letter changes turn into it. There are
+// none for a word longer than [Longest].
 func Names(word string, candidates []string) []string {
 	type scored struct {
 		name string
 		cost int
 	}
+	names := []string{}
+	if len(word) > Longest {
+		return names
+	}
 	var found []scored
 	for _, name := range candidates {
+		if len(name) > Longest {
+			continue
+		}
 		cost := distance(strings.ToLower(word), strings.ToLower(name))
 		if word != "" && strings.Contains(strings.ToLower(name), strings.ToLower(word)) {
 			cost = min(cost, 2)
@@ -25,7 +37,6 @@ func Names(word string, candidates []string) []string {
 		}
 	}
 	slices.SortStableFunc(found, func(a, b scored) int { return cmp.Compare(a.cost, b.cost) })
-	names := []string{}
 	for _, s := range found[:min(len(found), 3)] {
 		names = append(names, s.name)
 	}

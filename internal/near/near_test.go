@@ -1,6 +1,7 @@
 package near
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,6 +22,14 @@ func TestNearNamesAreOfferedNearestFirst(t *testing.T) {
 	} {
 		require.Equal(t, c.want, Names(c.word, names), "word %q", c.word)
 	}
+}
+
+func TestLongWordsAndCandidatesAreNotCompared(t *testing.T) {
+	long := strings.Repeat("a", Longest)
+	require.Equal(t, []string{long}, Names(long, []string{long}))
+	require.Empty(t, Names(long+"a", []string{long, long + "a"}))
+	require.Equal(t, []string{"a"}, Names("a", []string{long + "a", "a"}))
+	require.Empty(t, Names(strings.Repeat("a", 64<<20), []string{"a"}))
 }
 
 func TestDistanceCountsSingleLetterChanges(t *testing.T) {
