@@ -15,9 +15,15 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
+// errNoDestination says that a step is about a destination that was never started.
+var errNoDestination = errors.New("there is no destination yet")
+
 // expectRunningOnDestination gathers whether the guest runs on the destination.
 func expectRunningOnDestination() Step {
 	return Step{Name: "check that the destination runs", Do: func(ctx context.Context, p *Pair) error {
+		if p.Destination == nil {
+			return errNoDestination
+		}
 		ctx, cancel := p.AtMost(ctx, LifeTimeout)
 		defer cancel()
 		if err := p.WatchLife(ctx, p.Destination, 0); err != nil {
@@ -114,6 +120,9 @@ func stopDestination() Step {
 // the workload's range holds on the destination and what differs elsewhere.
 func CompareMemory() Step {
 	return Step{Name: "compare memory", Do: func(ctx context.Context, p *Pair) error {
+		if p.Destination == nil {
+			return errNoDestination
+		}
 		began := time.Now()
 		both, err := ram.Open(ctx, p.Program, p.Source.VM, p.Destination.VM)
 		if err != nil {
@@ -151,6 +160,9 @@ func readSourceCanaries() Step {
 }
 
 func (p *Pair) readCanaries(ctx context.Context, s *Side) error {
+	if s == nil {
+		return errNoDestination
+	}
 	p.Facts.Devices = nil
 	for _, c := range slices.Backward(p.canaries) { // to look at one may write to another that came before
 		found, err := c.Read(ctx, s.QTest())
@@ -166,6 +178,9 @@ func (p *Pair) readCanaries(ctx context.Context, s *Side) error {
 // memory was compared, and what has become of the source.
 func CompareAgain() Step {
 	return Step{Name: "check that nothing changes", Do: func(ctx context.Context, p *Pair) error {
+		if p.sums == nil {
+			return errors.New("the destination's memory was not compared before")
+		}
 		status, err := qapi.QueryStatus(ctx, p.Destination.QMP())
 		if err != nil {
 			return err

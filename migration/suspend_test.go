@@ -47,7 +47,7 @@ func TestGuestThatDoesNotSleepThroughIsNoticed(t *testing.T) {
 			func(ctx context.Context, p *migration.Pair) error {
 				return errors.Join(wakeSource(ctx, p), steps.Suspend().Do(ctx, p))
 			},
-			"the source woke its guest, which was to move in its sleep",
+			"the source woke its guest, which was to move suspended",
 		},
 		{
 			"when it has moved", "precopy/unix/suspend/live", "await suspended-arrival", wakeDestination,

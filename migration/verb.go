@@ -53,12 +53,11 @@ func (v Vocabulary) find(words []word) (Verb, int, bool) {
 	return Verb{}, 0, false
 }
 
-// Matching are the verbs of which a word of the name begins with the word, or, where there
-// are none, that have it in what they say; all of them for "".
+// Matching are the verbs that have the part in their name, or, where there are none, in
+// what is said of them; all of them for "".
 func (v Vocabulary) Matching(part string) (found Vocabulary) {
 	for _, verb := range v {
-		if slices.ContainsFunc(strings.Fields(verb.Name), func(w string) bool { return strings.HasPrefix(w, part) }) || part == "" ||
-			strings.HasPrefix(verb.Name, part) {
+		if strings.Contains(verb.Name, part) {
 			found = append(found, verb)
 		}
 	}

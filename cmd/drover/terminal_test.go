@@ -126,7 +126,7 @@ func TestLiveLineOnATerminal(t *testing.T) {
 func TestCtrlCEndsBothVMsAndSaysWhereTheArtifactsAre(t *testing.T) {
 	dir := t.TempDir()
 	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TMPDIR=" + dir}, "run", "postcopy/plain", "precopy/unix/plain")
-	s.await(t, "await pass 1")
+	s.await(t, "await passes 1")
 	_, err := s.tty.Write([]byte{ctrlC})
 	require.NoError(t, err)
 	require.Equal(t, exitCannotRun, s.exit(t), s)
@@ -139,7 +139,7 @@ func TestRunGoesOnWhenNobodyIsToHearAHangup(t *testing.T) {
 	signal.Ignore(syscall.SIGHUP) // as nohup does for what it starts
 	defer signal.Reset(syscall.SIGHUP)
 	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TMPDIR=" + t.TempDir()}, "run", "precopy/unix/plain")
-	s.await(t, "await pass 1")
+	s.await(t, "await passes 1")
 	require.NoError(t, s.cmd.Process.Signal(syscall.SIGHUP))
 	require.Equal(t, exitOK, s.exit(t), s)
 	require.Contains(t, s.String(), "1 passed")
@@ -148,7 +148,7 @@ func TestRunGoesOnWhenNobodyIsToHearAHangup(t *testing.T) {
 func TestKilledDroverTakesItsQEMUsAlong(t *testing.T) {
 	dir := t.TempDir()
 	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TMPDIR=" + dir}, "run", "precopy/unix/plain")
-	s.await(t, "await pass 1")
+	s.await(t, "await passes 1")
 	require.NoError(t, s.cmd.Process.Signal(syscall.SIGKILL))
 	s.exit(t)
 	require.Eventually(t, func() bool { return !anyQEMU(dir) }, 10*time.Second, 5*time.Millisecond)

@@ -103,7 +103,11 @@ func AttachImageOnDestination() migration.Step { return attachImage(migration.De
 func AttachFailingImage() migration.Step { return attachImage(migration.SourceName, true) }
 
 func attachImage(side string, failing bool) migration.Step {
-	attach := onImage("create image", side+": attach image", func(ctx context.Context, p *migration.Pair) error {
+	name := "attach image"
+	if failing {
+		name += " failing"
+	}
+	attach := onImage("create image", onSide(side, name), func(ctx context.Context, p *migration.Pair) error {
 		return each(p, side, func(s *migration.Side) error {
 			node := imageOf(p, failing)
 			if s == p.Destination {
@@ -112,11 +116,16 @@ func attachImage(side string, failing bool) migration.Step {
 			return addDiskPaused(ctx, s, node)
 		})
 	})
-	attach.Gives = []string{"attach image"}
-	if failing {
-		attach.Gives = append(attach.Gives, "attach image failing")
-	}
+	attach.Gives = []string{"attach image", name}
 	return attach
+}
+
+// onSide is the line of a verb that is about the source where no side stands before it.
+func onSide(side, line string) string {
+	if side == migration.SourceName {
+		return line
+	}
+	return side + ": " + line
 }
 
 // onImage is a step that wants the image to have been created, or attached.
@@ -169,7 +178,7 @@ func QemuIOOnDestination(command string) migration.Step {
 }
 
 func qemuIO(side, command string) migration.Step {
-	return onImage("attach image", side+": qemu-io "+command, func(ctx context.Context, p *migration.Pair) error {
+	return onImage("attach image", onSide(side, fmt.Sprintf("qemu-io %q", command)), func(ctx context.Context, p *migration.Pair) error {
 		return each(p, side, func(s *migration.Side) error {
 			reply, err := qapi.HumanMonitor(ctx, s.QMP(), fmt.Sprintf("qemu-io %s \"%s\"", imageNode, command))
 			if err != nil {

@@ -39,12 +39,19 @@ var errNoDestination = errors.New("there is no destination yet")
 // onArrival is a step that wants the guest to have arrived on a destination that does not
 // run it.
 func onArrival(name string, do func(ctx context.Context, p *migration.Pair) error) migration.Step {
-	return migration.Step{Name: name, Wants: []string{"await arrival"}, Do: func(ctx context.Context, p *migration.Pair) error {
+	s := onDestination(name, do)
+	s.Wants = []string{"await arrival"}
+	return s
+}
+
+// onDestination is a step that needs a destination.
+func onDestination(name string, do func(ctx context.Context, p *migration.Pair) error) migration.Step {
+	return step(name, func(ctx context.Context, p *migration.Pair) error {
 		if p.Destination == nil {
 			return errNoDestination
 		}
 		return do(ctx, p)
-	}}
+	})
 }
 
 // ExpectEqualMemory gathers what differs anywhere in the memory of both sides, where the

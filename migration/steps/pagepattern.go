@@ -144,19 +144,21 @@ func (s stretch) pages(pattern int) []byte {
 	return all.Bytes()
 }
 
-// before says what the stretch held in the patterns before one, at most two.
-func (s stretch) before(pattern int) string {
-	switch pattern {
+// heldBefore says what the stretch held in the patterns before the last, at most two.
+func (s stretch) heldBefore(written []int) string {
+	switch earlier := written[:len(written)-1]; len(earlier) {
 	case 0:
 		return ""
 	case 1:
-		return fmt.Sprintf(", which held %#x before", s.hold[0])
+		return fmt.Sprintf(", which held %#x before", s.hold[earlier[0]])
+	default:
+		last := earlier[len(earlier)-2:]
+		return fmt.Sprintf(", which held %#x and %#x before", s.hold[last[0]], s.hold[last[1]])
 	}
-	return fmt.Sprintf(", which held %#x and %#x before", s.hold[pattern-2], s.hold[pattern-1])
 }
 
-// writtenPattern is the number of the one that was written last; nil where there is none.
-var writtenPattern migration.Slot[*int]
+// writtenPatterns are the numbers of those that were written, the last one last.
+var writtenPatterns migration.Slot[[]int]
 
 // errNoPattern says that a step is about a page pattern that was never written.
 var errNoPattern = errors.New("no page pattern was written before")
@@ -174,11 +176,12 @@ func WritePagePattern(pattern int) migration.Step {
 // before, on a guest that runs.
 func ChangePagePattern(pattern int) migration.Step {
 	s := patternStep(fmt.Sprintf("change page-pattern %d", pattern), pattern, func(p *migration.Pair) (func(stretch) bool, error) {
-		last := *writtenPattern.Of(p)
-		if last == nil {
+		written := *writtenPatterns.Of(p)
+		if len(written) == 0 {
 			return nil, errNoPattern
 		}
-		return func(s stretch) bool { return s.hold[pattern] != s.hold[*last] }, nil
+		last := written[len(written)-1]
+		return func(s stretch) bool { return s.hold[pattern] != s.hold[last] }, nil
 	})
 	s.Wants = []string{"write page-pattern"}
 	return s
@@ -202,7 +205,8 @@ func patternStep(name string, pattern int, which func(p *migration.Pair) (func(s
 				return err
 			}
 		}
-		*writtenPattern.Of(p) = &pattern
+		written := writtenPatterns.Of(p)
+		*written = append(*written, pattern)
 		return nil
 	}).WithTimeout(3 * migration.StepTimeout)
 }
@@ -210,14 +214,12 @@ func patternStep(name string, pattern int, which func(p *migration.Pair) (func(s
 // ExpectPagePattern gathers how many of the pages hold on the destination what they were
 // last given on the source.
 func ExpectPagePattern() migration.Step {
-	return migration.Step{Name: "expect page-pattern", Wants: []string{"write page-pattern", "migrate"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		last := *writtenPattern.Of(p)
-		switch {
-		case last == nil:
+	expect := onDestination("expect page-pattern", func(ctx context.Context, p *migration.Pair) error {
+		written := *writtenPatterns.Of(p)
+		if len(written) == 0 {
 			return errNoPattern
-		case p.Destination == nil:
-			return errNoDestination
 		}
+		last := written[len(written)-1]
 		memory, err := p.Destination.Memory(ctx)
 		if err != nil {
 			return err
@@ -230,7 +232,7 @@ func ExpectPagePattern() migration.Step {
 			}
 			right, wrong := 0, ""
 			for n := range stretchPages {
-				want, have := s.page(n, *last), found[n*ram.PageSize:(n+1)*ram.PageSize]
+				want, have := s.page(n, last), found[n*ram.PageSize:(n+1)*ram.PageSize]
 				i := ram.FirstDifference(want, have)
 				switch {
 				case i < 0:
@@ -239,9 +241,11 @@ func ExpectPagePattern() migration.Step {
 					wrong = fmt.Sprintf("; not so at %#x, where %#02x is expected and %#02x found", s.at+uint64(n*ram.PageSize+i), want[i], have[i])
 				}
 			}
-			p.Measure(fmt.Sprintf("pages from %#x on that hold %#x%s%s", s.at, s.hold[*last], s.before(*last), wrong),
+			p.Measure(fmt.Sprintf("pages from %#x on that hold %#x%s%s", s.at, s.hold[last], s.heldBefore(written), wrong),
 				float64(right), "pages", record.Exactly(stretchPages))
 		}
 		return nil
-	}}
+	})
+	expect.Wants = []string{"write page-pattern", "migrate"}
+	return expect
 }

@@ -2,7 +2,6 @@ package steps
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 
@@ -47,9 +46,6 @@ func suspendVerbs() migration.Vocabulary {
 
 // suspended is the guest's counter when it was suspended; nil where it was not.
 var suspended migration.Slot[*record.Reading]
-
-// errNotSuspended says that a step is about a guest that was never suspended.
-var errNotSuspended = errors.New("the guest was not suspended before")
 
 // Suspend suspends the source's machine, as an operating system does: it writes where to
 // continue into the firmware waking vector, and the order into PM1a_CNT.

@@ -23,13 +23,10 @@ func SuspendedProof() migration.Steps {
 // expectSuspended demands that the guest is suspended on the destination, and has not run
 // since it was suspended.
 func expectSuspended() migration.Step {
-	return step("check that the destination's guest is suspended", func(ctx context.Context, p *migration.Pair) error {
+	return onDestination("check that the destination's guest is suspended", func(ctx context.Context, p *migration.Pair) error {
 		then := *suspended.Of(p)
-		switch {
-		case p.Destination == nil:
-			return errNoDestination
-		case then == nil:
-			return errNotSuspended
+		if then == nil {
+			return errors.New("the guest was not suspended before")
 		}
 		if err := p.Destination.ExpectRunState(ctx, qapi.StateSuspended, "was to be suspended as it was on the source"); err != nil {
 			return err
@@ -65,7 +62,7 @@ var wokenAt migration.Slot[*int64]
 
 // wakeUp wakes the guest on the destination, and waits until it says that it continues.
 func wakeUp() migration.Step {
-	return step("wake the guest", func(ctx context.Context, p *migration.Pair) error {
+	return onDestination("wake the guest", func(ctx context.Context, p *migration.Pair) error {
 		d := p.Destination
 		since, from := d.QMP().Mark(), d.Console().Mark()
 		if err := d.Execute(ctx, "system_wakeup", nil); err != nil {
@@ -92,7 +89,7 @@ func wakeUp() migration.Step {
 // round has begun: a guest that is stopped right after a heartbeat is between two, where
 // it doesn't show whether it continued in the middle of the one that it was suspended in.
 func expectWoken() migration.Step {
-	return step("check that the guest continues", func(ctx context.Context, p *migration.Pair) error {
+	return onDestination("check that the guest continues", func(ctx context.Context, p *migration.Pair) error {
 		at := *wokenAt.Of(p)
 		if at == nil {
 			return errors.New("the guest was not woken before")
@@ -114,13 +111,13 @@ func expectWoken() migration.Step {
 }
 
 func stopDestination() migration.Step {
-	return step("stop the destination", func(ctx context.Context, p *migration.Pair) error { return p.StopDestination(ctx) })
+	return onDestination("stop the destination", func(ctx context.Context, p *migration.Pair) error { return p.StopDestination(ctx) })
 }
 
 // readWorkload gathers what the workload's range holds on the destination, which is
 // stopped, where the memory of the two sides is not the same any more.
 func readWorkload() migration.Step {
-	return step("check the workload", func(ctx context.Context, p *migration.Pair) (err error) {
+	return onDestination("check the workload", func(ctx context.Context, p *migration.Pair) (err error) {
 		p.Facts.Workload, err = p.Workload(ctx, p.Destination)
 		return err
 	})
