@@ -139,27 +139,39 @@ func located(text []byte, err error) error {
 // wellFormed says what no run's record has.
 func (r *Record) wellFormed() error {
 	if !slices.Contains(endings(), r.Ends) {
-		return fmt.Errorf("Ends: there is no ending %q: they are %q", r.Ends, endings())
+		return at("Ends", "there is no ending %q: they are %q", r.Ends, endings())
 	}
-	for i, f := range r.Gathers {
-		if _, known := factDocs[f]; !known {
-			return fmt.Errorf("Gathers[%d]: there is no fact %q", i, f)
-		}
+	if err := wellKnown("Gathers", r.Gathers); err != nil {
+		return err
 	}
 	for i, leg := range r.Legs {
+		where := fmt.Sprintf("Legs[%d].", i)
 		switch {
 		case len(leg.Legs) > 0:
-			return fmt.Errorf("Legs[%d].Legs: a leg has no legs", i)
+			return at(where+"Legs", "a leg has no legs")
 		case leg.Ends != OnDestination:
-			return fmt.Errorf("Legs[%d].Ends: it is %q, and a leg's guest has moved", i, leg.Ends)
+			return at(where+"Ends", "it is %q, and a leg's guest has moved", leg.Ends)
 		case leg.Format != Format:
-			return fmt.Errorf("Legs[%d].Format: it is %d, and the record's is %d", i, leg.Format, Format)
+			return at(where+"Format", "it is %d, and the record's is %d", leg.Format, Format)
 		}
-		for j, f := range leg.Gathers {
-			if _, known := factDocs[f]; !known {
-				return fmt.Errorf("Legs[%d].Gathers[%d]: there is no fact %q", i, j, f)
-			}
+		if err := wellKnown(where+"Gathers", leg.Gathers); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// wellKnown says which of the facts there is not.
+func wellKnown(where string, facts []Fact) error {
+	for i, f := range facts {
+		if _, known := factDocs[f]; !known {
+			return at(fmt.Sprintf("%s[%d]", where, i), "there is no fact %q", f)
+		}
+	}
+	return nil
+}
+
+// at is an error about that part of a record.
+func at(where, format string, args ...any) error {
+	return fmt.Errorf("%s: %s", where, fmt.Sprintf(format, args...))
 }
