@@ -67,9 +67,12 @@ func noteFailure() Step {
 		wait, cancel := p.AtMost(ctx, reasonTimeout)
 		defer cancel()
 		var info qapi.MigrationInfo
-		err := Poll(wait, "the reason of the failure", func() (found bool, err error) {
-			info, err = qapi.QueryMigrate(wait, p.Source.QMP())
-			return info.ErrorDesc != "" || !ended(info.Status), err
+		err := Poll(wait, "the reason of the failure", func() (bool, error) {
+			now, err := qapi.QueryMigrate(wait, p.Source.QMP())
+			if err == nil { // what the end of the wait cuts off says nothing
+				info = now
+			}
+			return info.ErrorDesc != "" || info.Status != qapi.MigrationFailed, err
 		})
 		p.Facts.Failure = &record.FailureFacts{Status: string(info.Status), Desc: info.ErrorDesc}
 		if wait.Err() != nil {

@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 
+	"github.com/drover-vm/drover/internal/plain"
+	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
 )
@@ -15,13 +18,17 @@ const judgeUsage = `usage: drover judge [-json] DIR ...
 Judges saved runs again: DIR is a folder that "drover run" left (with -keep it
 leaves every one), or the record.json in it. Nothing is run.
 
+A record proves what it holds, and no more: what its run was to gather and the
+record lacks is unknown, and a record that hides something (a key twice, or in
+another case, null for a number) is none.
+
 Exit status: 0 when every check passes, 1 when one doesn't, 2 when there is no
 record to judge.
 
 flags:
 `
 
-func judgeCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
+func judgeCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
 	set := newFlagSet("judge", judgeUsage, stderr)
 	asJSON := set.Bool("json", false, "write one JSON object a run")
 	dirs, err := parseMixed(set, args)
@@ -33,20 +40,52 @@ func judgeCommand(_ context.Context, args []string, _ *os.File, stdout, stderr i
 	}
 	status := exitOK
 	for _, dir := range dirs {
-		saved, err := record.Load(dir)
-		if err != nil {
-			return complain(stderr, err)
+		if ctx.Err() != nil {
+			return complain(stderr, context.Cause(ctx))
 		}
-		result := record.Judged(saved)
+		result, err := judge(dir)
+		if err != nil {
+			status = complain(stderr, errors.New(plain.Text(err.Error())))
+			continue
+		}
 		if result.Err() != nil {
-			status = exitFailed
+			status = max(status, exitFailed)
 		}
 		if *asJSON {
 			report.JSONLine(stdout, result)
 			continue
 		}
-		fmt.Fprintf(stdout, "%s  %s\n", report.Word(result.Outcome, false), result.Name())
+		fmt.Fprintf(stdout, "%s  %s\n", report.Word(result.Outcome, false), plain.Text(result.Name()))
 		report.Verdicts(stdout, result.Verdicts)
 	}
 	return status
+}
+
+// judge judges one saved run. A record of a scenario that there is has to end as that does,
+// or it would be held to less.
+func judge(dir string) (*record.Result, error) {
+	saved, err := record.Load(dir)
+	if err != nil {
+		return nil, err
+	}
+	result := record.Judged(saved)
+	for _, s := range migration.Scenarios() {
+		if s.Name == saved.Scenario && s.Ends != saved.Ends {
+			result.Doubt("steps", fmt.Sprintf("%s leaves its guest %s, and the record ends with it %s", s.Name, whereabouts(s.Ends), whereabouts(saved.Ends)))
+		}
+	}
+	return result, nil
+}
+
+// whereabouts is where a run leaves its guest, in words.
+func whereabouts(e record.Ending) string {
+	switch e {
+	case record.OnDestination:
+		return "on the destination"
+	case record.OnSource:
+		return "on the source"
+	case record.Lost:
+		return "on neither side"
+	}
+	return "nowhere"
 }

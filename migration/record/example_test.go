@@ -18,7 +18,7 @@ func ExampleJudge() {
 	}
 	fmt.Println(record.Judged(r).Outcome)
 	// Output:
-	// pass: story: 2 steps in 0.10 s
+	// pass: steps: 2 steps in 0.10 s
 	// fail: clean end: the source ended with signal: killed when told to quit, expected exit status 0: it was gone
 	// fail
 }

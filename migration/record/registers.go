@@ -8,13 +8,13 @@ import (
 	"strings"
 )
 
-// RegisterFacts compare the processors of source and destination, both stopped.
+// RegisterFacts compare the vCPUs of source and destination, both stopped.
 type RegisterFacts struct {
 	Compared  int      // what both sides print
 	Different []string `json:",omitempty"` // a sentence each
 }
 
-// CompareRegisters holds what two human monitors print of their processors against
+// CompareRegisters holds what two human monitors print of their vCPUs against
 // each other, by name: versions may print more than others, and print the same with
 // other blanks in it (up to 5.2 XMM00=0000000000000000, in one word).
 func CompareRegisters(source, destination string) *RegisterFacts {
@@ -39,14 +39,11 @@ var namedRegister = regexp.MustCompile(`(\w+) *=`)
 // registers are the values by name. A name that comes again, as a segment's DPL does,
 // has its number behind it; in a line without names the first word is one.
 func registers(printed string) map[string]string {
-	found, processor := map[string]string{}, ""
+	found, times, cpu := map[string]string{}, map[string]int{}, ""
 	add := func(name, value string) {
-		name = processor + name
-		for n := 2; ; n++ {
-			if _, taken := found[name]; !taken {
-				break
-			}
-			name = fmt.Sprintf("%s.%d", strings.TrimSuffix(name, fmt.Sprintf(".%d", n-1)), n)
+		name = cpu + name
+		if times[name]++; times[name] > 1 {
+			name = fmt.Sprintf("%s.%d", name, times[name])
 		}
 		found[name] = strings.Join(strings.Fields(value), "")
 	}
@@ -56,7 +53,7 @@ func registers(printed string) map[string]string {
 		switch {
 		case len(words) == 0:
 		case strings.HasPrefix(words[0], "CPU#"):
-			processor = words[0] + " "
+			cpu = words[0] + " "
 		case len(names) == 0:
 			add(words[0], strings.Join(words[1:], ""))
 		}
@@ -71,6 +68,9 @@ func registers(printed string) map[string]string {
 	return found
 }
 
+// mostRegisters is more than any machine's vCPUs have.
+const mostRegisters = 1 << 24
+
 func judgeRegisters(r *Record) (Outcome, string) {
 	f := r.Registers
 	switch {
@@ -79,7 +79,9 @@ func judgeRegisters(r *Record) (Outcome, string) {
 	case f.Compared == 0:
 		return fail("there is no register that both sides print")
 	case len(f.Different) > 0:
-		return fail("%d of %d registers of the processors differ; the first: %s", len(f.Different), f.Compared, f.Different[0])
+		return fail("%d of %d registers of the vCPUs differ; the first: %s", len(f.Different), f.Compared, f.Different[0])
+	case f.Compared < int(fewestRegisters.Value) || f.Compared > mostRegisters:
+		return unsure("%d registers of the vCPUs were compared, expected at least %.0f", f.Compared, fewestRegisters.Value)
 	}
-	return pass("%d registers of the processors are the same on both sides", f.Compared)
+	return pass("%d registers of the vCPUs are the same on both sides", f.Compared)
 }

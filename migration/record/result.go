@@ -2,8 +2,8 @@ package record
 
 import (
 	"fmt"
-	"slices"
-	"strings"
+
+	"github.com/drover-vm/drover/internal/plain"
 )
 
 // A Result is what became of one run.
@@ -18,38 +18,52 @@ type Result struct {
 	Record   *Record   `json:",omitempty"`
 }
 
-// Judged returns the result that a record comes to.
+// Judged returns the result that a record comes to, which is unknown without a record.
 func Judged(r *Record) *Result {
-	result := &Result{Scenario: r.Scenario, Arch: r.Arch, Seconds: r.Seconds, Record: r}
+	result := &Result{Record: r}
+	if r != nil {
+		result.Scenario, result.Arch, result.Seconds = r.Scenario, r.Arch, r.Seconds
+	}
 	result.Judge()
 	return result
 }
 
-// Judge applies the checks to the result's record.
+// Judge applies the checks to the result's record. A run that failed only for a known bug
+// of its QEMU is a skip that says what was lost.
 func (r *Result) Judge() {
-	r.Verdicts = Judge(r.Record)
-	r.Outcome = Worst(r.Verdicts)
-	r.Reason = reason(r.Verdicts)
-	if bug := r.Record.KnownBug; bug != "" && r.Outcome == Fail && sawLoss(r.Verdicts) {
+	all := ways(r.Record)
+	r.Verdicts = nil
+	for _, w := range all {
+		for _, v := range w.verdicts {
+			v.Check = w.prefix + v.Check
+			r.Verdicts = append(r.Verdicts, v)
+		}
+	}
+	r.settle()
+	if r.Outcome != Fail {
+		return
+	}
+	if bug := r.Record.knownLoss(all); bug != "" {
 		r.Outcome, r.Reason = Skip, bug+", and did: "+r.Reason
 	}
 }
 
-// sawLoss says whether the first check that fails is one of the guest and its RAM.
-func sawLoss(verdicts []Verdict) bool {
-	for _, v := range verdicts {
-		if v.Outcome == Fail {
-			_, check, ofLeg := strings.Cut(v.Check, ": ")
-			if !ofLeg {
-				check = v.Check
-			}
-			return slices.Contains([]string{"guest lives", "workload", "memory", "exact memory"}, check)
-		}
+// Doubt adds a verdict of unknown, from whoever knows something that the record doesn't:
+// a run that would have passed, or been skipped, is unknown then.
+func (r *Result) Doubt(check, witness string) {
+	r.Verdicts = append(r.Verdicts, Verdict{check, Unknown, short(witness)})
+	if r.Outcome == Pass || r.Outcome == Skip {
+		r.Outcome, r.Reason = Unknown, check+": "+short(witness)
 	}
-	return false
 }
 
-// Name is the scenario's name with its target in front, as in names of tests.
+func (r *Result) settle() {
+	r.Outcome = Worst(r.Verdicts)
+	r.Reason = reason(r.Verdicts)
+}
+
+// Name is the scenario's name with its target in front, as in names of tests. Both stand in
+// a record as anybody may have written them: escape them to print them.
 func (r *Result) Name() string { return r.Arch + "/" + r.Scenario }
 
 // Err returns nil for a pass or a skip, else an error with the reason.
@@ -57,7 +71,7 @@ func (r *Result) Err() error {
 	if r.Outcome == Pass || r.Outcome == Skip {
 		return nil
 	}
-	return fmt.Errorf("%s: %s: %s", r.Name(), r.Outcome, r.Reason)
+	return fmt.Errorf("%s: %s: %s", plain.Text(r.Name()), r.Outcome, plain.Text(r.Reason))
 }
 
 // reason picks the witness of the verdict that counts.

@@ -24,7 +24,7 @@ func TestGuestThatWasStoppedFirstMayMove(t *testing.T) {
 func TestGuestThatWasStoppedFirstMayNotRunAgain(t *testing.T) {
 	r := stoppedFirst()
 	r.Source.Events = append(r.Source.Events, EventFacts{Time: r.Started.Add(-10 * time.Millisecond), Name: "RESUME"})
-	outcome, witness := judgeOneLife(r)
+	outcome, witness := judgeOneSide(r)
 	require.Equal(t, Fail, outcome)
 	require.Contains(t, witness, "ran again at 03:04:04.99")
 }

@@ -23,7 +23,7 @@ var (
 func refused(says string, life *record.LifeFacts) *record.Result {
 	return &record.Result{
 		Scenario: "version/7.2-11.1/precopy/unix/plain", Arch: "x86_64", Outcome: record.Fail,
-		Reason: "story: await switchover: the source's migration status is failed; last on its monitor: much",
+		Reason: "steps: await switchover: the source's migration status is failed; last on its monitor: much",
 		Record: &record.Record{Error: "await switchover: …", Life: life, Destination: &record.SideFacts{Stderr: says}},
 	}
 }
@@ -51,14 +51,14 @@ func TestRunIsAssessedBesideItsPrediction(t *testing.T) {
 		{"passed and should not have", willRefuse, passed(), report.Passed, true, ""},
 		{"passed where it could fail", mayFail, passed(), report.Passed, false, ""},
 		{"refused as predicted", willRefuse, refused(unknownVGA, runsOn()), report.Documented, false, "the destination says: Unknown section or instance 'vga' 0"},
-		{"refused, and nothing was predicted", willComplete, refused(unknownVGA, runsOn()), report.Failed, true, "story: await switchover: the source's migration status is failed; the destination says: Unknown section or instance 'vga' 0"},
+		{"refused, and nothing was predicted", willComplete, refused(unknownVGA, runsOn()), report.Failed, true, "steps: await switchover: the source's migration status is failed; the destination says: Unknown section or instance 'vga' 0"},
 		{"refused, and nobody could tell", cannotTell, refused(unknownVGA, runsOn()), report.Failed, false, ""},
-		{"refused for something else", willRefuse, refused("qemu-system-x86_64: no room\n", runsOn()), report.Failed, true, "story: await switchover: the source's migration status is failed; the destination says: no room"},
+		{"refused for something else", willRefuse, refused("qemu-system-x86_64: no room\n", runsOn()), report.Failed, true, "steps: await switchover: the source's migration status is failed; the destination says: no room"},
 		{"refused where it could be", mayFail, refused("Failed to load virtio-net\n", runsOn()), report.Documented, false, ""},
 		{"refused, and the guest stands", willRefuse, refused(unknownVGA, standing), report.Failed, true, ""},
 		{"refused, and nobody looked", willRefuse, refused(unknownVGA, nil), report.Failed, true, ""},
 		{"refused, and it lives elsewhere", willRefuse, refused(unknownVGA, elsewhere), report.Failed, true, ""},
-		{"said nothing", willRefuse, refused("", runsOn()), report.Failed, true, "story: await switchover: the source's migration status is failed"},
+		{"said nothing", willRefuse, refused("", runsOn()), report.Failed, true, "steps: await switchover: the source's migration status is failed"},
 		{"skipped", willComplete, &record.Result{Outcome: record.Skip, Reason: "no userfaultfd"}, report.Skipped, false, "no userfaultfd"},
 		{"unknown", willComplete, &record.Result{Outcome: record.Unknown, Reason: "interrupted"}, report.Undecided, false, "interrupted"},
 	} {
@@ -116,7 +116,7 @@ func TestContradictionIsAFinding(t *testing.T) {
 	m := matrix(willComplete)
 	require.False(t, m.OK())
 	require.Equal(t, []string{
-		"7.2 -> 11.1 (pc-i440fx-7.2), precopy/unix/plain: predicted \"completes\", but it failed, and the guest runs on at the source: story: await switchover: the source's migration status is failed; the destination says: Unknown section or instance 'vga' 0",
+		"7.2 -> 11.1 (pc-i440fx-7.2), precopy/unix/plain: predicted \"completes\", but it failed, and the guest runs on at the source: steps: await switchover: the source's migration status is failed; the destination says: Unknown section or instance 'vga' 0",
 	}, m.Findings())
 	var b strings.Builder
 	report.MatrixText(&b, m)

@@ -1,11 +1,11 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
 
+	"github.com/drover-vm/drover/internal/plain"
 	"github.com/drover-vm/drover/migration/record"
 )
 
@@ -61,7 +61,7 @@ var colours = map[record.Outcome]string{
 
 // Word is the outcome in seven columns, in colour where that is wanted.
 func Word(o record.Outcome, colour bool) string {
-	word := fmt.Sprintf("%-7s", o)
+	word := fmt.Sprintf("%-7s", plain.Text(string(o)))
 	if colour {
 		return "\x1b[" + colours[o] + "m" + word + "\x1b[0m"
 	}
@@ -70,8 +70,11 @@ func Word(o record.Outcome, colour bool) string {
 
 // Line is one result in one line: outcome, name, seconds, and what the
 // migration took, or why the outcome isn't a pass. The name is padded to width columns.
+//
+// What a record holds may have been written by anybody, and a terminal would obey it: all
+// lines here are of printable characters, beside the colour.
 func Line(r *record.Result, width int, colour bool) string {
-	line := fmt.Sprintf("%s  %-*s %6.2f s  %s", Word(r.Outcome, colour), width, r.Name(), r.Seconds, gist(r))
+	line := fmt.Sprintf("%s  %-*s %6.2f s  %s", Word(r.Outcome, colour), width, plain.Text(r.Name()), r.Seconds, plain.Text(gist(r)))
 	return strings.TrimRight(line, " ")
 }
 
@@ -93,14 +96,14 @@ func gist(r *record.Result) string {
 // Verdicts writes each check's verdict with its witness.
 func Verdicts(w io.Writer, verdicts []record.Verdict) {
 	for _, v := range verdicts {
-		fmt.Fprintf(w, "    %s  %s: %s\n", Word(v.Outcome, false), v.Check, v.Witness)
+		fmt.Fprintf(w, "    %s  %s: %s\n", Word(v.Outcome, false), plain.Text(v.Check), plain.Text(v.Witness))
 	}
 }
 
 // Steps writes each step with the time it took.
 func Steps(w io.Writer, steps []record.StepFacts) {
 	for _, s := range steps {
-		fmt.Fprintf(w, "    %7.3f s  %s\n", s.Seconds, s.Name)
+		fmt.Fprintf(w, "    %7.3f s  %s\n", s.Seconds, plain.Text(s.Name))
 	}
 }
 
@@ -109,20 +112,15 @@ func Steps(w io.Writer, steps []record.StepFacts) {
 func Details(w io.Writer, r *record.Result) {
 	for _, v := range r.Verdicts {
 		if v.Outcome == record.Fail && v.Check+": "+v.Witness != r.Reason {
-			fmt.Fprintf(w, "         also: %s: %s\n", v.Check, v.Witness)
+			fmt.Fprintf(w, "         also: %s: %s\n", plain.Text(v.Check), plain.Text(v.Witness))
 		}
 	}
 	if r.Record != nil {
-		for _, said := range r.Record.Diagnosis {
-			fmt.Fprintf(w, "         %s\n", said)
+		for _, line := range r.Record.Diagnosis {
+			fmt.Fprintf(w, "         %s\n", plain.Text(line))
 		}
 	}
 	if r.Dir != "" {
-		fmt.Fprintf(w, "         artifacts: %s\n", r.Dir)
+		fmt.Fprintf(w, "         artifacts: %s\n", plain.Text(r.Dir))
 	}
-}
-
-// JSONLine writes a value as JSON, on one line.
-func JSONLine(w io.Writer, value any) {
-	_ = json.NewEncoder(w).Encode(value)
 }

@@ -3,9 +3,12 @@ package report_test
 import (
 	"encoding/json"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/stretchr/testify/require"
 
@@ -23,9 +26,9 @@ func passed() *record.Result {
 func failed() *record.Result {
 	return &record.Result{
 		Scenario: "bad_dest", Arch: "i386", Outcome: record.Fail, Seconds: 3, Dir: "/tmp/kept",
-		Reason: "story: await failure: it never failed",
+		Reason: "steps: await failure: it never failed",
 		Verdicts: []record.Verdict{
-			{Check: "story", Outcome: record.Fail, Witness: "await failure: it never failed"},
+			{Check: "steps", Outcome: record.Fail, Witness: "await failure: it never failed"},
 			{Check: "clean end", Outcome: record.Fail, Witness: "the source ended with exit status 1"},
 			{Check: "guest lives", Outcome: record.Unknown, Witness: "nobody looked"},
 		},
@@ -35,7 +38,7 @@ func failed() *record.Result {
 
 func TestLineSaysWhatAPersonWantsToKnow(t *testing.T) {
 	require.Equal(t, "pass     x86_64/precopy/unix/plain      1.23 s  total 640 ms  downtime 12 ms  5 passes", report.Line(passed(), 28, false))
-	require.Equal(t, "fail     i386/bad_dest                  3.00 s  story: await failure: it never failed", report.Line(failed(), 28, false))
+	require.Equal(t, "fail     i386/bad_dest                  3.00 s  steps: await failure: it never failed", report.Line(failed(), 28, false))
 	require.Contains(t, report.Line(failed(), 28, true), "\x1b[1;31mfail   \x1b[0m")
 	skipped := &record.Result{Scenario: "postcopy/plain", Arch: "x86_64", Outcome: record.Skip, Reason: "no userfaultfd"}
 	require.Contains(t, report.Line(skipped, 28, false), "no userfaultfd")
@@ -75,6 +78,53 @@ func TestJSONIsOneObjectALine(t *testing.T) {
 	var back record.Result
 	require.NoError(t, json.Unmarshal([]byte(lines[1]), &back))
 	require.Equal(t, *failed(), back)
+}
+
+// hostile is text as a record may hold it, whoever wrote it, and what a terminal obeys.
+const hostile = "\x1b]0;OWNED\x07\x1b[2J\r\u009b31m\u202e\x7f\U000e0001\n"
+
+func TestTextOfOthersIsShownAndNotObeyed(t *testing.T) {
+	r := failed()
+	r.Arch, r.Scenario, r.Reason, r.Dir = r.Arch+hostile, r.Scenario+hostile, r.Reason+hostile, r.Dir+hostile
+	r.Verdicts[1].Check, r.Verdicts[1].Witness = "clean end"+hostile, hostile
+	r.Record.Diagnosis = []string{hostile}
+	for what, write := range map[string]func(w io.Writer){
+		"line":     func(w io.Writer) { fmt.Fprintln(w, report.Line(r, 28, false)) },
+		"verdicts": func(w io.Writer) { report.Verdicts(w, r.Verdicts) },
+		"details":  func(w io.Writer) { report.Details(w, r) },
+		"steps":    func(w io.Writer) { report.Steps(w, []record.StepFacts{{Name: hostile}}) },
+		"JSON":     func(w io.Writer) { report.JSONLine(w, r) },
+	} {
+		var b strings.Builder
+		write(&b)
+		require.Contains(t, b.String(), "OWNED", what)
+		for _, c := range strings.TrimSuffix(b.String(), "\n") {
+			require.True(t, unicode.IsGraphic(c) || c == '\n' && what != "JSON", "%s has %U: %q", what, c, b.String())
+		}
+	}
+	require.Equal(t, 3, strings.Count(lines(r.Verdicts), "\n"), "a verdict is one line")
+}
+
+func lines(verdicts []record.Verdict) string {
+	var b strings.Builder
+	report.Verdicts(&b, verdicts)
+	return b.String()
+}
+
+func TestJSONWithEscapesIsTheSameValue(t *testing.T) {
+	r := failed()
+	r.Reason = hostile
+	var b strings.Builder
+	report.JSONLine(&b, r)
+	var back record.Result
+	require.NoError(t, json.Unmarshal([]byte(b.String()), &back))
+	require.Equal(t, *r, back)
+}
+
+func TestValueThatJSONDoesNotKnowIsSaid(t *testing.T) {
+	var b strings.Builder
+	report.JSONLine(&b, math.NaN())
+	require.Equal(t, `{"Error":"json: unsupported value: NaN"}`+"\n", b.String())
 }
 
 func ExampleLine() {

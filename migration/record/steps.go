@@ -1,0 +1,134 @@
+package record
+
+import (
+	"encoding/json"
+	"regexp"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// swapRoles is the step, by the names that it has had, after which the guest's way so far
+// is a leg.
+var swapRoles = []string{"turn around", "swap roles"}
+
+// alone is the scenario, of those before runs said what they gather, that has no guest.
+const alone = "deprecated"
+
+func judgeSteps(r *Record) (Outcome, string) {
+	if r.Error != "" {
+		return Fail, r.Error
+	}
+	if len(r.Steps) == 0 {
+		return unknown("any step")
+	}
+	for i, s := range r.Steps {
+		switch {
+		case s.Error != "":
+			return fail("%s: %s", s.Name, s.Error)
+		case s.Name == "":
+			return unsure("step %d has no name", i+1)
+		}
+	}
+	switch swapped := r.swapped(); {
+	case !r.isLeg && len(r.Steps) < r.Planned:
+		return unsure("%d steps were taken of %d", len(r.Steps), r.Planned)
+	case !r.isLeg && len(r.Legs) < swapped:
+		return unsure("the guest moved %d times before, and %d legs were gathered", swapped, len(r.Legs))
+	case r.Ends == NoGuest && (r.Migration != nil || r.Life != nil || r.Workload != nil):
+		return unsure("the record is of a QEMU without a guest, and has facts of one")
+	case r.Ends == NoGuest && r.Gathers == nil && r.Scenario != alone:
+		return unsure("the record does not say what %q was to gather, and is of a QEMU without a guest", r.Scenario)
+	}
+	if lacks := r.missing(r.unjudged()); lacks != "" {
+		return Unknown, lacks
+	}
+	if name, set, had := r.unlikeSet(); name != "" {
+		return unsure("a step set %s to %s, and by the record it was %.60s in the end", name, set, had)
+	}
+	return pass("%d steps in %.2f s", len(r.Steps), r.Seconds)
+}
+
+// swapped is how often the guest moved before, by the steps.
+func (r *Record) swapped() (n int) {
+	for _, s := range r.Steps {
+		if slices.Contains(swapRoles, s.Name) {
+			n++
+		}
+	}
+	for _, s := range r.Steps {
+		n = max(n, s.Legs)
+	}
+	return n
+}
+
+// begins is the step with which the last way begins.
+func (r *Record) begins() (first int) {
+	legs := 0
+	for i, s := range r.Steps {
+		if slices.Contains(swapRoles, s.Name) || s.Legs > legs {
+			first = i + 1
+		}
+		legs = max(legs, s.Legs)
+	}
+	return first
+}
+
+// unjudged are the facts that no check judges which the record calls for.
+func (r *Record) unjudged() (facts []Fact) {
+	for _, f := range Facts() {
+		judged := slices.ContainsFunc(Checks(), func(c Check) bool {
+			return c.isFor(r.Ends) && (c.Asked == nil || c.Asked(r)) && slices.Contains(c.Facts, f)
+		})
+		if !judged {
+			facts = append(facts, f)
+		}
+	}
+	return facts
+}
+
+// setting is the name of a step that sets a migration parameter: of the source's, or both
+// sides'.
+var setting = regexp.MustCompile(`^set (\S+) (?:to )?(\S+)(?: on both)?$`)
+
+// unlikeSet is the first parameter that is not in the record as the last step to set it
+// did: its name, what it was set to, and what the record has.
+func (r *Record) unlikeSet() (name, set, had string) {
+	last, order := map[string]string{}, []string{}
+	for _, s := range r.Steps[r.begins():] {
+		if found := setting.FindStringSubmatch(s.Name); found != nil {
+			last[found[1]] = found[2]
+			order = append(order, found[1])
+		}
+	}
+	for _, name := range order {
+		value, there := r.Parameters[name]
+		if !there {
+			return name, last[name], "not set"
+		}
+		if !sameSetting(last[name], value) {
+			return name, last[name], string(value)
+		}
+	}
+	return "", "", ""
+}
+
+// sameSetting says whether a parameter is what a step's name says, as far as can be told.
+func sameSetting(step string, value json.RawMessage) bool {
+	want := step
+	if d, err := time.ParseDuration(step); err == nil && step != "0" {
+		want = strconv.FormatInt(d.Milliseconds(), 10)
+	}
+	var number float64
+	if expected, err := strconv.ParseFloat(want, 64); err == nil {
+		return json.Unmarshal(value, &number) == nil && string(value) != "null" && number == expected
+	}
+	if want == "true" || want == "false" {
+		return string(value) == want
+	}
+	var text string
+	return json.Unmarshal(value, &text) == nil && (text == want || !wordOnly.MatchString(want))
+}
+
+// wordOnly is a value that is written one way only.
+var wordOnly = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)

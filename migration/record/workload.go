@@ -1,0 +1,171 @@
+package record
+
+import (
+	"fmt"
+
+	"github.com/drover-vm/drover/fixtures"
+)
+
+// A Run is a stretch of pages whose byte has the same value.
+type Run struct {
+	Address uint64
+	Pages   int
+	Value   byte
+}
+
+// WorkloadFacts are the memory that the workload works on, as found on the
+// stopped destination.
+type WorkloadFacts struct {
+	Range  fixtures.Range
+	Stride uint64
+	Runs   []Run // the first MaxListed
+	Pages  int   // in all runs
+	More   int   `json:",omitempty"` // runs beyond those listed
+	// Bytes of those pages that nobody counts up and that are not zero.
+	Stray      []Reading `json:",omitempty"` // the first MaxListed
+	StrayTotal int       `json:",omitempty"`
+}
+
+// HotPages is over how many pages a workload goes that is to be hot: TCG has them in its
+// TLB all the time, which has room for 256.
+const HotPages = 64
+
+// judgeWorkload holds the workload's memory against what the guest program
+// promises: the bytes are equal, except that they may go down by one (modulo
+// 256) once, going up, where the program was. Which of them are wrong is
+// decided by what leaves the fewest wrong, so that a single bad page is named
+// wherever it lies, and not everything behind it.
+func judgeWorkload(r *Record) (Outcome, string) {
+	if outcome, witness := r.Workload.judge(r.program()); outcome != Pass {
+		return outcome, witness
+	}
+	if ram := r.ram(); ram < r.Workload.Range.End {
+		return unsure("the workload is %v, and the guest has %d bytes of RAM", r.Workload.Range, ram)
+	}
+	return r.Workload.judge(r.program())
+}
+
+func (w *WorkloadFacts) judge(p fixtures.Program) (Outcome, string) {
+	if w == nil || w.Pages == 0 || len(w.Runs) == 0 {
+		return unknown("the workload's memory")
+	}
+	if wrong := w.incomplete(p); wrong != "" {
+		return Unknown, wrong
+	}
+	fit := bestFit(w.Runs)
+	if w.More > 0 || fit.wrong > 0 {
+		return Fail, fit.witness(w)
+	}
+	if total := max(w.StrayTotal, len(w.Stray)); total > 0 {
+		if len(w.Stray) == 0 {
+			return fail("%d bytes beside the workload's are not zero", total)
+		}
+		s := w.Stray[0]
+		return fail("%d bytes beside the workload's are not zero; the first: at %#x expected 0, found %d", total, s.Address, s.Value)
+	}
+	if fit.edge == len(w.Runs) {
+		return pass("all %d pages hold %d", w.Pages, fit.value)
+	}
+	return pass("%d pages hold %d, and from %#x on %d", w.Pages, fit.value, w.Runs[fit.edge].Address, fit.value-1)
+}
+
+// incomplete is why these are not all pages that the program works on, each once; "" where
+// they are.
+func (w *WorkloadFacts) incomplete(p fixtures.Program) string {
+	switch {
+	case p.Stride == 0:
+		return "there is no guest program for the record's target, so its workload can't be known"
+	case w.Range != p.Workload() && w.Range != p.Over(HotPages).Workload():
+		return fmt.Sprintf("the workload gathered is %v, and that of the guest program %v, or of its hot pages %v", w.Range, p.Workload(), p.Over(HotPages).Workload())
+	case w.Stride != p.Stride:
+		return fmt.Sprintf("the workload was gathered each %d bytes, and the guest program works each %d", w.Stride, p.Stride)
+	}
+	if want := int(w.Range.Len() / w.Stride); w.Pages != want {
+		return fmt.Sprintf("%d pages were gathered of %d", w.Pages, want)
+	}
+	if len(w.Runs) > MaxListed || len(w.Stray) > MaxListed || w.More < 0 || w.StrayTotal < 0 {
+		return fmt.Sprintf("%d stretches of equal bytes are listed and %d more, and %d other bytes of %d: no more than %d of a kind are", len(w.Runs), w.More, len(w.Stray), w.StrayTotal, MaxListed)
+	}
+	at, pages := w.Range.Start, 0
+	for _, run := range w.Runs {
+		if run.Address != at || run.Pages <= 0 || run.Pages > w.Pages-pages {
+			return fmt.Sprintf("%d pages are listed at %#x, where those from %#x on are expected", run.Pages, run.Address, at)
+		}
+		at, pages = at+uint64(run.Pages)*w.Stride, pages+run.Pages
+	}
+	if w.More == 0 && pages != w.Pages {
+		return fmt.Sprintf("the pages from %#x on are not listed", at)
+	}
+	return ""
+}
+
+// A fit is one way in which the runs could have come about: value up to the
+// run numbered edge, and one less from there.
+type fit struct {
+	value byte
+	edge  int
+	wrong int // pages that it doesn't explain
+}
+
+func (f fit) expected(run int) byte {
+	if run >= f.edge {
+		return f.value - 1
+	}
+	return f.value
+}
+
+// bestFit tries every value that occurs, and every edge between runs.
+func bestFit(runs []Run) fit {
+	best := fit{wrong: -1}
+	tried := map[byte]bool{}
+	for _, candidate := range runs {
+		for _, value := range []byte{candidate.Value, candidate.Value + 1} {
+			if tried[value] {
+				continue
+			}
+			tried[value] = true
+			if f := bestEdge(runs, value); best.wrong < 0 || f.wrong < best.wrong {
+				best = f
+			}
+		}
+	}
+	return best
+}
+
+func bestEdge(runs []Run, value byte) fit {
+	wrong := 0 // with the edge before the first run
+	for _, r := range runs {
+		if r.Value != value-1 {
+			wrong += r.Pages
+		}
+	}
+	best := fit{value: value, edge: 0, wrong: wrong}
+	for i, r := range runs {
+		switch r.Value {
+		case value:
+			wrong -= r.Pages
+		case value - 1:
+			wrong += r.Pages
+		}
+		if wrong < best.wrong || (wrong == best.wrong && i+1 == len(runs)) {
+			best.edge, best.wrong = i+1, wrong
+		}
+	}
+	return best
+}
+
+func (f fit) witness(w *WorkloadFacts) string {
+	for i, r := range w.Runs {
+		if want := f.expected(i); r.Value != want {
+			text := fmt.Sprintf("the byte at %#x is wrong: expected %d, found %d", r.Address, want, r.Value)
+			if f.edge > 0 && f.edge < len(w.Runs) {
+				text += fmt.Sprintf(" (the workload was at %#x)", w.Runs[f.edge].Address)
+			}
+			if w.More > 0 {
+				return fmt.Sprintf("%s; there are %d stretches of equal bytes, where two are expected", text, len(w.Runs)+w.More)
+			}
+			return fmt.Sprintf("%s; %d of %d pages are wrong", text, f.wrong, w.Pages)
+		}
+	}
+	return fmt.Sprintf("there are %d stretches of equal bytes, where two are expected", len(w.Runs)+w.More)
+}
