@@ -20,9 +20,12 @@ import (
 // console from that place on: its greeting and its first heartbeat. Then it writes to
 // memory, and to devices' registers, what has to arrive with the guest.
 func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
-	_, err := p.Source.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(said []byte) (int, error) {
-		return booted(p.Program, said)
+	_, err := p.Source.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(output []byte) (int, error) {
+		return booted(p.Program, output)
 	})
+	if err != nil && p.Source.Facts.Began.IsZero() && p.Source.ExitState() == nil {
+		return &StartError{err} // nothing is known of migration
+	}
 	if err != nil {
 		return err
 	}
@@ -63,25 +66,30 @@ func (p *Pair) plantCanaries(ctx context.Context) error {
 	return nil
 }
 
-// booted finds the end of the program's first heartbeat on a source's console,
-// -1 where that has not come. The error is about a letter that the program
-// doesn't have.
-func booted(p fixtures.Program, said []byte) (int, error) {
+// booted finds the end of the program's first heartbeat on a source's console, -1 where
+// that has not come. What stands before the program's hello is the firmware's, which
+// options such as -nographic put there. The error is about a letter that the program does
+// not have.
+func booted(p fixtures.Program, output []byte) (int, error) {
 	from := 0
 	if p.Marker != 0 {
-		if from = bytes.IndexByte(said, p.Marker) + 1; from == 0 {
+		if from = bytes.IndexByte(output, p.Marker) + 1; from == 0 {
 			return -1, nil
 		}
 	}
-	for i, letter := range said[from:] {
-		switch {
-		case letter == p.Heartbeat && i > 0:
-			return from + i + 1, nil
-		case letter != p.Hello || i > 0:
-			return -1, fmt.Errorf("it is %q where the guest program says %q and then %q", letter, p.Hello, p.Heartbeat)
+	for {
+		hello := bytes.IndexByte(output[from:], p.Hello)
+		if hello < 0 || from+hello+1 == len(output) {
+			return -1, nil
+		}
+		from += hello + 1
+		if output[from] == p.Heartbeat {
+			return from + 1, nil
+		}
+		if p.Marker != 0 {
+			return -1, fmt.Errorf("it is %q where the guest program says %q and then %q", output[from], p.Hello, p.Heartbeat)
 		}
 	}
-	return -1, nil
 }
 
 // heartbeats counts the heartbeats in what a program says that has booted, and

@@ -11,6 +11,8 @@ import (
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
 	"github.com/drover-vm/drover/protocol/qmp/schema"
+
+	"github.com/drover-vm/drover/migration/record"
 )
 
 // A Need is something that a scenario can't do without: a [Capability], a [Parameter],
@@ -253,14 +255,7 @@ func (k *schemas) of(ctx context.Context, s *Side) (*schema.Schema, error) {
 	return asked, nil
 }
 
-// keepsWrites is the first release that looks again, after each synchronisation of
-// its dirty bitmap, at writes to pages that stay in TCG's TLB (03bfc2188f06).
-const keepsWrites Release = "9.0"
-
 // knownBug is what the source's QEMU is known to do to such a guest, "" for nothing.
 func (p *Pair) knownBug() string {
-	if p.run.options.Accel != "tcg" || !p.Program.Hot || keepsWrites.In(p.Source.Version()) {
-		return ""
-	}
-	return fmt.Sprintf("QEMU %s has a known bug, fixed in %s: under TCG it loses writes to pages that the guest writes all the time", p.Source.Facts.Version, keepsWrites)
+	return record.KnownBug(p.Source.Facts.Version, p.run.accel, p.Program.Hot)
 }

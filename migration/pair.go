@@ -70,8 +70,8 @@ func (p *Pair) Counter(ctx context.Context, s *Side) (record.Reading, error) {
 	return record.Reading{Address: p.Program.Start, Value: value}, err
 }
 
-// RAMBytes is how much RAM the guest has, in bytes.
-func (p *Pair) RAMBytes() uint64 { return uint64(p.Program.MemoryMiB) << 20 }
+// RAMBytes is how much RAM the guest has, in bytes, by QEMU's own account.
+func (p *Pair) RAMBytes() uint64 { return p.Facts.RAMBytes }
 
 // Workload is what the range that the guest program works on holds on a side, whose guest
 // is paused.

@@ -33,6 +33,8 @@ type run struct {
 	globals  map[string][]string // arguments, for each binary
 	swapped  bool                // the side that began as the source is the destination now
 	slowdown float64             // of this machine, beside most; 0 until the guest has booted
+	clock    *clock              // that steps are bounded by
+	host     hostWatch
 }
 
 // Run does the steps, gathers the facts, saves and judges them. The error
@@ -97,11 +99,14 @@ func (r *run) run(ctx context.Context, result *record.Result) error {
 	facts := &record.Record{
 		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch,
 		Ends: r.scenario.Ends, Started: time.Now(), Waits: slices.Contains(r.scenario.Guest.DestinationArgs, waits), MemoryMiB: r.program.MemoryMiB,
-		Accel: r.accel, Source: &record.SideFacts{},
+		Accel: r.accel, Source: &record.SideFacts{}, Gathers: r.scenario.gathers(r.options.Arch),
 	}
 	result.Record = facts
 	p := &Pair{Program: r.program, Facts: facts, run: r}
 	r.ctx = ctx
+	r.clock = startClock()
+	defer r.clock.stop()
+	r.host = watchHost()
 	defer p.closeAll()
 	defer func() { _ = r.ram.Close() }() // nil has a Close that says so
 
@@ -149,6 +154,7 @@ func (r *run) save(facts *record.Record) error {
 // steps does one after another and returns the first error, with the step's name.
 func (r *run) steps(ctx context.Context, p *Pair) error {
 	steps := r.scenario.All()
+	p.Facts.Planned = len(steps)
 	if r.options.Rewrite != nil {
 		steps = r.options.Rewrite(steps)
 	}
@@ -161,9 +167,12 @@ func (r *run) steps(ctx context.Context, p *Pair) error {
 		if r.options.Progress != nil {
 			r.options.Progress(step.Name)
 		}
-		began := time.Now()
+		began, measured := time.Now(), len(p.Facts.Measures)
 		err := r.step(ctx, p, step)
-		done := record.StepFacts{Name: step.Name, Line: step.Line, Seconds: time.Since(began).Seconds(), Phase: phase}
+		done := record.StepFacts{
+			Name: step.Name, Line: step.Line, Seconds: time.Since(began).Seconds(), Phase: phase,
+			Measured: max(0, len(p.Facts.Measures)-measured), Legs: len(p.Facts.Legs),
+		}
 		if err != nil {
 			done.Error = err.Error()
 			err = fmt.Errorf("%s: %w", step.Name, err)

@@ -67,6 +67,9 @@ type Step struct {
 	// "tap", and Gives those in whose place the step itself may stand, beside its own
 	// name. [Scenario.Check] looks at them, before anything is started.
 	Wants, Gives []string
+	// Gathers are the facts that the step puts into the record, beside measures and those
+	// of every run. One that is missing in the end is no pass.
+	Gathers []record.Fact
 }
 
 // WithTimeout is the step with another time that it may take.
@@ -106,6 +109,15 @@ func Proof() Steps {
 	return Steps{
 		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), destinationResources(),
 	}
+}
+
+// gathers are the facts that a run sets out to gather.
+func (s Scenario) gathers(arch string) []record.Fact {
+	var also []record.Fact
+	for _, step := range s.All() {
+		also = append(also, step.Gathers...)
+	}
+	return record.Expect(s.Ends, arch, also...)
 }
 
 // Check says why the scenario makes no sense, before anything is started: a step that

@@ -84,7 +84,10 @@ func start(s Scenario) Step {
 		if err := g.Wait(); err != nil {
 			return &StartError{err}
 		}
-		return r.needQEMU(ctx, p, s)
+		if err := r.needQEMU(ctx, p, s); err != nil {
+			return err
+		}
+		return p.checkMemory(ctx)
 	}}
 }
 

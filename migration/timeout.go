@@ -41,15 +41,16 @@ func (r *run) stretch(d time.Duration) time.Duration {
 }
 
 // AtMost is the context of a wait whose end without what was waited for is a fact. The
-// time is stretched on a slow machine.
+// time is stretched on a slow machine, and goes on only while drover itself runs.
 func (p *Pair) AtMost(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(ctx, p.Stretch(timeout))
+	timeout = p.Stretch(timeout)
+	return p.run.clock.withTimeout(ctx, timeout, &timeoutError{timeout})
 }
 
 // bounded is the context of one step.
 func (r *run) bounded(ctx context.Context, s Step) (context.Context, context.CancelFunc) {
 	timeout := r.stretch(s.timeout())
-	return context.WithTimeoutCause(ctx, timeout, &timeoutError{timeout})
+	return r.clock.withTimeout(ctx, timeout, &timeoutError{timeout})
 }
 
 // A timeoutError says that a step took longer than it may. It is a

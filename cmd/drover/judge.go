@@ -8,9 +8,9 @@ import (
 	"os"
 
 	"github.com/drover-vm/drover/internal/plain"
-	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
+	"github.com/drover-vm/drover/migration/scenarios"
 )
 
 const judgeUsage = `usage: drover judge [-json] DIR ...
@@ -69,7 +69,7 @@ func judge(dir string) (*record.Result, error) {
 		return nil, err
 	}
 	result := record.Judged(saved)
-	for _, s := range migration.Scenarios() {
+	for _, s := range scenarios.All() {
 		if s.Name == saved.Scenario && s.Ends != saved.Ends {
 			result.Doubt("steps", fmt.Sprintf("%s leaves its guest %s, and the record ends with it %s", s.Name, whereabouts(s.Ends), whereabouts(saved.Ends)))
 		}

@@ -89,7 +89,7 @@ func (r *Record) unjudged() (facts []Fact) {
 
 // setting is the name of a step that sets a migration parameter: of the source's, or both
 // sides'.
-var setting = regexp.MustCompile(`^set (\S+) (?:to )?(\S+)(?: on both)?$`)
+var setting = regexp.MustCompile(`^(?:both: |source: )?set (\S+) (?:to )?(\S+)(?: on both)?$`)
 
 // unlikeSet is the first parameter that is not in the record as the last step to set it
 // did: its name, what it was set to, and what the record has.
@@ -119,16 +119,25 @@ func sameSetting(step string, value json.RawMessage) bool {
 	if d, err := time.ParseDuration(step); err == nil && step != "0" {
 		want = strconv.FormatInt(d.Milliseconds(), 10)
 	}
+	if size := sizeForm.FindStringSubmatch(want); size != nil {
+		x, _ := strconv.ParseFloat(size[1], 64)
+		want = strconv.FormatFloat(x*sizeUnits[size[2]], 'f', -1, 64)
+	}
 	var number float64
 	if expected, err := strconv.ParseFloat(want, 64); err == nil {
 		return json.Unmarshal(value, &number) == nil && string(value) != "null" && number == expected
 	}
-	if want == "true" || want == "false" {
-		return string(value) == want
+	if truth, ok := map[string]string{"true": "true", "on": "true", "false": "false", "off": "false"}[want]; ok {
+		return string(value) == truth
 	}
 	var text string
 	return json.Unmarshal(value, &text) == nil && (text == want || !wordOnly.MatchString(want))
 }
+
+// sizeForm is a size or a rate as scenario files write it: 256MiB, 1GB/s.
+var sizeForm = regexp.MustCompile(`^([0-9]+(?:\.[0-9]+)?)(kB|MB|GB|KiB|MiB|GiB)(?:/s)?$`)
+
+var sizeUnits = map[string]float64{"kB": 1e3, "MB": 1e6, "GB": 1e9, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
 
 // wordOnly is a value that is written one way only.
 var wordOnly = regexp.MustCompile(`^[a-z][a-z0-9-]*$`)

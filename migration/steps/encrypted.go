@@ -35,10 +35,7 @@ const tlsHandshake = "\x16\x03"
 // ExpectEncrypted gathers how many connections there were, and that each began with a
 // TLS handshake, from its first byte on.
 func ExpectEncrypted(connections int) migration.Step {
-	return onLink(fmt.Sprintf("expect encrypted %d", connections), func(ctx context.Context, p *migration.Pair, _ *Relay) error {
-		if err := drain(ctx, p); err != nil {
-			return err
-		}
+	return onDrainedLink(fmt.Sprintf("expect encrypted %d", connections), func(ctx context.Context, p *migration.Pair, _ *Relay) error {
 		tls := 0
 		for _, c := range p.Facts.Link.Connections {
 			if bytes.HasPrefix(c.First, []byte(tlsHandshake)) {
@@ -53,10 +50,7 @@ func ExpectEncrypted(connections int) migration.Step {
 
 // ExpectNoCleartext gathers how many connections carried anything but TLS.
 func ExpectNoCleartext() migration.Step {
-	return onLink("expect no-cleartext", func(ctx context.Context, p *migration.Pair, _ *Relay) error {
-		if err := drain(ctx, p); err != nil {
-			return err
-		}
+	return onDrainedLink("expect no-cleartext", func(ctx context.Context, p *migration.Pair, _ *Relay) error {
 		clear := 0
 		for _, c := range p.Facts.Link.Connections {
 			if c.Forward > 0 && !bytes.HasPrefix(c.First, []byte(tlsHandshake)) {

@@ -57,7 +57,7 @@ func onDestination(name string, do func(ctx context.Context, p *migration.Pair) 
 // ExpectEqualMemory gathers what differs anywhere in the memory of both sides, where the
 // guest has stopped on the source and has not run yet on the destination.
 func ExpectEqualMemory() migration.Step {
-	return onArrival("expect equal-memory", func(ctx context.Context, p *migration.Pair) error {
+	return gathering(record.FactExact, onArrival("expect equal-memory", func(ctx context.Context, p *migration.Pair) error {
 		began := time.Now()
 		both, err := ram.Open(ctx, p.Program, p.Source.VM, p.Destination.VM)
 		if err != nil {
@@ -72,13 +72,13 @@ func ExpectEqualMemory() migration.Step {
 		})
 		facts.Seconds = time.Since(began).Seconds()
 		return err
-	})
+	}))
 }
 
 // ExpectEqualRegisters gathers which of the vCPUs' registers differ, where the guest
 // has not run yet on the destination. It takes them as the human monitor prints them.
 func ExpectEqualRegisters() migration.Step {
-	return onArrival("expect equal-registers", func(ctx context.Context, p *migration.Pair) error {
+	return gathering(record.FactRegisters, onArrival("expect equal-registers", func(ctx context.Context, p *migration.Pair) error {
 		var printed [2]string
 		for i, s := range []*migration.Side{p.Source, p.Destination} {
 			text, err := qapi.HumanMonitor(ctx, s.QMP(), "info registers -a")
@@ -89,7 +89,7 @@ func ExpectEqualRegisters() migration.Step {
 		}
 		p.Facts.Registers = record.CompareRegisters(printed[0], printed[1])
 		return nil
-	})
+	}))
 }
 
 // ExpectCanaries gathers what has become on the destination of the values that were

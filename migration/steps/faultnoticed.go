@@ -48,7 +48,7 @@ func AwaitFaultNoticed(status qapi.MigrationStatus) migration.Step {
 		}
 		return awaitFaultNoticed(ctx, p, f, status)
 	})
-	await.Wants = append(await.Wants, "migrate")
+	await.Wants, await.Gathers = append(await.Wants, "migrate"), []record.Fact{record.FactFault}
 	return await
 }
 

@@ -44,7 +44,7 @@ func FillMemory() migration.Step {
 // ExpectDataSent gathers how much went over the link: the pages that hold data, those of
 // the workload once a pass, and little for those that are zero.
 func ExpectDataSent() migration.Step {
-	return migration.Step{Name: "expect data-sent", Wants: []string{"fill memory", "tap", "migrate"}, Do: func(ctx context.Context, p *migration.Pair) error {
+	return migration.Step{Name: "expect data-sent", Wants: []string{"fill memory", "tap", "migrate"}, Gathers: []record.Fact{record.FactLink}, Do: func(ctx context.Context, p *migration.Pair) error {
 		if err := drain(ctx, p); err != nil {
 			return err
 		}

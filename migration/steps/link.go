@@ -83,6 +83,19 @@ func onLink(name string, do func(ctx context.Context, p *migration.Pair, r *Rela
 	}}
 }
 
+// onDrainedLink is a step that wants the last byte of every connection to have been sent,
+// and gathers what went over each.
+func onDrainedLink(name string, do func(ctx context.Context, p *migration.Pair, r *Relay) error) migration.Step {
+	s := onLink(name, func(ctx context.Context, p *migration.Pair, r *Relay) error {
+		if err := drain(ctx, p); err != nil {
+			return err
+		}
+		return do(ctx, p, r)
+	})
+	s.Gathers = []record.Fact{record.FactLink}
+	return s
+}
+
 // Tap puts a relay between the sides. One that was there before is closed.
 func Tap() migration.Step {
 	return migration.Step{Name: "tap", Wants: []string{"listen"}, Gives: []string{"tap"}, Do: func(_ context.Context, p *migration.Pair) error {
@@ -213,10 +226,7 @@ func AwaitQuiet(d time.Duration) migration.Step {
 
 // ExpectSentOverLink gathers how much went over the link.
 func ExpectSentOverLink(bounds record.Bounds) migration.Step {
-	return onLink("expect link-sent "+bounds.String(), func(ctx context.Context, p *migration.Pair, r *Relay) error {
-		if err := drain(ctx, p); err != nil {
-			return err
-		}
+	return onDrainedLink("expect link-sent "+bounds.String(), func(ctx context.Context, p *migration.Pair, r *Relay) error {
 		p.Measure("sent over the link", float64(r.Sent()), "bytes", bounds)
 		return nil
 	})

@@ -63,10 +63,7 @@ const leastShare = 0.1
 // ExpectChannels gathers over how many connections the pages went, the main channel's
 // being one more, and how many bytes each page took.
 func ExpectChannels(channels int, page record.Bounds) migration.Step {
-	expect := onLink(fmt.Sprintf("expect channels %d page-bytes %s", channels, page), func(ctx context.Context, p *migration.Pair, _ *Relay) error {
-		if err := drain(ctx, p); err != nil {
-			return err
-		}
+	expect := onDrainedLink(fmt.Sprintf("expect channels %d page-bytes %s", channels, page), func(ctx context.Context, p *migration.Pair, _ *Relay) error {
 		info, err := migrationInfo(p)
 		if err != nil {
 			return err
@@ -110,10 +107,7 @@ func ExpectZeroPages(bounds record.Bounds) migration.Step {
 
 // ExpectMainChannel gathers how much went over the main channel.
 func ExpectMainChannel(bounds record.Bounds) migration.Step {
-	return onLink("expect main-channel "+bounds.String(), func(ctx context.Context, p *migration.Pair, _ *Relay) error {
-		if err := drain(ctx, p); err != nil {
-			return err
-		}
+	return onDrainedLink("expect main-channel "+bounds.String(), func(ctx context.Context, p *migration.Pair, _ *Relay) error {
 		sum := int64(0)
 		for _, c := range p.Facts.Link.Connections {
 			if isMainChannel(c) {

@@ -102,10 +102,7 @@ func AwaitPreemptChannel(size int64) migration.Step {
 // ExpectPreemptChannel gathers that there were two connections, and how much went over the
 // preempt channel, which is the one that is used less.
 func ExpectPreemptChannel(bounds record.Bounds) migration.Step {
-	expect := onLink("expect preempt-channel "+bounds.String(), func(ctx context.Context, p *migration.Pair, _ *Relay) error {
-		if err := drain(ctx, p); err != nil {
-			return err
-		}
+	expect := onDrainedLink("expect preempt-channel "+bounds.String(), func(ctx context.Context, p *migration.Pair, _ *Relay) error {
 		least := math.Inf(1)
 		for _, c := range p.Facts.Link.Connections {
 			least = min(least, float64(c.Forward))
@@ -180,10 +177,7 @@ const defaultChannels = 2
 // ExpectChannelsThenMain gathers that pages went over the multifd channels, and as many
 // again over the main one.
 func ExpectChannelsThenMain() migration.Step {
-	expect := onLink("expect channels-then-main", func(ctx context.Context, p *migration.Pair, _ *Relay) error {
-		if err := drain(ctx, p); err != nil {
-			return err
-		}
+	expect := onDrainedLink("expect channels-then-main", func(ctx context.Context, p *migration.Pair, _ *Relay) error {
 		channels := cmp.Or(limit(p, "multifd-channels"), defaultChannels)
 		p.Measure("connections", float64(len(p.Facts.Link.Connections)), "connections", record.Exactly(1+channels))
 		main, least := 0.0, math.Inf(1)

@@ -9,6 +9,7 @@ import (
 	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/record"
 )
 
 // Verbs is all that a scenario file can say.
@@ -69,4 +70,10 @@ func each(p *migration.Pair, name string, do func(s *migration.Side) error) erro
 // step makes one without a name of its own: its line in a scenario file is its name.
 func step(name string, run func(ctx context.Context, p *migration.Pair) error) migration.Step {
 	return migration.Step{Name: name, Do: run}
+}
+
+// gathering is the step, which puts a fact into the record that not every run gathers.
+func gathering(fact record.Fact, s migration.Step) migration.Step {
+	s.Gathers = append(s.Gathers, fact)
+	return s
 }

@@ -90,3 +90,16 @@ func QueryMachinesCompat(ctx context.Context, e Executor) ([]MachineInfo, error)
 	list, _, err := query[[]MachineInfo](ctx, e, "query-machines", map[string]bool{"compat-props": true})
 	return list, err
 }
+
+// MemorySizeInfo is how much memory a guest has, in bytes (MemoryInfo in
+// qapi/machine.json).
+type MemorySizeInfo struct {
+	Base    uint64 `json:"base-memory"`              // that the machine began with
+	Plugged uint64 `json:"plugged-memory,omitempty"` // in DIMMs and the like
+}
+
+// QueryMemorySizeSummary returns how much memory the guest has. Since 2.11.
+func QueryMemorySizeSummary(ctx context.Context, e Executor) (MemorySizeInfo, error) {
+	info, _, err := query[MemorySizeInfo](ctx, e, "query-memory-size-summary", nil)
+	return info, err
+}

@@ -168,3 +168,21 @@ func Listens(path string) (bool, error) {
 	}
 	return false, err
 }
+
+// SharedFiles are the files that a process has mapped for others to see and to write, in
+// pieces of at least that size: their paths, by device and inode.
+func SharedFiles(pid int, least uint64) (map[string]string, error) {
+	maps, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	files := map[string]string{}
+	for line := range strings.Lines(string(maps)) {
+		fields := strings.Fields(line)
+		if len(fields) < 6 || fields[4] == "0" || !strings.HasSuffix(fields[1], "s") || !strings.Contains(fields[1], "w") {
+			continue
+		}
+		var from, to uint64
+		if _, err := fmt.Sscanf(fields[0], "%x-%x", &from, &to); err == nil && to-from >= least {
+			files[fields[3]+" "+fields[4]] = strings.Join(fields[5:], " ")
+		}
+	}
+	return files, err
+}

@@ -1,0 +1,71 @@
+package procfs
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// userHZ is the unit of processor times in /proc: USER_HZ is 100 on every architecture
+// that Linux is built for today.
+const userHZ = 10 * time.Millisecond
+
+// CPUTimes are what the processors of this host have been used for since it started.
+type CPUTimes struct {
+	Busy time.Duration // by anybody, or stolen from this host by another
+	CPUs int
+}
+
+// HostCPU reads /proc/stat.
+func HostCPU() (t CPUTimes, err error) {
+	text, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		return t, err
+	}
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) > 8 && fields[0] == "cpu":
+			const user, nice, system, irq, softIRQ, steal = 1, 2, 3, 6, 7, 8
+			for _, i := range []int{user, nice, system, irq, softIRQ, steal} {
+				n, _ := strconv.ParseInt(fields[i], 10, 64)
+				t.Busy += time.Duration(n) * userHZ
+			}
+		case len(fields) > 0 && strings.HasPrefix(fields[0], "cpu"):
+			t.CPUs++
+		}
+	}
+	return t, nil
+}
+
+// CPUOf is the processor time that a process has used, all its threads together; 0 stands
+// for our own.
+func CPUOf(pid int) (time.Duration, error) {
+	path := "/proc/self/stat"
+	if pid != 0 {
+		path = fmt.Sprintf("/proc/%d/stat", pid)
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // behind the name
+	fields := strings.Fields(rest)
+	const utime, stime = 11, 12 // counted from the state
+	if len(fields) <= stime {
+		return 0, fmt.Errorf("%s: %q", path, text)
+	}
+	user, _ := strconv.ParseInt(fields[utime], 10, 64)
+	system, _ := strconv.ParseInt(fields[stime], 10, 64)
+	return time.Duration(user+system) * userHZ, nil
+}
+
+// LoadAverage is the host's over the last minute, 0 where that can't be read.
+func LoadAverage() float64 {
+	text, _ := os.ReadFile("/proc/loadavg")
+	first, _, _ := strings.Cut(string(text), " ")
+	load, _ := strconv.ParseFloat(first, 64)
+	return load
+}
