@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // An apt is apt-get at work in a folder of its own, with that folder's
@@ -26,6 +28,7 @@ type apt struct {
 type deb struct {
 	file string // the name that apt gives it among its archives
 	size int64
+	hash string // "SHA256:" and its like, then hexadecimal digits
 }
 
 // archives is the folder into which packages are downloaded. apt keeps half
@@ -142,7 +145,7 @@ func (a apt) do(ctx context.Context, step string, c command) error {
 	}
 	if ctx.Err() != nil {
 		return &FetchError{
-			Release: a.suite, Step: step, Reason: "interrupted", Err: context.Cause(ctx),
+			Release: a.suite, Step: step, Reason: "interrupted", Err: ended.By(ctx),
 			Remedy: "what was downloaded is kept for the next time",
 		}
 	}
@@ -240,7 +243,11 @@ func parseURIs(out string) []deb {
 		if err != nil || sizeErr != nil || uri.Path == "" || filepath.Base(fields[1]) != fields[1] {
 			continue
 		}
-		debs = append(debs, deb{file: fields[1], size: size})
+		d := deb{file: fields[1], size: size}
+		if len(fields) > 3 {
+			d.hash = fields[3]
+		}
+		debs = append(debs, d)
 	}
 	return debs
 }

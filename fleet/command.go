@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 const (
@@ -91,17 +93,15 @@ func (c command) run(ctx context.Context) (said string, err error) {
 		return "", err
 	}
 	err = cmd.Wait()
-	if err != nil {
-		// What it started and left behind has no more to do.
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	}
+	// What it started and left behind has no more to do.
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	if read != nil {
 		// A descendant that kept the other end must not keep the reader.
 		_ = read.SetReadDeadline(time.Now().Add(graceTimeout))
 	}
 	reading.Wait()
-	if cause := context.Cause(ctx); cause != nil && err != nil {
-		err = cause
+	if ctx.Err() != nil && err != nil {
+		err = ended.By(ctx)
 	} else if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil
 	}

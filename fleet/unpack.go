@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // needless says which files of a package no QEMU reads: documents,
@@ -38,7 +41,7 @@ func needless(name string) bool {
 
 // unpack unpacks a package file into a folder, through dpkg-deb, which reads
 // the formats of packages, and without leaving the folder, whatever names the
-// package holds.
+// package holds. The error is a *damagedError where the file is what is wrong.
 func (f Fleet) unpack(ctx context.Context, file string, root *os.Root) error {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -46,12 +49,12 @@ func (f Fleet) unpack(ctx context.Context, file string, root *os.Root) error {
 	}
 	defer read.Close()
 	var said string
-	ended := make(chan error, 1)
+	exited := make(chan error, 1)
 	go func() {
 		var err error
 		said, err = command{path: f.inPath("dpkg-deb"), args: []string{"--fsys-tarfile", file}, stdout: write}.run(ctx)
 		write.Close()
-		ended <- err
+		exited <- err
 	}()
 	err = untar(read, root)
 	if err == nil {
@@ -59,10 +62,17 @@ func (f Fleet) unpack(ctx context.Context, file string, root *os.Root) error {
 		_, err = io.Copy(io.Discard, read)
 	}
 	read.Close()
-	if toolErr := <-ended; ctx.Err() != nil {
-		return context.Cause(ctx)
-	} else if toolErr != nil && (err == nil || errors.Is(err, io.ErrUnexpectedEOF)) {
+	if toolErr := <-exited; ctx.Err() != nil {
+		return ended.By(ctx)
+	} else if toolErr != nil && (err == nil || broken(err)) {
 		err = fmt.Errorf("dpkg-deb: %w: %s", toolErr, aptLine(said))
+		if exit, ok := errors.AsType[*exec.ExitError](toolErr); ok && exit.Exited() {
+			return &damagedError{filepath.Base(file), err}
+		}
+		return fmt.Errorf("unpacking %s: %w", filepath.Base(file), err)
+	}
+	if broken(err) {
+		return &damagedError{filepath.Base(file), err}
 	}
 	if err != nil {
 		return fmt.Errorf("unpacking %s: %w", filepath.Base(file), err)

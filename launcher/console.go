@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // consoleKept is how much of a console stays in memory. A guest that talks
@@ -67,7 +69,7 @@ func newConsole(l line) *Console {
 	return &Console{line: l, sending: make(chan struct{}, 1), ended: make(chan struct{}), more: make(chan struct{})}
 }
 
-// record reads the guest's words until there are no more, or the line is
+// record reads what the guest writes until there is no more, or the line is
 // closed; each of keep gets a copy.
 func (c *Console) record(keep ...io.Writer) {
 	buf := make([]byte, 4096)
@@ -76,7 +78,7 @@ func (c *Console) record(keep ...io.Writer) {
 		if n > 0 {
 			c.append(buf[:n], time.Now())
 			for _, w := range keep {
-				_, _ = w.Write(buf[:n]) // a full disk costs the copy, not the guest
+				_, _ = w.Write(buf[:n]) // these never fail
 			}
 		}
 		if err != nil {
@@ -205,7 +207,7 @@ func (c *Console) WaitFunc(ctx context.Context, from int64, what string, match f
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return 0, c.failed(what, context.Cause(ctx))
+			return 0, c.failed(what, ended.By(ctx))
 		}
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/internal/ended"
 	"github.com/drover-vm/drover/protocol/qapi"
 )
 
@@ -68,7 +70,7 @@ func (v *VM) Dump(ctx context.Context, start, size uint64) (*Dump, error) {
 	select {
 	case v.dumping <- struct{}{}:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("launcher: dump of %s: an earlier one is not closed: %w", v.config.Name, context.Cause(ctx))
+		return nil, fmt.Errorf("launcher: dump of %s: an earlier one is not closed: %w", v.config.Name, ended.By(ctx))
 	}
 	bytes, err := v.dump(ctx, start, size)
 	if err != nil {
@@ -112,7 +114,7 @@ func (v *VM) secrets() error {
 			return err
 		}
 		object := func(path string) []string {
-			return []string{"-object", "secret,id=" + Escape(id) + ",file=" + Escape(path)}
+			return []string{"-object", Option("secret", "id", id, "file", path)}
 		}
 		v.argv.addForms(object(path), object(v.config.Name+"."+id+".secret"))
 	}
@@ -154,4 +156,9 @@ func bootDisk(p *fixtures.Program) []byte {
 	return disk
 }
 
-func drive(path string) string { return "file=" + Escape(path) + ",format=raw,if=ide" }
+func drive(path string) string {
+	if strings.Contains(path, ":") && !strings.HasPrefix(path, "/") {
+		path = "./" + path // or what is before the colon would be a protocol
+	}
+	return Option("", "file", path, "format", "raw", "if", "ide")
+}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/internal/cachedir"
+	"github.com/drover-vm/drover/internal/owned"
 )
 
 // cacheFormat changes with what is asked; answers of another format are asked
@@ -19,8 +20,10 @@ import (
 const cacheFormat = 1
 
 // A cache is the file with one binary's answers. Whatever is wrong with it,
-// or with the folder, only means that the binary is asked again.
+// or with the folder, only means that the binary is asked again: also that another
+// user could have written it.
 type cache struct {
+	path   string // of the binary
 	file   string // "" = there is no place for one
 	key    cacheKey
 	script bool
@@ -43,14 +46,15 @@ type cacheEntry struct {
 func cacheOf(path, questions string) cache {
 	folder, err := cachedir.Folder(os.Getenv)
 	if err != nil {
-		return cache{}
+		return cache{path: path}
 	}
 	stat, err := os.Stat(path)
 	if err != nil {
-		return cache{}
+		return cache{path: path}
 	}
 	name := fmt.Sprintf("%s-%s-%x.json", filepath.Base(path), questions, sha256.Sum256([]byte(path)))
 	return cache{
+		path:   path,
 		file:   filepath.Join(folder, "probe", name),
 		key:    cacheKey{cacheFormat, path, stat.Size(), stat.ModTime().UTC()},
 		script: startsWith(path, "#!"),
@@ -68,24 +72,35 @@ func startsWith(path, text string) bool {
 	return err == nil && bytes.Equal(start, []byte(text))
 }
 
-// read returns the answers if they still hold.
-func (c cache) read(ctx context.Context) (Info, bool) {
+// first returns the answers if they still hold; what else has to be asked begins with
+// the version otherwise, which a script is asked for in any case, and once.
+func (c cache) first(ctx context.Context) (info Info, whole bool, err error) {
+	kept, ok := c.read()
+	if ok && !c.script {
+		return kept, true, nil
+	}
+	version, err := identify(ctx, c.path)
+	if err != nil {
+		return Info{}, false, err
+	}
+	if ok && version == kept.Version {
+		return kept, true, nil
+	}
+	return Info{Path: c.path, Version: version}, false, nil
+}
+
+// read returns the answers of the binary that had this path, size and time of change.
+func (c cache) read() (Info, bool) {
 	if c.file == "" {
 		return Info{}, false
 	}
-	data, err := os.ReadFile(c.file)
+	data, err := owned.ReadFile(c.file, maxOutput)
 	if err != nil {
 		return Info{}, false
 	}
 	var entry cacheEntry
 	if json.Unmarshal(data, &entry) != nil || entry.Key != c.key || entry.Info.Path != c.key.Path {
 		return Info{}, false
-	}
-	if c.script {
-		version, err := identify(ctx, c.key.Path)
-		if err != nil || version != entry.Info.Version {
-			return Info{}, false
-		}
 	}
 	return entry.Info, true
 }
@@ -95,16 +110,7 @@ func (c cache) write(info Info) {
 	if c.file == "" {
 		return
 	}
-	data, err := json.Marshal(cacheEntry{c.key, info})
-	if err != nil || os.MkdirAll(filepath.Dir(c.file), 0o700) != nil {
-		return
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(c.file), ".probe-")
-	if err != nil {
-		return
-	}
-	_, err = temporary.Write(data)
-	if closeErr := temporary.Close(); err != nil || closeErr != nil || os.Rename(temporary.Name(), c.file) != nil {
-		_ = os.Remove(temporary.Name())
+	if data, err := json.Marshal(cacheEntry{c.key, info}); err == nil {
+		_ = owned.WriteFile(c.file, data)
 	}
 }

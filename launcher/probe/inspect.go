@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // Inspect asks the binary at path all that an Info holds. The questions are
@@ -26,12 +28,9 @@ func Inspect(ctx context.Context, path string) (Info, error) {
 		return Info{}, err
 	}
 	kept := cacheOf(path, "all")
-	if info, ok := kept.read(ctx); ok {
-		return info, nil
-	}
-	info := Info{Path: path}
-	if info.Version, err = identify(ctx, path); err != nil {
-		return Info{}, err
+	info, whole, err := kept.first(ctx)
+	if err != nil || whole {
+		return info, err
 	}
 	if err := info.inspect(ctx); err != nil {
 		return Info{}, err
@@ -62,7 +61,7 @@ func (i *Info) inspect(ctx context.Context) error {
 		return objectsErr
 	}
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return ended.By(ctx)
 	}
 	i.Target, i.Capabilities, i.Features = session.Target, session.Capabilities, session.Features
 	i.Accelerators = acceleratorNames(accelerated)
@@ -85,7 +84,7 @@ func acceleratorNames(help string) []string {
 		return strings.FieldsFunc(list, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' })
 	}
 	var names []string
-	for line := range strings.Lines(help) {
+	for line := range strings.Lines(behind(help, "Accelerators supported")) {
 		if name := strings.TrimSpace(line); name != "" && !strings.ContainsAny(name, " :") {
 			names = append(names, name)
 		}
