@@ -46,6 +46,7 @@ func (r *run) afterFailure(ctx context.Context, p *Pair, failed error) {
 		cancel()
 		p.saveDiagnoses(ctx, r.dir)
 		p.noteUnexpectedEnds()
+		p.noteStrangers()
 		if r.options.Hold != nil && len(p.Sides()) > 0 {
 			r.options.Hold(ctx, p, r.dir)
 		}

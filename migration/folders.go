@@ -3,7 +3,6 @@ package migration
 import (
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/drover-vm/drover/launcher"
 )
@@ -14,25 +13,17 @@ const ScenarioFile = "run.scenario"
 
 // folders makes the folder for artifacts, and one with a path short enough for
 // a socket's.
-func (r *run) folders() error {
-	base := r.options.Artifacts
-	if base != "" {
-		if err := os.MkdirAll(base, 0o700); err != nil {
-			return err
-		}
-	}
-	name := r.options.Arch + "-" + strings.ReplaceAll(r.scenario.Name, "/", "-")
-	var err error
+func (r *run) folders() (err error) {
 	if r.private, err = launcher.NewPrivateFolder(); err != nil {
 		return err
 	}
-	if r.dir, err = os.MkdirTemp(base, "drover-"+name+"-"); err == nil {
-		r.dir, err = filepath.Abs(r.dir)
-	}
+	r.artifacts, err = launcher.NewArtifactFolder(r.options.Artifacts, r.options.Arch+"-"+r.scenario.Name)
 	if err != nil {
 		r.removeSockets()
+		return err
 	}
-	return err
+	r.dir = r.artifacts.Path()
+	return nil
 }
 
 // keepLogs renames what a side has written, for another of the same name.

@@ -21,6 +21,7 @@ func hostFeatures() []HostFeature {
 		{"io-accounting", procfs.CountsIO},
 		{"dnotify", procfs.Dnotify},
 		{"o-direct", directIO},
+		{"loopback", host.Loopback},
 	}
 }
 

@@ -55,6 +55,20 @@ func (o *Options) defaults() {
 	o.Accel = cmp.Or(o.Accel, "tcg")
 }
 
+// checkArgs says why options for QEMU can't be given.
+func (o *Options) checkArgs() error {
+	if err := launcher.CheckPairArgs(o.Args); err != nil {
+		return err
+	}
+	if err := launcher.CheckArgs(o.SourceArgs); err != nil {
+		return fmt.Errorf("for the source: %w", err)
+	}
+	if err := launcher.CheckArgs(o.DestinationArgs); err != nil {
+		return fmt.Errorf("for the destination: %w", err)
+	}
+	return nil
+}
+
 // settleMachine makes sure that both sides have the same machine. An alias such
 // as pc, and QEMU's default, mean another machine type to each version.
 func (o *Options) settleMachine(ctx context.Context) error {

@@ -29,6 +29,7 @@ type Pair struct {
 	run      *run
 	slots    map[any]any
 	cleanups []func()
+	gather   []func()
 	canaries []canary.Canary // in devices of the source
 	stopped  time.Time       // when the destination was, in the end
 	sums     *ram.Sums       // of its memory then
@@ -58,6 +59,10 @@ func (p *Pair) OnBoth(ctx context.Context, do func(ctx context.Context, s *Side)
 // Defer has do called when the run ends, however it does: after the VMs have ended, the
 // last that was deferred first.
 func (p *Pair) Defer(do func()) { p.cleanups = append(p.cleanups, do) }
+
+// OnGather has do called whenever facts are gathered about both sides: when the steps are
+// done, or one has failed. It may be called more than once.
+func (p *Pair) OnGather(do func()) { p.gather = append(p.gather, do) }
 
 // Measure adds a measured quantity to the facts, with the bounds that it has to keep.
 func (p *Pair) Measure(what string, value float64, unit string, bounds record.Bounds) {
@@ -105,6 +110,9 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 		p.Source.since = p.Source.stoppedSince
 	}
 	p.Source.Facts.Began = time.Now()
+	if err := p.checkStrangers(); err != nil {
+		return err
+	}
 	p.Facts.KnownBug = p.knownBug()
 	for _, s := range p.Sides() {
 		s.Facts.SaidBefore = s.Stderr()

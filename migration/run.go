@@ -19,22 +19,23 @@ import (
 
 // run is one scenario under way.
 type run struct {
-	ctx      context.Context // that of the VMs
-	scenario Scenario
-	options  Options
-	program  fixtures.Program
-	dir      string                  // artifacts
-	private  *launcher.PrivateFolder // sockets and keys; removed at the end
-	accel    string                  // which, and why
-	room     *launcher.Reservation
-	schemas  schemas
-	ram      *os.File            // that both QEMUs map
-	ramArgs  []string            // that make them
-	globals  map[string][]string // arguments, for each binary
-	swapped  bool                // the side that began as the source is the destination now
-	slowdown float64             // of this machine, beside most; 0 until the guest has booted
-	clock    *clock              // that steps are bounded by
-	host     hostWatch
+	ctx       context.Context // that of the VMs
+	scenario  Scenario
+	options   Options
+	program   fixtures.Program
+	artifacts *launcher.ArtifactFolder
+	dir       string                  // of the artifacts
+	private   *launcher.PrivateFolder // sockets and keys; removed at the end
+	accel     string                  // which, and why
+	room      *launcher.Reservation
+	schemas   schemas
+	ram       *os.File            // that both QEMUs map
+	ramArgs   []string            // that make them
+	globals   map[string][]string // arguments, for each binary
+	swapped   bool                // the side that began as the source is the destination now
+	slowdown  float64             // of this machine, beside most; 0 until the guest has booted
+	clock     *clock              // that steps are bounded by
+	host      hostWatch
 }
 
 // Run does the steps, gathers the facts, saves and judges them. The error
@@ -42,6 +43,9 @@ type run struct {
 // QEMU, no QEMU that starts. What a scenario finds out is in the result.
 func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	if err := s.Check(); err != nil {
+		return nil, fmt.Errorf("migration: %w", err)
+	}
+	if err := o.checkArgs(); err != nil {
 		return nil, fmt.Errorf("migration: %w", err)
 	}
 	o.Arch = cmp.Or(o.Arch, "x86_64")
@@ -80,18 +84,18 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	// Both VMs get their slots on the machine together, and before the clock of
 	// the scenario's budget runs.
 	if r.room, err = launcher.Reserve(ctx, r.config(SourceName), r.config(DestinationName)); err != nil {
-		_ = os.RemoveAll(r.dir)
+		_ = r.artifacts.Remove()
 		return nil, fmt.Errorf("migration: waiting for a free slot on this machine: %w", err)
 	}
 	defer r.room.Release()
 	err = r.run(ctx, result)
 	_, neverBegan := errors.AsType[*StartError](err)
 	if result.Outcome == record.Pass && !o.Keep || result.Outcome == record.Skip || neverBegan {
-		_ = os.RemoveAll(r.dir)
-	} else {
-		result.Dir = r.dir
+		_ = r.artifacts.Remove()
+		return result, err
 	}
-	return result, err
+	result.Dir = r.dir
+	return result, errors.Join(err, r.artifacts.Keep())
 }
 
 // run does the steps. What it returns is why they never began.

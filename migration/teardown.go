@@ -99,6 +99,9 @@ const consoleKept = 4096
 // gatherLogs keeps the events, and the end of the console and of the error output.
 func (p *Pair) gatherLogs(ctx context.Context) {
 	p.run.noteHost(p)
+	for _, do := range p.gather {
+		do()
+	}
 	for _, s := range p.Sides() {
 		s.Facts.Events, s.Facts.EventsLost = s.Events(ctx)
 		output := s.Console().Since(0)

@@ -57,6 +57,9 @@ type Record struct {
 	// SharedRAM says that both sides have the same RAM: a source whose guest is paused
 	// sees it change.
 	SharedRAM bool `json:",omitempty"`
+	// Strangers are connections that came neither from the source nor from drover, and were
+	// not taken for the migration's: where they came to, and from.
+	Strangers []string `json:",omitempty"`
 	// Recoveries is how often a destination that lost its connection was told to
 	// listen again.
 	Recoveries int `json:",omitempty"`

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -133,8 +134,15 @@ func newRelay(p *migration.Pair, network, to string) (*Relay, error) {
 	}
 	have := relays.Of(p)
 	(*have).close()
-	r := &Relay{listener: l, to: address{network, to}}
+	r := &Relay{listener: l, to: address{network, to}, source: p.Source.PID()}
 	*have = r
+	p.OnGather(func() {
+		for _, from := range r.named() {
+			if text := "the tap: " + from; !slices.Contains(p.Facts.Strangers, text) {
+				p.Facts.Strangers = append(p.Facts.Strangers, text)
+			}
+		}
+	})
 	p.Defer(r.close)
 	p.URI = network + ":" + l.Addr().String()
 	return r, nil

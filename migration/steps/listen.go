@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
 
@@ -152,7 +153,7 @@ func listenExec(ctx context.Context, p *migration.Pair) error {
 	if err := unix.Mkfifo(pipe, 0o600); err != nil {
 		return fmt.Errorf("mkfifo %s: %w", pipe, err)
 	}
-	quoted := "'" + strings.ReplaceAll(pipe, "'", `'\''`) + "'" // QEMU gives the command to a shell
+	quoted := launcher.ShellQuote(pipe) // QEMU gives the command to a shell
 	if err := listenAt(ctx, p, "exec:cat "+quoted); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/drover-vm/drover/migration/internal/link"
+	"github.com/drover-vm/drover/migration/internal/procfs"
 )
 
 // A Relay stands between the two sides. It passes on what they send each other as
@@ -20,7 +21,10 @@ type Relay struct {
 	links []*link.Link // one for each connection, also for some that are yet to come
 	taken int          // how many have come
 	ended bool
-	fault *fault // the one that was put there
+
+	source    int      // the process whose connections are expected
+	strangers []string // addresses of others that came, and were sent away
+	fault     *fault   // the one that was put there
 }
 
 // An address is one that net.Dial takes.
@@ -41,6 +45,10 @@ func (r *Relay) accept() {
 		in, err := r.listener.Accept()
 		if err != nil {
 			return
+		}
+		if !r.expects(in) {
+			_ = in.Close()
+			continue
 		}
 		l := r.take()
 		r.work.Go(func() { l.Run(in, func() (net.Conn, error) { return r.leadsTo().dial() }) })
@@ -116,4 +124,29 @@ func (r *Relay) Passed() (bytes int64) {
 		bytes += l.Forward.Bytes() + l.Back.Bytes()
 	}
 	return bytes
+}
+
+// mostStrangers bounds how many are named.
+const mostStrangers = 16
+
+// expects says whether a connection is the source's. Anybody on this host may come to a
+// TCP port: others are sent away, and named in the record.
+func (r *Relay) expects(in net.Conn) bool {
+	ours, err := procfs.Owns(r.source, in)
+	if ours || err != nil { // where it can't be told, it is taken for the source's
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.strangers) < mostStrangers {
+		r.strangers = append(r.strangers, in.RemoteAddr().String())
+	}
+	return false
+}
+
+// named are the strangers that came.
+func (r *Relay) named() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.strangers)
 }

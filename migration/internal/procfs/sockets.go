@@ -1,0 +1,137 @@
+package procfs
+
+import (
+	"encoding/hex"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Owns says whether the other end of a connection that was accepted here is a process, or
+// one that it has started. Of a TCP connection the other end must be on this host.
+func Owns(pid int, accepted net.Conn) (bool, error) {
+	switch c := accepted.(type) {
+	case *net.UnixConn:
+		return ownsUnix(pid, c)
+	case *net.TCPConn:
+		peer, ours := c.RemoteAddr().(*net.TCPAddr), c.LocalAddr().(*net.TCPAddr)
+		inode, err := tcpInode(peer.Port, ours.Port)
+		if err != nil {
+			return false, err
+		}
+		return inode != "" && holds(pid, inode), nil
+	}
+	return false, fmt.Errorf("who is at the other end of a %T can't be told", accepted)
+}
+
+func ownsUnix(pid int, c *net.UnixConn) (owns bool, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false, err
+	}
+	var peer *unix.Ucred
+	if wrong := raw.Control(func(fd uintptr) { peer, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED) }); wrong != nil {
+		return false, wrong
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, p := range withChildren(pid) {
+		owns = owns || p == int(peer.Pid)
+	}
+	return owns, nil
+}
+
+// StrangersOn names the connections to a TCP port of this host whose other end is none of
+// a process, nor of one that it has started.
+func StrangersOn(port, pid int) (strangers []string) {
+	table, _ := tcpTable()
+	for _, s := range table {
+		if s.local != port || s.remote == 0 {
+			continue
+		}
+		for _, other := range table {
+			if other.local == s.remote && other.remote == port && (other.inode == "0" || !holds(pid, other.inode)) && other.state == established {
+				strangers = append(strangers, fmt.Sprintf("port %d of user %s", other.local, other.uid))
+			}
+		}
+	}
+	return strangers
+}
+
+// Self is our own process.
+var Self = os.Getpid()
+
+// A tcpSocket is a line of /proc/net/tcp or tcp6.
+type tcpSocket struct {
+	local, remote int // ports
+	state         string
+	uid, inode    string
+}
+
+const established = "01"
+
+func tcpTable() (all []tcpSocket, err error) {
+	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, wrong := os.ReadFile(file)
+		if wrong != nil && file == "/proc/net/tcp" {
+			err = wrong
+		}
+		for line := range strings.Lines(string(text)) {
+			const local, remote, state, uid, inode = 1, 2, 3, 7, 9
+			if f := strings.Fields(line); len(f) > inode {
+				all = append(all, tcpSocket{portOf(f[local]), portOf(f[remote]), f[state], f[uid], f[inode]})
+			}
+		}
+	}
+	return all, err
+}
+
+// portOf is the port of an address as /proc/net/tcp has it, 0 for none.
+func portOf(address string) int {
+	_, port, _ := strings.Cut(address, ":")
+	raw, err := hex.DecodeString(port)
+	if err != nil || len(raw) != 2 {
+		return 0
+	}
+	return int(raw[0])<<8 | int(raw[1])
+}
+
+func tcpInode(local, remote int) (string, error) {
+	table, err := tcpTable()
+	for _, s := range table {
+		if s.local == local && s.remote == remote {
+			return s.inode, err
+		}
+	}
+	return "", err
+}
+
+// holds says whether a process, or one that it has started, has the socket.
+func holds(pid int, inode string) bool {
+	for _, p := range withChildren(pid) {
+		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p))
+		for _, path := range open {
+			if to, _ := os.Readlink(path); to == "socket:["+inode+"]" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// withChildren is a process and those that it has started.
+func withChildren(pid int) []int {
+	all := []int{pid}
+	for _, child := range ChildrenOf(pid) {
+		if n, err := strconv.Atoi(child.PID); err == nil {
+			all = append(all, n)
+		}
+	}
+	return all
+}
