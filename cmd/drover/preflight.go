@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/preflight"
 	"github.com/drover-vm/drover/migration/report"
@@ -16,14 +17,16 @@ import (
 const preflightUsage = `usage: drover preflight [flags] SRC DST [-- QEMU arguments]
 
 Predicts what becomes of a guest that moves from one QEMU to another, without
-moving one. Each is asked what it would send of the machine, and what it takes;
-what differs is written, a sentence each. SRC and DST are the paths of binaries,
-or versions or suites of the fleet (10.0, bookworm), as "drover fleet list" knows
-them. What stands behind -- is added to both command lines, so that the machine
-is the one that you mean to move.
+moving one. Each QEMU is asked what it would send of the machine, what it takes, and
+what the guest finds in its vCPUs; each also sends a guest that runs, to nobody, to
+see whether it survives that. Each difference is written as a sentence. SRC and DST
+are the paths of binaries, or versions or suites of the fleet (10.0, bookworm), as
+"drover fleet list" has them. QEMU arguments after -- are added to both command lines,
+so that the machine is the one that you mean to move. Drover's own guest program
+boots in it for a moment.
 
 Exit status: 0 when the migration is predicted to complete, 1 when it is
-predicted to fail, 2 when that can't be told.
+predicted to fail, 2 when it may fail or nothing can be predicted.
 
 flags:
 `
@@ -31,25 +34,25 @@ flags:
 func preflightCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
 	set := newFlagSet("preflight", preflightUsage, stderr)
 	arch := set.String("arch", "", "`target` (default: that of a binary, else x86_64)")
-	machine := set.String("machine", "", "machine `type` of both sides (default: the newest that both know)")
+	machine := set.String("machine", "", "machine `type` of both sides; an alias (q35, pc) stands for the newest that both have (default: the newest that both have)")
 	asJSON := set.Bool("json", false, "write one JSON object")
-	verbose := set.Bool("v", false, "also write what differs about devices that the machine has not")
+	verbose := set.Bool("v", false, "also write what differs about devices that the machine does not have, and all names where a sentence counts them")
 	var extra []string
 	if at := slices.Index(args, "--"); at >= 0 {
 		args, extra = args[:at], args[at+1:]
 	}
-	words, err := parseMixed(set, args)
-	if err == nil && len(words) != 2 {
+	names, err := parseMixed(set, args)
+	if err == nil && len(names) != 2 {
 		err = usageError("preflight takes two QEMUs: drover preflight SRC DST")
 	}
 	if err != nil {
 		return usageExit(err, stderr)
 	}
-	target, err := archFor(*arch, words)
+	target, err := archFor(*arch, names)
 	if err != nil {
 		return complain(stderr, err)
 	}
-	sides, err := named(ctx, target, words)
+	sides, err := named(ctx, target, names)
 	if err != nil {
 		return complain(stderr, err)
 	}
@@ -65,21 +68,21 @@ func preflightCommand(ctx context.Context, args []string, _ *os.File, stdout, st
 	switch r.Prediction.Outcome {
 	case preflight.Completes:
 		return exitOK
-	case preflight.Refused:
+	case preflight.Refused, preflight.Crashes:
 		return exitFailed
 	}
 	return exitCannotRun
 }
 
-// predicted is the prediction for two members of the fleet. That they share no
-// machine is one.
+// predicted is the prediction for two members of the fleet. That they have no machine
+// type in common is one.
 func predicted(ctx context.Context, all *migration.Describer, source, destination member, o migration.Options) (*preflight.Report, error) {
 	o.Source, o.Destination = source.Path, destination.Path
 	r, err := all.Preflight(ctx, o)
-	if missing, ok := errors.AsType[*migration.MissingError](err); ok {
+	if none, ok := errors.AsType[*probe.NoCommonMachineError](err); ok {
 		return &preflight.Report{
-			Source: source.Version, Destination: destination.Version, Machine: o.Machine,
-			Prediction: preflight.Prediction{Outcome: preflight.Refused, Sentence: missing.Error()},
+			Source: source.Version, Destination: destination.Version,
+			Prediction: preflight.Prediction{Outcome: preflight.Refused, Sentence: none.Error()},
 		}, nil
 	}
 	if err != nil {

@@ -61,7 +61,8 @@ func noCommonMachine(source, destination []Machine, wanted string) *NoCommonMach
 		return e
 	}
 	for _, name := range both {
-		if name != "none" && len(e.Others) < most { // nothing runs on none
+		hasNoGuest := name == "none" || strings.HasPrefix(name, "x-")
+		if !hasNoGuest && len(e.Others) < most {
 			e.Others = append(e.Others, name)
 		}
 	}
