@@ -29,6 +29,20 @@ func TestQEMUThatDiesWhileItSendsIsDescribedAsSuch(t *testing.T) {
 	require.Nil(t, d.Sections)
 }
 
+func TestEndOfAStreamIsKeptWhateverItsLength(t *testing.T) {
+	var e streamEnd
+	piece := make([]byte, 1<<20)
+	for i := range 100 {
+		piece[len(piece)-1] = byte(i)
+		n, err := e.Write(piece)
+		require.NoError(t, err)
+		require.Equal(t, len(piece), n)
+		require.LessOrEqual(t, len(e.kept), 2*maxKept)
+		require.Equal(t, byte(i), e.kept[len(e.kept)-1])
+		require.GreaterOrEqual(t, len(e.kept), min((i+1)<<20, maxKept))
+	}
+}
+
 func TestLastLineIsWithoutTheNameOfTheQEMU(t *testing.T) {
 	for stderr, line := range map[string]string{
 		"qemu-system-x86_64: warning: old\nqemu-system-x86_64: system/physmem.c:864: f: Assertion `a == b' failed.\n": "system/physmem.c:864: f: Assertion `a == b' failed.",

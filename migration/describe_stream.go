@@ -1,7 +1,6 @@
 package migration
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -31,7 +30,7 @@ const (
 
 // describeStream takes the stream of the guest, which is paused.
 func describeStream(ctx context.Context, vm *launcher.VM, d *preflight.Description) error {
-	var stream bytes.Buffer
+	var stream streamEnd
 	refused, err := sendTo(ctx, vm, &stream, func(qapi.MigrationInfo) bool { return false })
 	if died := deathOf(vm, err, ""); died != nil && ctx.Err() == nil {
 		died.Guest = "paused"
@@ -41,7 +40,7 @@ func describeStream(ctx context.Context, vm *launcher.VM, d *preflight.Descripti
 	if d.Refused = refused; refused != "" || err != nil {
 		return err
 	}
-	d.Sections, err = preflight.ParseStream(stream.Bytes())
+	d.Sections, err = preflight.ParseStream(stream.kept)
 	return err
 }
 
@@ -144,6 +143,20 @@ func take(ctx context.Context, listener net.Listener, out io.Writer) error {
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
 	_, err = io.Copy(out, conn)
 	return err
+}
+
+// A streamEnd keeps the last bytes that are written to it: a stream's description, of
+// which a QEMU sends less than a megabyte, is at its end.
+type streamEnd struct{ kept []byte }
+
+const maxKept = 16 << 20 // bytes
+
+func (e *streamEnd) Write(p []byte) (int, error) {
+	if drop := len(e.kept) + len(p) - maxKept; drop > 0 && drop >= maxKept/2 {
+		e.kept = append(e.kept[:0], e.kept[min(drop, len(e.kept)):]...)
+	}
+	e.kept = append(e.kept, p...)
+	return len(p), nil
 }
 
 // deathOf is how a QEMU has ended by itself, nil where it has not; before is what it
