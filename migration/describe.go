@@ -172,10 +172,11 @@ func (o Options) describeVM(ctx context.Context, binary string, d *preflight.Des
 		return err
 	}
 	program = program.Over(describedPages)
-	vm, err := launcher.Launch(ctx, launcher.Config{
+	config := launcher.Config{
 		Binary: binary, Arch: o.Arch, Name: SourceName, Machine: o.Machine, Accel: o.Accel, Program: &program,
 		Args: append(slices.Clone(o.Args), "-S"),
-	})
+	}
+	vm, err := launcher.Launch(ctx, config)
 	if exit, ok := errors.AsType[*launcher.ExitError](err); ok && ctx.Err() == nil && exit.Stderr != "" {
 		d.NotStarted = lastLine(exit.Stderr)
 		return nil
@@ -183,14 +184,20 @@ func (o Options) describeVM(ctx context.Context, binary string, d *preflight.Des
 	if err != nil {
 		return fmt.Errorf("migration: %w", err)
 	}
-	defer vm.Kill() // what it says when it ends is of no concern
+	defer func() { _ = vm.Kill() }() // how it ends is of no concern
 	if err := describeParts(ctx, vm, d); err != nil {
 		return fmt.Errorf("migration: asking %s for its machine: %w", binary, err)
 	}
 	if err := describeStream(ctx, vm, d); err != nil {
 		return fmt.Errorf("migration: asking %s for its stream: %w", binary, err)
 	}
-	if d.Sections == nil {
+	if d.Died != nil { // it may still send one that runs
+		_ = vm.Kill()
+		if vm, err = launcher.Launch(ctx, config); err != nil {
+			return fmt.Errorf("migration: %w", err)
+		}
+	}
+	if d.Died == nil && d.Sections == nil {
 		return nil
 	}
 	if err := describeRunning(ctx, vm, program, d); err != nil {

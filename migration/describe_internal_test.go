@@ -10,7 +10,6 @@ import (
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/migration/preflight"
-	"github.com/drover-vm/drover/protocol/qapi"
 )
 
 func TestQEMUThatDiesWhileItSendsIsDescribedAsSuch(t *testing.T) {
@@ -18,8 +17,8 @@ func TestQEMUThatDiesWhileItSendsIsDescribedAsSuch(t *testing.T) {
 	require.NoError(t, err)
 	defer vm.Kill()
 	require.NoError(t, syscall.Kill(vm.PID(), syscall.SIGFPE))
-	_, err = sendTo(t.Context(), vm, io.Discard, func(qapi.MigrationInfo) bool { return false })
-	died := deathOf(vm, err, "")
+	_, err = sendTo(t.Context(), vm, io.Discard)
+	died := deathOf(err, "")
 	require.NotNil(t, died, "%v", err)
 	require.Contains(t, died.Message, "floating point exception")
 

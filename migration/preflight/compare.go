@@ -71,8 +71,11 @@ const (
 type Prediction struct {
 	Outcome  Outcome
 	Sentence string
-	// Subjects are the names that the refusal, or the crash, has to hold, any of them.
+	// Subjects are names of which the message of a refusal, or of a crash, has to hold
+	// one; none where any message will do.
 	Subjects []string `json:",omitempty"`
+	// Dies says that the guest may be lost: the source's QEMU ends when it sends one.
+	Dies bool `json:",omitempty"`
 }
 
 // String is one sentence.
@@ -136,31 +139,43 @@ func Compare(source, destination *Description) *Report {
 
 // predict draws the conclusion.
 func (r *Report) predict(p pair) Prediction {
-	breaks := r.Of(Breaks)
-	isCrash := func(d Difference) bool { return d.Rule == crashRule }
-	neverBegins := slices.ContainsFunc(breaks, func(d Difference) bool { return d.Rule == machineRule || d.Rule == startRule })
-	if i := slices.IndexFunc(breaks, isCrash); i >= 0 && !neverBegins {
-		return concluded(Crashes, breaks[i:i+1])
+	breaks, doubts := r.Of(Breaks), r.Of(Perhaps)
+	by := func(all []Difference, rules ...string) []Difference {
+		return slices.DeleteFunc(slices.Clone(all), func(d Difference) bool { return !slices.Contains(rules, d.Rule) })
 	}
-	if breaks = slices.DeleteFunc(breaks, isCrash); len(breaks) > 0 {
-		return concluded(Refused, breaks)
-	}
-	if doubts := r.Of(Perhaps); len(doubts) > 0 {
+	neverBegins := len(by(breaks, machineRule, startRule, streamRule)) > 0
+	switch crash := by(breaks, crashRule); {
+	case len(crash) > 0 && !neverBegins:
+		// A destination that may refuse the machine as such does so before.
+		c := concluded(Crashes, crash)
+		if before := by(doubts, streamRule); len(before) > 0 {
+			c = concluded(MayFail, slices.Concat(crash, before))
+		}
+		c.Dies = true
+		return c
+	case len(breaks) > len(crash):
+		return concluded(Refused, slices.DeleteFunc(breaks, func(d Difference) bool { return d.Rule == crashRule }))
+	case len(doubts) > 0:
 		return concluded(MayFail, doubts)
-	}
-	if p.source.Sections == nil || p.destination.Sections == nil {
+	case p.source.Sections == nil || p.destination.Sections == nil:
 		return Prediction{Outcome: Unknown, Sentence: "there is no stream of both to compare"}
 	}
 	return Prediction{Outcome: Completes}
 }
 
+// concluded is a prediction that stands on differences. Where one of them names
+// nothing, any refusal will do.
 func concluded(o Outcome, because []Difference) Prediction {
 	p := Prediction{Outcome: o, Sentence: because[0].Sentence}
 	if more := len(because) - 1; more > 0 {
 		p.Sentence += fmt.Sprintf(" (and %d more)", more)
 	}
 	for _, d := range because {
-		if d.Subject != "" && !slices.Contains(p.Subjects, d.Subject) {
+		if d.Subject == "" {
+			p.Subjects = nil
+			break
+		}
+		if !slices.Contains(p.Subjects, d.Subject) {
 			p.Subjects = append(p.Subjects, d.Subject)
 		}
 	}

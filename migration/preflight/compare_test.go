@@ -206,9 +206,9 @@ var doctored = []struct {
 	{"source that dies over a running guest", func(s, _ *preflight.Description) {
 		s.Died = &preflight.Death{Guest: "running", Message: "system/physmem.c:864: tlb_reset_dirty_range_all: Assertion failed."}
 	}, "crash", preflight.Breaks, "the source's QEMU dies when it sends a running guest: system/physmem.c:864: tlb_reset_dirty_range_all: Assertion failed.", preflight.Crashes},
-	{"source that dies over any guest", func(s, _ *preflight.Description) {
+	{"source that dies over a paused guest only", func(s, _ *preflight.Description) {
 		s.Sections, s.Died = nil, &preflight.Death{Guest: "paused", Message: "signal: floating point exception"}
-	}, "crash", preflight.Breaks, "the source's QEMU dies when it sends a paused guest: signal: floating point exception", preflight.Crashes},
+	}, "crash", preflight.IfUsed, "the source's QEMU dies when it sends a paused guest: signal: floating point exception", preflight.Unknown},
 	{"destination that dies over any guest", func(_, d *preflight.Description) {
 		d.Sections, d.Died = nil, &preflight.Death{Guest: "paused", Message: "signal: floating point exception"}
 	}, "crash", preflight.Perhaps, "the destination's QEMU dies when it sends such a guest itself, so whether it takes it is unknown: signal: floating point exception", preflight.MayFail},
@@ -313,6 +313,14 @@ func TestCrashIsNotPredictedOfAMachineThatNeverBegins(t *testing.T) {
 	p := preflight.Compare(source, destination).Prediction
 	require.Equal(t, preflight.Crashes, p.Outcome, "it dies before the destination can refuse")
 	require.Equal(t, []string{"Assertion failed."}, p.Subjects)
+	require.True(t, p.Dies)
+
+	destination.Refused = "State blocked by non-migratable device 'nvme'"
+	p = preflight.Compare(source, destination).Prediction
+	require.Equal(t, preflight.MayFail, p.Outcome, "the destination may refuse before")
+	require.Equal(t, "the source's QEMU dies when it sends a running guest: Assertion failed. (and 1 more)", p.Sentence)
+	require.Empty(t, p.Subjects, "any message will do")
+	require.True(t, p.Dies)
 
 	destination.NotStarted = "no such device"
 	p = preflight.Compare(source, destination).Prediction

@@ -27,14 +27,15 @@ type Description struct {
 	NotStarted string `json:",omitempty"`
 	// Refused is QEMU's message why it does not send the machine; "" where it does.
 	Refused string `json:",omitempty"`
-	// Died is how this QEMU ended when it was to send the machine; nil where it did not.
+	// Died is how this QEMU ended when it was to send the machine, with its guest
+	// running if it ended then too; nil where it did not.
 	Died *Death `json:",omitempty"`
 }
 
 // A Death is the end of a QEMU that sends a guest.
 type Death struct {
 	Guest   string // "paused" or "running"
-	Message string // its last, such as a failed assertion; where it wrote none, how it ended
+	Message string // the last, such as a failed assertion; where there is none, how it ended
 }
 
 // A Block is a piece of memory that goes over by its name.

@@ -16,6 +16,7 @@ const queueSize = "vring.num"
 const (
 	machineRule = "machine type"
 	startRule   = "start"
+	streamRule  = "stream"
 	crashRule   = "crash"
 )
 
@@ -39,7 +40,7 @@ func startRules() []rule {
 				}
 			}
 		}},
-		{"stream", func(p pair, report reporter) {
+		{streamRule, func(p pair, report reporter) {
 			if why := p.source.Refused; why != "" {
 				report("", Breaks, "the source, QEMU %s, does not send this machine: %s", p.source.Version, why)
 			}
@@ -49,9 +50,13 @@ func startRules() []rule {
 		}},
 		{crashRule, func(p pair, report reporter) {
 			if died := p.source.Died; died != nil {
-				report(died.Message, Breaks, "the source's QEMU dies when it sends a %s guest: %s", died.Guest, died.Message)
+				severity := IfUsed // a guest that is moved runs
+				if died.Guest == "running" {
+					severity = Breaks
+				}
+				report(died.Message, severity, "the source's QEMU dies when it sends a %s guest: %s", died.Guest, died.Message)
 			}
-			if died := p.destination.Died; died != nil && p.destination.Sections == nil {
+			if died := p.destination.Died; died != nil && p.destination.Sections == nil && p.destination.Refused == "" {
 				report("", Perhaps, "the destination's QEMU dies when it sends such a guest itself, so whether it takes it is unknown: %s", died.Message)
 			}
 		}},

@@ -87,9 +87,9 @@ func Assess(p preflight.Prediction, scenario string, r *record.Result) Run {
 		run.Reason = whyRefused(r, p.Subjects)
 		run.Foreseen = p.Outcome != preflight.Completes && p.Outcome != preflight.Unknown && namesOne(p.Subjects, run.Reason)
 		switch {
-		case run.Foreseen && p.Outcome == preflight.Crashes: // the guest is lost, as predicted
 		case run.Foreseen && run.Intact:
 			run.Ending = Documented
+		case run.Foreseen && p.Dies: // the guest is lost, as predicted
 		case r.Record != nil && r.Record.Error == "": // it moved, and a check failed
 			run.Contradicts = p.Outcome == preflight.Refused || p.Outcome == preflight.Crashes
 		default:

@@ -16,7 +16,8 @@ var (
 	willComplete   = preflight.Prediction{Outcome: preflight.Completes}
 	willRefuse     = preflight.Prediction{Outcome: preflight.Refused, Sentence: "the source sends vga, and the destination's machine has no such device", Subjects: []string{"vga"}}
 	mayFail        = preflight.Prediction{Outcome: preflight.MayFail, Sentence: "virtio takes other bytes", Subjects: []string{"virtio-net"}}
-	willCrash      = preflight.Prediction{Outcome: preflight.Crashes, Sentence: "the source's QEMU dies when it sends a running guest: physmem.c:864: failed.", Subjects: []string{"physmem.c:864: failed."}}
+	willCrash      = preflight.Prediction{Outcome: preflight.Crashes, Sentence: "the source's QEMU dies when it sends a running guest: physmem.c:864: failed.", Subjects: []string{"physmem.c:864: failed."}, Dies: true}
+	mayCrash       = preflight.Prediction{Outcome: preflight.MayFail, Sentence: "the source's QEMU dies when it sends a running guest (and 1 more)", Dies: true}
 	unknownOutcome = preflight.Prediction{Outcome: preflight.Unknown}
 )
 
@@ -69,6 +70,8 @@ func TestRunIsAssessedBesideItsPrediction(t *testing.T) {
 		{"refused, and it runs elsewhere", willRefuse, refused(unknownVGA, elsewhere), report.Failed, true, ""},
 		{"no message", willRefuse, refused("", runsOn()), report.Failed, true, "story: await switchover: the source's migration status is failed"},
 		{"crashed as predicted", willCrash, crashed("signal: aborted: qemu-system-x86_64: physmem.c:864: failed."), report.Failed, false, "story: await pass 1: exited: signal: aborted: qemu-system-x86_64: physmem.c:864: failed."},
+		{"crashed where it could", mayCrash, crashed("signal: segmentation fault"), report.Failed, false, ""},
+		{"refused where it could crash", mayCrash, refused("no room", runsOn()), report.Documented, false, ""},
 		{"crashed otherwise", willCrash, crashed("signal: segmentation fault"), report.Failed, true, ""},
 		{"crashed, and nothing was predicted", willComplete, crashed("signal: aborted: qemu-system-x86_64: physmem.c:864: failed."), report.Failed, true, ""},
 		{"refused and should have crashed", willCrash, refused(unknownVGA, runsOn()), report.Failed, true, ""},
