@@ -5,16 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net"
-	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/internal/once"
 	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/migration/preflight"
@@ -22,75 +21,97 @@ import (
 	"github.com/drover-vm/drover/protocol/qmp"
 )
 
-// describePatience bounds the description of one machine, which takes a second.
-const describePatience = 30 * time.Second
+// describeTimeout bounds the description of one machine, which takes a second.
+const describeTimeout = 30 * time.Second
 
 // Preflight predicts what becomes of a guest that moves from the source to the
 // destination, without moving one: each QEMU is started with the machine that a
-// scenario would have, and says what it would send of it. The error says that one
-// of them could not be asked.
+// scenario would have, and is asked what it would send of it; then its guest runs
+// for a moment, while it is sent to nobody. The error says that one of them could
+// not be asked; it is a *[probe.NoCommonMachineError] where they have no machine type
+// in common.
 func Preflight(ctx context.Context, o Options) (*preflight.Report, error) {
 	var all Describer
 	return all.Preflight(ctx, o)
 }
 
 // A Describer predicts for many pairs, and asks each QEMU once for each machine
-// type. Its zero value is ready; its methods may be called at once.
+// type. Its zero value is ready; its methods may be called from several goroutines
+// at once.
 type Describer struct {
-	mu    sync.Mutex
-	known map[described]*answer
+	known once.Map[described, *preflight.Description]
 }
 
 // described is what an answer belongs to.
 type described struct{ binary, machine, accel, arch, args string }
 
-type answer struct {
-	once        sync.Once
-	description *preflight.Description
-	err         error
-}
-
-// Preflight is [Preflight], with what is known already.
+// Preflight is [Preflight], with what is known already. Both QEMUs are asked at once.
 func (a *Describer) Preflight(ctx context.Context, o Options) (*preflight.Report, error) {
 	o.defaults()
-	if err := o.settleMachine(ctx); err != nil {
+	if err := o.shareMachine(ctx); err != nil {
 		return nil, err
 	}
 	if _, err := o.settleAccel(ctx, ""); err != nil {
 		return nil, err
 	}
 	var sides [2]*preflight.Description
-	for i, binary := range []string{o.Source, o.Destination} {
-		d, err := a.describe(ctx, binary, o)
-		if err != nil {
-			return nil, err
-		}
-		sides[i] = d
+	asking, asked := errgroup.WithContext(ctx)
+	for i, side := range []struct {
+		binary string
+		args   []string
+	}{{o.Source, o.SourceArgs}, {o.Destination, o.DestinationArgs}} {
+		asking.Go(func() (err error) {
+			own := o
+			own.Args = slices.Concat(o.Args, side.args)
+			sides[i], err = a.describe(asked, side.binary, own)
+			return err
+		})
+	}
+	if err := asking.Wait(); err != nil {
+		return nil, err
 	}
 	return preflight.Compare(sides[0], sides[1]), nil
 }
 
-func (a *Describer) describe(ctx context.Context, binary string, o Options) (*preflight.Description, error) {
-	key := described{binary, o.Machine, o.Accel, o.Arch, fmt.Sprintf("%q", o.Args)}
-	a.mu.Lock()
-	if a.known == nil {
-		a.known = map[described]*answer{}
+// shareMachine makes sure that both sides are given the same machine type, and that
+// it isn't an alias, which may mean another to each. A type among the arguments counts
+// as one that was asked for.
+func (o *Options) shareMachine(ctx context.Context) error {
+	o.machineFromArgs()
+	if o.Source == o.Destination {
+		return nil
 	}
-	one := a.known[key]
-	if one == nil {
-		one = &answer{}
-		a.known[key] = one
+	machine, err := probe.SharedMachineOf(ctx, o.Source, o.Destination, o.Machine)
+	if err != nil {
+		return fmt.Errorf("migration: %w", err)
 	}
-	a.mu.Unlock()
-	one.once.Do(func() { one.description, one.err = Describe(ctx, binary, o) })
-	return one.description, one.err
+	o.Machine = machine
+	return nil
 }
 
-// Describe asks a QEMU what it says of the machine that the options name. A
-// machine that it does not start, or does not send, is described as such.
+// machineFromArgs takes the machine type out of the arguments, where one is named
+// there, into its own place.
+func (o *Options) machineFromArgs() {
+	if machine, rest := probe.MachineOption(o.Args); machine != "" {
+		_, options, _ := strings.Cut(o.Machine, ",")
+		o.Machine, o.Args = machine, rest
+		if options != "" {
+			o.Machine += "," + options
+		}
+	}
+}
+
+func (a *Describer) describe(ctx context.Context, binary string, o Options) (*preflight.Description, error) {
+	key := described{binary, o.Machine, o.Accel, o.Arch, fmt.Sprintf("%q", o.Args)}
+	return a.known.Get(ctx, key, func(ctx context.Context) (*preflight.Description, error) { return Describe(ctx, binary, o) })
+}
+
+// Describe asks a QEMU what it says of the machine that the options name. A machine
+// that it does not start, or does not send, or over which it dies, is described as such.
 func Describe(ctx context.Context, binary string, o Options) (*preflight.Description, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, describePatience, fmt.Errorf("it did not describe its machine within %s", describePatience))
+	ctx, cancel := context.WithTimeoutCause(ctx, describeTimeout, fmt.Errorf("timed out after %s: %s did not describe its machine", describeTimeout, binary))
 	defer cancel()
+	o.machineFromArgs()
 	o.defaults()
 	info, err := probe.Inspect(ctx, binary)
 	if err != nil {
@@ -113,7 +134,7 @@ func Describe(ctx context.Context, binary string, o Options) (*preflight.Descrip
 	if d.Types, err = preflight.ParseTypes(text); err != nil {
 		return nil, err
 	}
-	return d, o.describeStream(ctx, binary, d)
+	return d, o.describeVM(ctx, binary, d)
 }
 
 // machineOf is the machine type without its options, under its own name.
@@ -130,30 +151,50 @@ func (o Options) machineOf(machines []probe.Machine) string {
 	return wanted
 }
 
-// describeStream starts the QEMU with its guest not running, and takes what it
-// sends.
-func (o Options) describeStream(ctx context.Context, binary string, d *preflight.Description) error {
-	private, err := launcher.NewPrivateFolder()
-	if err != nil {
-		return fmt.Errorf("migration: %w", err)
-	}
-	defer private.Remove()
+// describeVM starts the QEMU with its guest paused, asks what it is made of, and takes
+// what it sends: first of the guest as it is, and then of one that runs.
+func (o Options) describeVM(ctx context.Context, binary string, d *preflight.Description) error {
 	program, err := fixtures.For(o.Arch)
 	if err != nil {
 		return err
 	}
-	vm, err := launcher.Launch(ctx, launcher.Config{
+	program = program.Over(describedPages)
+	config := launcher.Config{
 		Binary: binary, Arch: o.Arch, Name: SourceName, Machine: o.Machine, Accel: o.Accel, Program: &program,
 		Args: append(slices.Clone(o.Args), "-S"),
-	})
+	}
+	vm, err := launcher.Launch(ctx, config)
 	if exit, ok := errors.AsType[*launcher.ExitError](err); ok && ctx.Err() == nil && exit.Stderr != "" {
-		d.NotStarted = lastWords(exit.Stderr)
+		d.NotStarted = lastLine(exit.Stderr)
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("migration: %w", err)
 	}
-	defer vm.Close()
+	defer func() { _ = vm.Kill() }() // how it ends is of no concern
+	if err := describeParts(ctx, vm, d); err != nil {
+		return fmt.Errorf("migration: asking %s for its machine: %w", binary, err)
+	}
+	if err := describeStream(ctx, vm, d); err != nil {
+		return fmt.Errorf("migration: asking %s for its stream: %w", binary, err)
+	}
+	if d.Died != nil { // it may still send one that runs
+		_ = vm.Kill()
+		if vm, err = launcher.Launch(ctx, config); err != nil {
+			return fmt.Errorf("migration: %w", err)
+		}
+	}
+	if d.Died == nil && d.Sections == nil {
+		return nil
+	}
+	if err := describeRunning(ctx, vm, program, d); err != nil {
+		return fmt.Errorf("migration: asking %s for the stream of a guest that runs: %w", binary, err)
+	}
+	return nil
+}
+
+// describeParts asks what the machine is made of.
+func describeParts(ctx context.Context, vm *launcher.VM, d *preflight.Description) error {
 	tree, err := qapi.HumanMonitor(ctx, vm.QMP(), "info qtree")
 	if err != nil {
 		return err
@@ -166,19 +207,12 @@ func (o Options) describeStream(ctx context.Context, binary string, d *preflight
 	if d.Queues, err = queuesOf(ctx, vm); err != nil {
 		return err
 	}
-	stream, refused, err := streamOf(ctx, vm, filepath.Join(private.Path(), "stream"))
-	if err != nil {
-		return fmt.Errorf("migration: asking %s for its stream: %w", binary, err)
-	}
-	if d.Refused = refused; refused != "" {
-		return nil
-	}
-	d.Sections, err = preflight.ParseStream(stream)
+	d.CPU, err = cpuOf(ctx, vm.QMP())
 	return err
 }
 
-// lastWords is the last line that a QEMU wrote, without its name.
-func lastWords(stderr string) string {
+// lastLine is the last line that a QEMU wrote, without its name.
+func lastLine(stderr string) string {
 	lines := strings.Split(strings.TrimSpace(stderr), "\n")
 	last := strings.TrimSpace(lines[len(lines)-1])
 	if name, words, ok := strings.Cut(last, ": "); ok && !strings.Contains(name, " ") {
@@ -192,7 +226,7 @@ func lastWords(stderr string) string {
 func queuesOf(ctx context.Context, vm *launcher.VM) (all []preflight.Queue, err error) {
 	var devices []struct{ Path, Name string }
 	if err := vm.QMP().Execute(ctx, "x-query-virtio", nil, &devices); err != nil {
-		return nil, refusedOnly(err)
+		return nil, unlessRefused(err)
 	}
 	for _, device := range devices {
 		for number := 0; ; number++ {
@@ -201,7 +235,7 @@ func queuesOf(ctx context.Context, vm *launcher.VM) (all []preflight.Queue, err 
 			}
 			asked := map[string]any{"path": device.Path, "queue": number}
 			if err := vm.QMP().Execute(ctx, "x-query-virtio-queue-status", asked, &queue); err != nil {
-				if err := refusedOnly(err); err != nil {
+				if err := unlessRefused(err); err != nil {
 					return nil, err
 				}
 				break // there is no such queue
@@ -212,45 +246,10 @@ func queuesOf(ctx context.Context, vm *launcher.VM) (all []preflight.Queue, err 
 	return all, nil
 }
 
-// refusedOnly lets pass only errors other than QEMU's own answer.
-func refusedOnly(err error) error {
+// unlessRefused is the error, unless it is QEMU's own answer to a command that it refuses.
+func unlessRefused(err error) error {
 	if _, refused := errors.AsType[*qmp.Error](err); refused {
 		return nil
 	}
 	return err
-}
-
-// streamOf takes the whole stream of a guest that does not run, or QEMU's word
-// why it does not send one.
-func streamOf(ctx context.Context, vm *launcher.VM, path string) (stream []byte, refused string, err error) {
-	listener, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, "", err
-	}
-	defer listener.Close()
-	defer context.AfterFunc(ctx, func() { _ = listener.Close() })()
-	if err := qapi.Migrate(ctx, vm.QMP(), qapi.MigrateArguments{URI: "unix:" + path}); err != nil {
-		if refusal, ok := errors.AsType[*qmp.Error](err); ok {
-			return nil, refusal.Desc, nil
-		}
-		return nil, "", err
-	}
-	conn, err := listener.Accept()
-	if err != nil {
-		return nil, "", err
-	}
-	defer conn.Close()
-	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
-	if stream, err = io.ReadAll(conn); err != nil {
-		return nil, "", err
-	}
-	var info qapi.MigrationInfo
-	err = Poll(ctx, "the end of the migration", func() (bool, error) {
-		info, err = qapi.QueryMigrate(ctx, vm.QMP())
-		return info.Status == qapi.MigrationCompleted || ended(info.Status), err
-	})
-	if err == nil && info.Status != qapi.MigrationCompleted {
-		return nil, fmt.Sprintf("its migration status is %s %s", info.Status, info.ErrorDesc), nil
-	}
-	return stream, "", err
 }

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
+	"github.com/drover-vm/drover/internal/once"
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
 	"github.com/drover-vm/drover/protocol/qmp/schema"
@@ -217,9 +217,13 @@ func (r *run) needQEMU(ctx context.Context, p *Pair, s Scenario) error {
 	return nil
 }
 
+// schemas are those of the QEMUs of one run, by binary, each of which is asked once: it
+// takes QEMU longer to reply than all else that it is asked before a migration.
+type schemas = once.Map[string, *schema.Schema]
+
 // HasSchema says whether a side's QEMU has something in its schema.
 func (s *Side) HasSchema(ctx context.Context, path string) (bool, error) {
-	known, err := s.schemas.of(ctx, s)
+	known, err := s.schemas.Get(ctx, s.Binary(), func(ctx context.Context) (*schema.Schema, error) { return schema.Query(ctx, s.QMP()) })
 	return err == nil && known.Has(path), err
 }
 
@@ -229,30 +233,6 @@ func (s *Side) needSchema(ctx context.Context, path, what string, since Release,
 		err = s.Lacks(what, since, buildOption)
 	}
 	return err
-}
-
-// schemas are those of the QEMUs of one run, each of which is asked once: it takes QEMU
-// longer to say it than all else that it is asked before a migration.
-type schemas struct {
-	mu    sync.Mutex
-	known map[string]*schema.Schema // by binary
-}
-
-func (k *schemas) of(ctx context.Context, s *Side) (*schema.Schema, error) {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if known := k.known[s.Binary()]; known != nil {
-		return known, nil
-	}
-	asked, err := schema.Query(ctx, s.QMP())
-	if err != nil {
-		return nil, err
-	}
-	if k.known == nil {
-		k.known = map[string]*schema.Schema{}
-	}
-	k.known[s.Binary()] = asked
-	return asked, nil
 }
 
 // knownBug is what the source's QEMU is known to do to such a guest, "" for nothing.

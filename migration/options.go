@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/drover-vm/drover/launcher"
@@ -72,28 +71,11 @@ func (o *Options) checkArgs() error {
 // settleMachine makes sure that both sides have the same machine. An alias such
 // as pc, and QEMU's default, mean another machine type to each version.
 func (o *Options) settleMachine(ctx context.Context) error {
-	if o.Source == o.Destination {
-		return nil
+	err := o.shareMachine(ctx)
+	if none, ok := errors.AsType[*probe.NoCommonMachineError](err); ok {
+		return &UnsupportedError{none.Error()}
 	}
-	source, err := probe.Machines(ctx, o.Source)
-	if err != nil {
-		return fmt.Errorf("migration: %w", err)
-	}
-	destination, err := probe.Machines(ctx, o.Destination)
-	if err != nil {
-		return fmt.Errorf("migration: %w", err)
-	}
-	wanted, rest, more := strings.Cut(o.Machine, ",")
-	machine := probe.CommonMachine(source, destination, wanted)
-	switch {
-	case machine != "" && more:
-		o.Machine = machine + "," + rest
-	case machine != "":
-		o.Machine = machine
-	case wanted == "":
-		return &UnsupportedError{What: fmt.Sprintf("%s and %s share no versioned machine type", o.Source, o.Destination)}
-	}
-	return nil
+	return err
 }
 
 // settleAccel makes sure that both sides have the same accelerator, and says

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -22,19 +21,20 @@ import (
 const matrixUsage = `usage: drover matrix [flags] [QEMU ...] [-- QEMU arguments]
 
 Moves guests from each of the QEMUs to each, itself too, with the newest machine
-type that both know, and prints a table: what came of it, and what "drover
+type that both have, and prints a table: what came of it, and what "drover
 preflight" predicted. The QEMUs are paths of binaries, or versions or suites of the
 fleet; without any they are the whole fleet: what DROVER_FLEET names, else every
 private copy, else the one that "drover run" takes. What stands behind -- is added
 to the command line of both, -src-args and -dst-args to that of one side.
 
 A failure is as documented when it was predicted, came in the way predicted, and
-left the guest running at its source. A result that the prediction did not
-foresee is a finding.
+left the guest running on its source. A result that contradicts the prediction is a
+finding. A pair could not be tried when no scenario ran between its QEMUs: all were
+skipped, or a QEMU did not start.
 
-Exit status: 0 when all passed or failed as documented, 1 when a scenario failed
-otherwise or a prediction was contradicted, 2 when one could not be tried, or the
-matrix was interrupted. A skipped scenario did not fail.
+Exit status: 0 when every pair was tried, and passed or failed as documented; 1 when
+something failed otherwise, or contradicts its prediction; 2 when a pair could not be
+tried, or nothing could run.
 
 flags:
 `
@@ -43,7 +43,7 @@ flags:
 // pages each, all of them in every QEMU since 5.2.
 const matrixScenarios = "precopy/unix/plain,precopy/unix/xbzrle,multifd/tcp/uri/plain/none,postcopy/plain"
 
-// matrixFlags are what "drover matrix" was told.
+// matrixFlags are the command line of "drover matrix".
 type matrixFlags struct {
 	arch, machine, accel, artifacts, scenarios string
 	json, verbose                              bool
@@ -59,7 +59,7 @@ func parseMatrix(args []string, stderr io.Writer) (matrixFlags, error) {
 	var f matrixFlags
 	set := newFlagSet("matrix", matrixUsage, stderr)
 	set.StringVar(&f.arch, "arch", "", "`target` (default: that of a binary, else x86_64)")
-	set.StringVar(&f.machine, "machine", "", "machine `type` of both sides; of a family (q35, pc), the newest that both know")
+	set.StringVar(&f.machine, "machine", "", "machine `type` of both sides; an alias (q35, pc) stands for the newest that both have")
 	set.StringVar(&f.accel, "accel", "", "`accelerator` (default tcg)")
 	set.StringVar(&f.artifacts, "artifacts", "", "`folder` for what a failed scenario leaves (default: the system's temporary one)")
 	set.StringVar(&f.scenarios, "scenarios", matrixScenarios, "`patterns` of scenarios, with commas between them")
@@ -108,20 +108,16 @@ func matrixCommand(ctx context.Context, args []string, _ *os.File, stdout, stder
 	return matrixExit(m)
 }
 
-// matrixExit is the exit status of a matrix that was filled.
+// matrixExit is the exit status for a matrix: what failed counts over what could not
+// be tried.
 func matrixExit(m *report.Matrix) int {
-	status := exitOK
-	for _, p := range m.Pairs {
-		for _, r := range p.Runs {
-			switch {
-			case r.Ending == report.Failed || r.Contradicts:
-				return exitFailed
-			case r.Ending == report.Undecided:
-				status = exitCannotRun
-			}
-		}
+	switch {
+	case !m.OK():
+		return exitFailed
+	case m.Incomplete():
+		return exitCannotRun
 	}
-	return status
+	return exitOK
 }
 
 // run fills the matrix: first every prediction, then every run.
@@ -162,8 +158,8 @@ func (f matrixFlags) fleet(ctx context.Context, arch string) ([]member, error) {
 	return inOrder(all), err
 }
 
-// predictAll makes the pairs, row by row, with what is predicted for each. What
-// can't be told is a prediction as well.
+// predictAll makes the pairs, row by row, with what is predicted for each. Where no
+// prediction can be made, it is that the outcome is unknown.
 func predictAll(ctx context.Context, fleet []member, o migration.Options, show display) []report.Pair {
 	const name = "preflight"
 	show.begin(name)
@@ -178,7 +174,7 @@ func predictAll(ctx context.Context, fleet []member, o migration.Options, show d
 			if err != nil {
 				pair.Prediction = preflight.Prediction{Outcome: preflight.Unknown, Sentence: err.Error()}
 			} else {
-				pair.Prediction, pair.Machine = r.Prediction, cmp.Or(r.Machine, o.Machine)
+				pair.Prediction, pair.Machine = r.Prediction, r.Machine
 				pair.Differences = slices.DeleteFunc(r.Differences, func(d preflight.Difference) bool { return d.Elsewhere })
 			}
 			pairs = append(pairs, pair)
@@ -216,22 +212,22 @@ func (f matrixFlags) runPairs(ctx context.Context, m *report.Matrix, scenarios [
 // runPair runs one scenario between two QEMUs, and puts its result beside the
 // prediction.
 func runPair(ctx context.Context, j job, scenario string, p preflight.Prediction, show display) report.Run {
-	foreseen := &foreseeing{display: show, scenario: scenario, prediction: p}
-	result, err := runOne(ctx, j, foreseen)
+	beside := &predictedDisplay{display: show, scenario: scenario, prediction: p}
+	result, err := runOne(ctx, j, beside)
 	if err != nil || result == nil {
 		return report.Run{Scenario: scenario, Ending: report.Undecided, Reason: fmt.Sprint(err)}
 	}
 	return report.Assess(p, scenario, result)
 }
 
-// foreseeing shows of a run that failed as predicted no more than that.
-type foreseeing struct {
+// predictedDisplay shows of a run that failed as predicted no more than that.
+type predictedDisplay struct {
 	display
 	scenario   string
 	prediction preflight.Prediction
 }
 
-func (f *foreseeing) done(name string, r *record.Result) {
+func (f *predictedDisplay) done(name string, r *record.Result) {
 	if r != nil {
 		if run := report.Assess(f.prediction, f.scenario, r); run.Ending == report.Documented {
 			r = &record.Result{Scenario: r.Scenario, Arch: r.Arch, Outcome: r.Outcome, Seconds: r.Seconds, Dir: r.Dir, Reason: "as documented: " + run.Reason}

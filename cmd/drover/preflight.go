@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/preflight"
 	"github.com/drover-vm/drover/migration/report"
@@ -15,14 +16,17 @@ import (
 const preflightUsage = `usage: drover preflight [flags] SRC DST [-- QEMU arguments]
 
 Predicts what becomes of a guest that moves from one QEMU to another, without
-moving one. Each is asked what it would send of the machine, and what it accepts;
-each difference is printed, a sentence each. SRC and DST are the paths of binaries,
-or versions or suites of the fleet (10.0, bookworm), as "drover fleet list" prints
-them. What stands behind -- is added to both command lines, -src-args and -dst-args
-to one, so that the machine is the one that you mean to move.
+moving one. Each QEMU is asked what it would send of the machine, what it takes, and
+what the guest finds in its vCPUs; each also sends a guest that runs, to nobody, to
+see whether it survives that. Each difference is written as a sentence. SRC and DST
+are the paths of binaries, or versions or suites of the fleet (10.0, bookworm), as
+"drover fleet list" has them. What stands behind -- is added to both
+command lines, -src-args and -dst-args to one, so that the machine is the one that
+you mean to move. Drover's own guest program
+boots in it for a moment.
 
 Exit status: 0 when the migration is predicted to complete, 1 when it is
-predicted to fail, 2 when no prediction can be made.
+predicted to fail, 2 when it may fail or nothing can be predicted.
 
 flags:
 `
@@ -30,9 +34,9 @@ flags:
 func preflightCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
 	set := newFlagSet("preflight", preflightUsage, stderr)
 	arch := set.String("arch", "", "`target` (default: that of a binary, else x86_64)")
-	machine := set.String("machine", "", "machine `type` of both sides (default: the newest that both know)")
+	machine := set.String("machine", "", "machine `type` of both sides; an alias (q35, pc) stands for the newest that both have (default: the newest that both have)")
 	asJSON := set.Bool("json", false, "write one JSON object")
-	verbose := set.Bool("v", false, "also print the differences of devices that the machine does not have")
+	verbose := set.Bool("v", false, "also print what differs about devices that the machine does not have, and all names where a sentence counts them")
 	var extra qemuArgs
 	extra.flags(set)
 	args = extra.behindDashes(args)
@@ -60,7 +64,7 @@ func preflightCommand(ctx context.Context, args []string, _ *os.File, stdout, st
 	switch r.Prediction.Outcome {
 	case preflight.Completes:
 		return exitOK
-	case preflight.Refused:
+	case preflight.Refused, preflight.Crashes:
 		return exitFailed
 	}
 	return exitCannotRun
@@ -79,15 +83,15 @@ func preflightOf(ctx context.Context, arch string, names []string, o migration.O
 	return predicted(ctx, new(migration.Describer), sides[0], sides[1], o)
 }
 
-// predicted is the prediction for two members of the fleet. That they share no
-// machine is one.
+// predicted is the prediction for two members of the fleet. That they have no machine
+// type in common is one.
 func predicted(ctx context.Context, all *migration.Describer, source, destination member, o migration.Options) (*preflight.Report, error) {
 	o.Source, o.Destination = source.Path, destination.Path
 	r, err := all.Preflight(ctx, o)
-	if missing, ok := errors.AsType[*migration.UnsupportedError](err); ok {
+	if none, ok := errors.AsType[*probe.NoCommonMachineError](err); ok {
 		return &preflight.Report{
-			Source: source.Version, Destination: destination.Version, Machine: o.Machine,
-			Prediction: preflight.Prediction{Outcome: preflight.Refused, Sentence: missing.Error()},
+			Source: source.Version, Destination: destination.Version,
+			Prediction: preflight.Prediction{Outcome: preflight.Refused, Sentence: none.Error()},
 		}, nil
 	}
 	if err != nil {

@@ -1,11 +1,9 @@
 package probe
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 )
 
@@ -48,39 +46,59 @@ func parseMachines(help string) []Machine {
 	return machines
 }
 
-// versioned takes a machine type apart: its family, and the QEMU version that
-// it behaves like.
-var versioned = regexp.MustCompile(`^(.+)-(\d+)\.(\d+)$`)
-
-// CommonMachine returns the newest versioned machine type that both QEMUs
-// have, of the family that wanted names: a versioned type, an alias, or the
-// source's default where it is empty. It returns "" where they share none.
-func CommonMachine(source, destination []Machine, wanted string) string {
-	there := map[string]bool{}
-	for _, m := range destination {
-		there[m.Name] = true
-	}
-	for _, m := range source {
-		if m.Name == wanted && m.Alias != "" || wanted == "" && m.Default {
-			wanted = cmp.Or(m.Alias, m.Name)
-			break
-		}
-	}
-	family := versioned.FindStringSubmatch(wanted)
-	if family == nil {
-		return ""
-	}
-	newest, name := [2]int{-1, -1}, ""
-	for _, m := range source {
-		parts := versioned.FindStringSubmatch(m.Name)
-		if parts == nil || parts[1] != family[1] || !there[m.Name] {
+// MachineOption takes the machine type out of QEMU arguments (-machine or -M),
+// which count over any that stands before them: machine is the last one's, "" where
+// none names a type, and rest is args without the types. Other options of a machine
+// stay where they are.
+func MachineOption(args []string) (machine string, rest []string) {
+	for i := 0; i < len(args); i++ {
+		option := strings.TrimPrefix(args[i], "-")
+		if i+1 == len(args) || option != "-machine" && option != "-M" && args[i] != "-machine" && args[i] != "-M" {
+			rest = append(rest, args[i])
 			continue
 		}
-		major, _ := strconv.Atoi(parts[2]) // the pattern lets only digits in
-		minor, _ := strconv.Atoi(parts[3])
-		if cmp.Or(cmp.Compare(major, newest[0]), cmp.Compare(minor, newest[1])) > 0 {
-			newest, name = [2]int{major, minor}, m.Name
+		i++
+		named, others := splitMachine(args[i])
+		if named != "" {
+			machine = named
+		}
+		if others != "" {
+			rest = append(rest, args[i-1], others)
 		}
 	}
-	return name
+	return machine, rest
+}
+
+// splitMachine takes the value of -machine apart: the type, which stands first or is
+// called so, and the options. A comma inside a value is written twice.
+func splitMachine(value string) (machine, options string) {
+	var others []string
+	for i, option := range splitOptions(value) {
+		key, named, assigned := strings.Cut(option, "=")
+		switch {
+		case !assigned && i == 0:
+			machine = option
+		case assigned && key == "type":
+			machine = named
+		default:
+			others = append(others, option)
+		}
+	}
+	return machine, strings.Join(others, ",")
+}
+
+// splitOptions cuts at single commas.
+func splitOptions(value string) []string {
+	var options []string
+	start := 0
+	for i := 0; i < len(value); i++ {
+		switch {
+		case value[i] != ',':
+		case i+1 < len(value) && value[i+1] == ',':
+			i++
+		default:
+			options, start = append(options, value[start:i]), i+1
+		}
+	}
+	return append(options, value[start:])
 }

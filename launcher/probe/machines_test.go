@@ -27,28 +27,3 @@ func TestMachinesAreReadWithTheirRemarks(t *testing.T) {
 	require.Equal(t, Machine{Name: "pc-1.3", Deprecated: true}, machines[8])
 	require.Equal(t, Machine{Name: "none"}, machines[9])
 }
-
-func TestCommonMachineIsTheNewestThatBothHave(t *testing.T) {
-	source := parseMachines(helpOf72)
-	others := func(names ...string) (machines []Machine) {
-		for _, n := range names {
-			machines = append(machines, Machine{Name: n})
-		}
-		return machines
-	}
-	for _, c := range []struct {
-		wanted      string
-		destination []Machine
-		want        string
-	}{
-		{"", others("pc-i440fx-10.0", "pc-i440fx-7.2", "pc-i440fx-5.2"), "pc-i440fx-7.2"},
-		{"", others("pc-i440fx-2.9", "pc-i440fx-2.12"), "pc-i440fx-2.12"},
-		{"pc", others("pc-i440fx-5.2"), "pc-i440fx-5.2"},
-		{"q35", others("pc-i440fx-7.2", "pc-q35-7.2"), "pc-q35-7.2"},
-		{"pc-i440fx-7.2", others("pc-i440fx-5.2"), "pc-i440fx-5.2"},
-		{"", others("pc-i440fx-10.0"), ""},
-		{"microvm", others("microvm"), ""},
-	} {
-		require.Equal(t, c.want, CommonMachine(source, c.destination, c.wanted), "%q", c.wanted)
-	}
-}

@@ -11,21 +11,30 @@ type Severity string
 
 const (
 	Breaks   Severity = "breaks"           // the destination refuses the stream
-	Perhaps  Severity = "may break"        // it may refuse it: what QEMU says of itself does not tell
-	IfUsed   Severity = "breaks if in use" // it refuses the stream of a guest that uses what this is about
+	Perhaps  Severity = "may break"        // it may refuse it: QEMU's descriptions don't show which
+	IfUsed   Severity = "breaks if in use" // a guest that uses what this is about is refused, or can't go on
 	Harmless Severity = "harmless"         // the guest moves all the same
 )
 
 // A Difference between two QEMUs, in one sentence.
 type Difference struct {
-	Rule     string // which of the rules spoke
-	Subject  string // what QEMU calls the thing: it stands in what it says when it refuses
+	Rule     string // which of the rules reports it
+	Subject  string // QEMU's name for the thing, which is in its message when it refuses
 	Severity Severity
 	Sentence string
+	// Names are all that the sentence counts ("and 5 more"), where it names several.
+	Names []string `json:",omitempty"`
 	// Elsewhere says that it is about what the machine does not have, so of no
 	// concern to this migration.
 	Elsewhere bool `json:",omitempty"`
 }
+
+// cpuRule begins the names of the rules about the vCPUs.
+const cpuRule = "CPU "
+
+// OfCPU says that the difference is about the vCPUs, which no stream carries and no
+// guest of drover's notices.
+func (d Difference) OfCPU() bool { return strings.HasPrefix(d.Rule, cpuRule) }
 
 // A Report is how a source's machine differs from a destination's, and what
 // will come of it.
@@ -53,16 +62,20 @@ type Outcome string
 const (
 	Completes Outcome = "completes"
 	Refused   Outcome = "refused"
+	Crashes   Outcome = "crashes" // the source's QEMU ends, and the guest with it
 	MayFail   Outcome = "may fail"
-	Unknown   Outcome = "unknown" // there is not enough to tell by
+	Unknown   Outcome = "unknown" // there is not enough to compare
 )
 
 // A Prediction says what will become of a migration.
 type Prediction struct {
 	Outcome  Outcome
 	Sentence string
-	// Subjects are the names that the destination's refusal has to hold, any of them.
+	// Subjects are names of which the message of a refusal, or of a crash, has to hold
+	// one; none where any message will do.
 	Subjects []string `json:",omitempty"`
+	// Dies says that the guest may be lost: the source's QEMU ends when it sends one.
+	Dies bool `json:",omitempty"`
 }
 
 // String is one sentence.
@@ -79,11 +92,14 @@ type pair struct{ source, destination *Description }
 // A rule finds differences of one kind.
 type rule struct {
 	name  string
-	apply func(p pair, say func(subject string, s Severity, format string, args ...any))
+	apply func(p pair, report reporter)
 }
 
+// A reporter is given a difference. An argument that is a list goes with it in full.
+type reporter = func(subject string, s Severity, format string, args ...any)
+
 func rules() []rule {
-	return slices.Concat(startRules(), streamRules(), knowledgeRules(), offerRules())
+	return slices.Concat(startRules(), streamRules(), knowledgeRules(), cpuRules(), offerRules())
 }
 
 // Rules are the names of the rules by which QEMUs are compared.
@@ -101,10 +117,16 @@ func Compare(source, destination *Description) *Report {
 	p := pair{source, destination}
 	for _, rule := range rules() {
 		rule.apply(p, func(subject string, s Severity, format string, args ...any) {
-			r.Differences = append(r.Differences, Difference{
+			d := Difference{
 				Rule: rule.name, Subject: subject, Severity: s, Sentence: fmt.Sprintf(format, args...),
 				Elsewhere: strings.HasPrefix(rule.name, elsewhere),
-			})
+			}
+			for _, arg := range args {
+				if names, ok := arg.(list); ok {
+					d.Names = names
+				}
+			}
+			r.Differences = append(r.Differences, d)
 		})
 	}
 	order := []Severity{Breaks, Perhaps, IfUsed, Harmless}
@@ -117,25 +139,43 @@ func Compare(source, destination *Description) *Report {
 
 // predict draws the conclusion.
 func (r *Report) predict(p pair) Prediction {
-	if breaks := r.Of(Breaks); len(breaks) > 0 {
-		return concluded(Refused, breaks)
+	breaks, doubts := r.Of(Breaks), r.Of(Perhaps)
+	by := func(all []Difference, rules ...string) []Difference {
+		return slices.DeleteFunc(slices.Clone(all), func(d Difference) bool { return !slices.Contains(rules, d.Rule) })
 	}
-	if doubts := r.Of(Perhaps); len(doubts) > 0 {
+	neverBegins := len(by(breaks, machineRule, startRule, streamRule)) > 0
+	switch crash := by(breaks, crashRule); {
+	case len(crash) > 0 && !neverBegins:
+		// A destination that may refuse the machine as such does so before.
+		c := concluded(Crashes, crash)
+		if before := by(doubts, streamRule); len(before) > 0 {
+			c = concluded(MayFail, slices.Concat(crash, before))
+		}
+		c.Dies = true
+		return c
+	case len(breaks) > len(crash):
+		return concluded(Refused, slices.DeleteFunc(breaks, func(d Difference) bool { return d.Rule == crashRule }))
+	case len(doubts) > 0:
 		return concluded(MayFail, doubts)
-	}
-	if p.source.Sections == nil || p.destination.Sections == nil {
+	case p.source.Sections == nil || p.destination.Sections == nil:
 		return Prediction{Outcome: Unknown, Sentence: "there is no stream of both to compare"}
 	}
 	return Prediction{Outcome: Completes}
 }
 
+// concluded is a prediction that stands on differences. Where one of them names
+// nothing, any refusal will do.
 func concluded(o Outcome, because []Difference) Prediction {
 	p := Prediction{Outcome: o, Sentence: because[0].Sentence}
 	if more := len(because) - 1; more > 0 {
 		p.Sentence += fmt.Sprintf(" (and %d more)", more)
 	}
 	for _, d := range because {
-		if d.Subject != "" && !slices.Contains(p.Subjects, d.Subject) {
+		if d.Subject == "" {
+			p.Subjects = nil
+			break
+		}
+		if !slices.Contains(p.Subjects, d.Subject) {
 			p.Subjects = append(p.Subjects, d.Subject)
 		}
 	}

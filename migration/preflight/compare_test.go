@@ -12,7 +12,7 @@ import (
 	"github.com/drover-vm/drover/migration/preflight"
 )
 
-// recorded is what a QEMU said of pc-i440fx-5.2. The test in package migration
+// recorded is the description of pc-i440fx-5.2 by one QEMU. The test in package migration
 // that made the file says how to make it again.
 func recorded(t *testing.T, version string) *preflight.Description {
 	t.Helper()
@@ -41,11 +41,11 @@ func TestFleetIsPredictedToCompleteBothWays(t *testing.T) {
 }
 
 func TestKnownDifferencesAreFound(t *testing.T) {
-	sentences := func(source, destination string, s preflight.Severity) (said []string) {
+	sentences := func(source, destination string, s preflight.Severity) (found []string) {
 		for _, d := range preflight.Compare(recorded(t, source), recorded(t, destination)).Of(s) {
-			said = append(said, d.Sentence)
+			found = append(found, d.Sentence)
 		}
-		return said
+		return found
 	}
 	require.Contains(t, sentences("10.0", "5.2", preflight.IfUsed), "the source sends i8259/ltim of i8259 when it is needed, and the destination does not know it")
 	require.Empty(t, sentences("5.2", "10.0", preflight.IfUsed))
@@ -95,7 +95,7 @@ var doctored = []struct {
 	}, "stream", preflight.Breaks, "the source, QEMU 10.0.13, does not send this machine: State blocked by non-migratable device 'nvme'", preflight.Refused},
 	{"destination that can't send it", func(_, d *preflight.Description) {
 		d.Sections, d.Refused = nil, "no"
-	}, "stream", preflight.Perhaps, "the destination, QEMU 10.0.13, would not send this machine itself, so whether it takes it can't be told: no", preflight.MayFail},
+	}, "stream", preflight.Perhaps, "the destination, QEMU 10.0.13, would not send this machine itself, so whether it takes it is unknown: no", preflight.MayFail},
 	{"queue that is larger", func(s, d *preflight.Description) {
 		s.Queues = []preflight.Queue{{Device: "/machine/a", Name: "virtio-net", Size: 256}, {Device: "/machine/a", Name: "virtio-net", Number: 1, Size: 1024}}
 		d.Queues = []preflight.Queue{{Device: "/machine/a", Name: "virtio-net", Size: 256}, {Device: "/machine/a", Name: "virtio-net", Number: 1, Size: 256}}
@@ -117,19 +117,19 @@ var doctored = []struct {
 	}, "RAM", preflight.IfUsed, "the memory /rom@etc/table-loader may grow to 1048576 bytes at the source and to 65536 at the destination", preflight.Completes},
 	{"section of no device, or one that the destination has no need for", func(_, d *preflight.Description) {
 		drop(d, "timer")
-	}, "section", preflight.Perhaps, "the source sends timer, and the destination does not: whether it takes it can't be told", preflight.MayFail},
+	}, "section", preflight.Perhaps, "the source sends timer, and the destination does not: whether it takes it is unknown", preflight.MayFail},
 	{"section not sent back", func(_, d *preflight.Description) {
 		drop(d, rtc)
-	}, "section", preflight.Perhaps, "the source sends mc146818rtc, and the destination does not: whether it takes it can't be told", preflight.MayFail},
+	}, "section", preflight.Perhaps, "the source sends mc146818rtc, and the destination does not: whether it takes it is unknown", preflight.MayFail},
 	{"section missing", func(_, d *preflight.Description) {
 		drop(d, rtc)
 		forget(d, rtcState)
-	}, "section", preflight.Breaks, "the source sends mc146818rtc, and the destination's machine has no such part", preflight.Refused},
+	}, "section", preflight.Breaks, "the source sends mc146818rtc, and the destination's machine has no such device", preflight.Refused},
 	{"instance missing", func(s, _ *preflight.Description) {
 		more := *section(s, rtc)
 		more.Instance = 1
 		s.Sections = append(s.Sections, more)
-	}, "section", preflight.Breaks, "the source sends mc146818rtc (instance 1), and the destination's machine has no such part", preflight.Refused},
+	}, "section", preflight.Breaks, "the source sends mc146818rtc (instance 1), and the destination's machine has no such device", preflight.Refused},
 	{"section only there", func(s, _ *preflight.Description) {
 		drop(s, rtc)
 	}, "section only there", preflight.Harmless, "the source does not send mc146818rtc: at the destination it stays as after a reset", preflight.Completes},
@@ -142,10 +142,10 @@ var doctored = []struct {
 		known.Minimum = 3
 		d.Types[rtcState] = known
 	}, "minimum version", preflight.Breaks, "the source sends mc146818rtc at version 2, and the destination takes it from 3 on", preflight.Refused},
-	{"older version that can't be told", func(s, d *preflight.Description) {
+	{"older version of which nothing is known", func(s, d *preflight.Description) {
 		section(s, rtc).Version = 2
 		forget(d, rtcState)
-	}, "fields", preflight.Perhaps, "the source sends mc146818rtc at version 2, and the destination at 3: what it takes of an older one can't be told", preflight.MayFail},
+	}, "fields", preflight.Perhaps, "the source sends mc146818rtc at version 2, and the destination at 3: what it takes of an older one is unknown", preflight.MayFail},
 	{"field missing", func(_, d *preflight.Description) {
 		removeField(section(d, rtc), "cmos_index")
 	}, "fields", preflight.Breaks, "the source sends cmos_index of mc146818rtc, which the destination does not take", preflight.Refused},
@@ -183,7 +183,7 @@ var doctored = []struct {
 	{"subsection sent, and nothing known", func(s, d *preflight.Description) {
 		section(s, rtc).Subsections = []preflight.Section{{Name: rtc + "/new", State: rtc + "/new", Version: 1}}
 		forget(d, rtcState)
-	}, "subsection sent", preflight.Perhaps, "the source sends mc146818rtc/new of mc146818rtc, and the destination does not: whether it knows it can't be told", preflight.MayFail},
+	}, "subsection sent", preflight.Perhaps, "the source sends mc146818rtc/new of mc146818rtc, and the destination does not: whether it knows it is unknown", preflight.MayFail},
 	{"subsection sent too new", func(s, _ *preflight.Description) {
 		section(s, rtc).Subsections = []preflight.Section{{Name: reinject, State: reinject, Version: 7}}
 	}, "subsection sent", preflight.Breaks, "the source sends mc146818rtc/irq_reinject_on_ack_count of mc146818rtc at version 7, and the destination takes 1 to 1", preflight.Refused},
@@ -202,7 +202,35 @@ var doctored = []struct {
 	}, "subsection known", preflight.IfUsed, "the source sends mc146818rtc/irq_reinject_on_ack_count of mc146818rtc when it is needed, and the destination does not know it", preflight.Completes},
 	{"device of another name", func(_, d *preflight.Description) {
 		d.Devices = slices.DeleteFunc(slices.Clone(d.Devices), func(name string) bool { return name == "mc146818rtc" })
-	}, "devices", preflight.Harmless, "the source's machine has a mc146818rtc, which the destination's calls otherwise or has not", preflight.Completes},
+	}, "devices", preflight.Harmless, "the source's machine has a mc146818rtc, which the destination's has not, or has by another name", preflight.Completes},
+	{"source that dies over a running guest", func(s, _ *preflight.Description) {
+		s.Died = &preflight.Death{Guest: "running", Message: "system/physmem.c:864: tlb_reset_dirty_range_all: Assertion failed."}
+	}, "crash", preflight.Breaks, "the source's QEMU dies when it sends a running guest: system/physmem.c:864: tlb_reset_dirty_range_all: Assertion failed.", preflight.Crashes},
+	{"source that dies over a paused guest only", func(s, _ *preflight.Description) {
+		s.Sections, s.Died = nil, &preflight.Death{Guest: "paused", Message: "signal: floating point exception"}
+	}, "crash", preflight.IfUsed, "the source's QEMU dies when it sends a paused guest: signal: floating point exception", preflight.Unknown},
+	{"destination that dies over any guest", func(_, d *preflight.Description) {
+		d.Sections, d.Died = nil, &preflight.Death{Guest: "paused", Message: "signal: floating point exception"}
+	}, "crash", preflight.Perhaps, "the destination's QEMU dies when it sends such a guest itself, so whether it takes it is unknown: signal: floating point exception", preflight.MayFail},
+	{"CPU that has more", func(s, d *preflight.Description) {
+		s.CPU = &preflight.CPU{Model: "Haswell", Features: []string{"avx", "avx2", "f16c", "fma", "pks", "sse2", "umip"}}
+		d.CPU = &preflight.CPU{Model: "Haswell", Features: []string{"sse2"}}
+	}, "CPU features", preflight.IfUsed, "the source's CPU has avx, avx2, f16c, fma (and 2 more), which the destination's has not: a guest that uses them dies or computes wrongly", preflight.Completes},
+	{"CPU that has one more", func(s, d *preflight.Description) {
+		s.CPU = &preflight.CPU{Model: "Haswell", Features: []string{"sse2", "x2apic"}}
+		d.CPU = &preflight.CPU{Model: "Haswell", Features: []string{"sse2"}}
+	}, "CPU features", preflight.IfUsed, "the source's CPU has x2apic, which the destination's has not: a guest that uses it dies or computes wrongly", preflight.Completes},
+	{"CPU that has less", func(s, d *preflight.Description) {
+		s.CPU = &preflight.CPU{Model: "Haswell", Features: []string{"sse2"}}
+		d.CPU = &preflight.CPU{Model: "Haswell", Features: []string{"sse2", "x2apic"}}
+	}, "CPU features", preflight.Harmless, "the destination's CPU has x2apic, which the source's has not: a guest that looks again finds it", preflight.Completes},
+	{"CPU model that is not safe to migrate", func(s, d *preflight.Description) {
+		s.CPU = &preflight.CPU{Model: "max", Unsafe: true, Features: []string{"sse2"}}
+		d.CPU = &preflight.CPU{Model: "max", Unsafe: true, Features: []string{"avx", "sse2"}}
+	}, "CPU model", preflight.IfUsed, "QEMU says that the CPU model max is not safe to migrate: what it has depends on the QEMU and on the host", preflight.Completes},
+	{"another CPU model", func(s, d *preflight.Description) {
+		s.CPU, d.CPU = &preflight.CPU{Model: "power8_v2.0"}, &preflight.CPU{Model: "power9_v2.0"}
+	}, "CPU model", preflight.IfUsed, "the source's CPU is a power8_v2.0, and the destination's a power9_v2.0", preflight.Completes},
 	{"capability", func(_, d *preflight.Description) {
 		d.Capabilities = slices.DeleteFunc(d.Capabilities, func(c string) bool { return c == "mapped-ram" })
 	}, "elsewhere: capability", preflight.IfUsed, "the capability mapped-ram is unknown to the destination", preflight.Completes},
@@ -230,8 +258,8 @@ func removeField(s *preflight.Section, name string) {
 	s.Fields = slices.DeleteFunc(s.Fields, func(f preflight.Field) bool { return f.Name == name })
 }
 
-// TestEveryRuleSpeaks: a rule that never speaks would let everything pass.
-func TestEveryRuleSpeaks(t *testing.T) {
+// TestEveryRuleReports: a rule that never reports anything would let everything pass.
+func TestEveryRuleReports(t *testing.T) {
 	silent := preflight.Rules()
 	for _, c := range doctored {
 		t.Run(c.name, func(t *testing.T) {
@@ -274,4 +302,28 @@ func TestOldVersionIsReadWithoutLaterFields(t *testing.T) {
 	}
 	require.Len(t, old.Fields, 6)
 	require.Equal(t, preflight.Completes, preflight.Compare(source, destination).Prediction.Outcome)
+}
+
+// TestCrashIsNotPredictedOfAMachineThatNeverBegins.
+func TestCrashIsNotPredictedOfAMachineThatNeverBegins(t *testing.T) {
+	source, destination := recorded(t, "10.0"), recorded(t, "10.0")
+	source.Died = &preflight.Death{Guest: "running", Message: "Assertion failed."}
+	drop(destination, rtc)
+	forget(destination, rtcState)
+	p := preflight.Compare(source, destination).Prediction
+	require.Equal(t, preflight.Crashes, p.Outcome, "it dies before the destination can refuse")
+	require.Equal(t, []string{"Assertion failed."}, p.Subjects)
+	require.True(t, p.Dies)
+
+	destination.Refused = "State blocked by non-migratable device 'nvme'"
+	p = preflight.Compare(source, destination).Prediction
+	require.Equal(t, preflight.MayFail, p.Outcome, "the destination may refuse before")
+	require.Equal(t, "the source's QEMU dies when it sends a running guest: Assertion failed. (and 1 more)", p.Sentence)
+	require.Empty(t, p.Subjects, "any message will do")
+	require.True(t, p.Dies)
+
+	destination.NotStarted = "no such device"
+	p = preflight.Compare(source, destination).Prediction
+	require.Equal(t, preflight.Refused, p.Outcome)
+	require.NotContains(t, p.Subjects, "Assertion failed.")
 }

@@ -18,15 +18,24 @@ type Description struct {
 	Sections []Section        // of the stream; none where QEMU sends none
 	Blocks   []Block          // of RAM, as the stream carries them
 	Devices  []string         // the types in the machine, each once
-	Queues   []Queue          `json:",omitempty"` // of virtio devices; none where QEMU does not tell
+	Queues   []Queue          `json:",omitempty"` // of virtio devices; none where QEMU does not report them
 	Types    map[string]State // what this QEMU sends and takes, by type of device
+	CPU      *CPU             `json:",omitempty"` // nil where there is none, or QEMU does not report it
 
-	// NotStarted is why this QEMU does not start the machine, in its own words; ""
-	// where it does.
+	// NotStarted is QEMU's message why it does not start the machine; "" where it
+	// does.
 	NotStarted string `json:",omitempty"`
-	// Refused is why this QEMU does not give a stream of the machine, in its own
-	// words; "" where it does.
+	// Refused is QEMU's message why it does not send the machine; "" where it does.
 	Refused string `json:",omitempty"`
+	// Died is how this QEMU ended when it was to send the machine, with its guest
+	// running if it ended then too; nil where it did not.
+	Died *Death `json:",omitempty"`
+}
+
+// A Death is the end of a QEMU that sends a guest.
+type Death struct {
+	Guest   string // "paused" or "running"
+	Message string // the last, such as a failed assertion; where there is none, how it ended
 }
 
 // A Block is a piece of memory that goes over by its name.
@@ -51,7 +60,7 @@ type Section struct {
 	State       string // the name of its description, such as "ide"
 	Version     int
 	Fields      []Field
-	Subsections []Section `json:",omitempty"` // parts that are sent only when needed, also those of its fields
+	Subsections []Section `json:",omitempty"` // sent only when needed; also those of its fields
 }
 
 func (s Section) String() string {

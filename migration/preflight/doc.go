@@ -12,8 +12,8 @@
 //
 // Sections are matched by name and instance. What the source sends, the
 // destination has to know: the section; its version, neither above the
-// destination's own nor below its minimum; each part of it that is sent only when
-// needed (a subsection); and the fields must follow each other at the same sizes,
+// destination's own nor below its minimum; each subsection, which is sent only when
+// needed; and the fields must follow each other at the same sizes,
 // for nothing in the stream says where one ends. What only the destination has
 // does no harm: it stays as it is after a reset.
 //

@@ -17,5 +17,5 @@ func ExampleCompare() {
 	fmt.Println(preflight.Compare(source, destination).Prediction)
 	// Output:
 	// completes
-	// refused: the source sends vga, and the destination's machine has no such part
+	// refused: the source sends vga, and the destination's machine has no such device
 }

@@ -12,42 +12,60 @@ const elsewhere = "elsewhere: "
 // to 10.0 it does not look at it.
 const queueSize = "vring.num"
 
-type sayer = func(subject string, s Severity, format string, args ...any)
+// Names of rules that decide what a prediction comes to.
+const (
+	machineRule = "machine type"
+	startRule   = "start"
+	streamRule  = "stream"
+	crashRule   = "crash"
+)
 
 // startRules are about whether there is anything to move.
 func startRules() []rule {
 	return []rule{
-		{"machine type", func(p pair, say sayer) {
+		{machineRule, func(p pair, report reporter) {
 			for _, d := range []*Description{p.source, p.destination} {
 				if !slices.Contains(d.Machines, d.Machine) {
-					say(d.Machine, Breaks, "QEMU %s has no machine type %s", d.Version, d.Machine)
+					report(d.Machine, Breaks, "QEMU %s has no machine type %s", d.Version, d.Machine)
 				}
 			}
 			if p.source.Machine != p.destination.Machine {
-				say(p.source.Machine, Breaks, "the source's machine is a %s and the destination's a %s", p.source.Machine, p.destination.Machine)
+				report(p.source.Machine, Breaks, "the source's machine is a %s and the destination's a %s", p.source.Machine, p.destination.Machine)
 			}
 		}},
-		{"start", func(p pair, say sayer) {
+		{startRule, func(p pair, report reporter) {
 			for _, d := range []*Description{p.source, p.destination} {
 				if d.NotStarted != "" {
-					say("", Breaks, "QEMU %s does not start this machine: %s", d.Version, d.NotStarted)
+					report("", Breaks, "QEMU %s does not start this machine: %s", d.Version, d.NotStarted)
 				}
 			}
 		}},
-		{"stream", func(p pair, say sayer) {
+		{streamRule, func(p pair, report reporter) {
 			if why := p.source.Refused; why != "" {
-				say("", Breaks, "the source, QEMU %s, does not send this machine: %s", p.source.Version, why)
+				report("", Breaks, "the source, QEMU %s, does not send this machine: %s", p.source.Version, why)
 			}
 			if why := p.destination.Refused; why != "" {
-				say("", Perhaps, "the destination, QEMU %s, would not send this machine itself, so whether it takes it can't be told: %s", p.destination.Version, why)
+				report("", Perhaps, "the destination, QEMU %s, would not send this machine itself, so whether it takes it is unknown: %s", p.destination.Version, why)
+			}
+		}},
+		{crashRule, func(p pair, report reporter) {
+			if died := p.source.Died; died != nil {
+				severity := IfUsed // a guest that is moved runs
+				if died.Guest == "running" {
+					severity = Breaks
+				}
+				report(died.Message, severity, "the source's QEMU dies when it sends a %s guest: %s", died.Guest, died.Message)
+			}
+			if died := p.destination.Died; died != nil && p.destination.Sections == nil && p.destination.Refused == "" {
+				report("", Perhaps, "the destination's QEMU dies when it sends such a guest itself, so whether it takes it is unknown: %s", died.Message)
 			}
 		}},
 		{"RAM", compareBlocks},
-		{"queue", func(p pair, say sayer) {
+		{"queue", func(p pair, report reporter) {
 			for _, s := range p.source.Queues {
 				for _, d := range p.destination.Queues {
 					if s.Device == d.Device && s.Number == d.Number && s.Size > d.Size {
-						say(queueSize, Perhaps, "queue %d of %s has %d entries at the source, and the destination makes room for %d", s.Number, s.Name, s.Size, d.Size)
+						report(queueSize, Perhaps, "queue %d of %s has %d entries at the source, and the destination makes room for %d", s.Number, s.Name, s.Size, d.Size)
 					}
 				}
 			}
@@ -57,25 +75,25 @@ func startRules() []rule {
 
 // compareBlocks: a block goes over by its name, and takes the source's size if it
 // can grow or shrink to it, which read-only memory of the firmware's can as far
-// as it was told to.
-func compareBlocks(p pair, say sayer) {
+// as its maximum goes.
+func compareBlocks(p pair, report reporter) {
 	for _, s := range p.source.Blocks {
 		i := slices.IndexFunc(p.destination.Blocks, func(d Block) bool { return d.Name == s.Name })
 		if i < 0 {
 			if len(p.destination.Blocks) > 0 {
-				say(s.Name, Breaks, "the source's memory %s is unknown to the destination", s.Name)
+				report(s.Name, Breaks, "the source's memory %s is unknown to the destination", s.Name)
 			}
 			continue
 		}
 		switch d := p.destination.Blocks[i]; {
 		case s.Used > d.Total:
-			say(s.Name, Breaks, "the memory %s has %d bytes at the source, and the destination has room for %d", s.Name, s.Used, d.Total)
+			report(s.Name, Breaks, "the memory %s has %d bytes at the source, and the destination has room for %d", s.Name, s.Used, d.Total)
 		case s.Used != d.Used && d.Used == d.Total:
-			say(s.Name, Breaks, "the memory %s has %d bytes at the source and a fixed %d at the destination", s.Name, s.Used, d.Used)
+			report(s.Name, Breaks, "the memory %s has %d bytes at the source and a fixed %d at the destination", s.Name, s.Used, d.Used)
 		case s.Used != d.Used:
-			say(s.Name, Harmless, "the memory %s has %d bytes at the source and %d at the destination, which lets it change", s.Name, s.Used, d.Used)
+			report(s.Name, Harmless, "the memory %s has %d bytes at the source and %d at the destination, which lets it change", s.Name, s.Used, d.Used)
 		case s.Total > d.Total:
-			say(s.Name, IfUsed, "the memory %s may grow to %d bytes at the source and to %d at the destination", s.Name, s.Total, d.Total)
+			report(s.Name, IfUsed, "the memory %s may grow to %d bytes at the source and to %d at the destination", s.Name, s.Total, d.Total)
 		}
 	}
 }
@@ -83,36 +101,36 @@ func compareBlocks(p pair, say sayer) {
 // offerRules are about what the machine does not have.
 func offerRules() []rule {
 	return []rule{
-		{elsewhere + "capability", func(p pair, say sayer) {
+		{elsewhere + "capability", func(p pair, report reporter) {
 			for _, c := range p.source.Capabilities {
 				if !slices.Contains(p.destination.Capabilities, c) {
-					say(c, IfUsed, "the capability %s is unknown to the destination", c)
+					report(c, IfUsed, "the capability %s is unknown to the destination", c)
 				}
 			}
 			for _, c := range p.destination.Capabilities {
 				if !slices.Contains(p.source.Capabilities, c) {
-					say(c, Harmless, "the capability %s is unknown to the source", c)
+					report(c, Harmless, "the capability %s is unknown to the source", c)
 				}
 			}
 		}},
-		{elsewhere + "device", func(p pair, say sayer) {
+		{elsewhere + "device", func(p pair, report reporter) {
 			for _, name := range p.source.Offers {
 				if !slices.Contains(p.destination.Offers, name) {
-					say(name, IfUsed, "the device %s is unknown to the destination", name)
+					report(name, IfUsed, "the device %s is unknown to the destination", name)
 				}
 			}
 			for _, name := range p.destination.Offers {
 				if !slices.Contains(p.source.Offers, name) {
-					say(name, Harmless, "the device %s is unknown to the source", name)
+					report(name, Harmless, "the device %s is unknown to the source", name)
 				}
 			}
 		}},
-		{elsewhere + "type", func(p pair, say sayer) {
+		{elsewhere + "type", func(p pair, report reporter) {
 			for _, name := range slices.Sorted(maps.Keys(p.source.Types)) {
 				s := p.source.Types[name]
 				d, known := p.destination.Types[name]
 				if known && !slices.Contains(p.source.Devices, name) {
-					compareKnowledge(s, d, "a "+name, say)
+					compareKnowledge(s, d, "a "+name, report)
 				}
 			}
 		}},
@@ -123,15 +141,15 @@ func offerRules() []rule {
 // what its stream holds while the guest has not begun.
 func knowledgeRules() []rule {
 	return []rule{
-		{"devices", func(p pair, say sayer) {
+		{"devices", func(p pair, report reporter) {
 			for _, name := range p.source.Devices {
 				_, sent := p.source.Types[name]
 				if sent && p.destination.Devices != nil && !slices.Contains(p.destination.Devices, name) {
-					say(name, Harmless, "the source's machine has a %s, which the destination's calls otherwise or has not", name)
+					report(name, Harmless, "the source's machine has a %s, which the destination's has not, or has by another name", name)
 				}
 			}
 		}},
-		{"subsection known", func(p pair, say sayer) {
+		{"subsection known", func(p pair, report reporter) {
 			for _, s := range p.source.Sections {
 				mine, known := p.source.knows(s.State)
 				theirs, alsoKnown := p.destination.knows(s.State)
@@ -141,7 +159,7 @@ func knowledgeRules() []rule {
 				for _, sub := range mine.Subsections {
 					_, taken := theirs.subsection(sub.Name)
 					if !taken && !slices.ContainsFunc(s.Subsections, func(sent Section) bool { return sent.Name == sub.Name }) {
-						say(s.Name, IfUsed, "the source sends %s of %s when it is needed, and the destination does not know it", sub.Name, s)
+						report(s.Name, IfUsed, "the source sends %s of %s when it is needed, and the destination does not know it", sub.Name, s)
 					}
 				}
 			}
@@ -150,18 +168,18 @@ func knowledgeRules() []rule {
 }
 
 // compareKnowledge compares what two QEMUs send and take of a type of device.
-func compareKnowledge(s, d State, what string, say sayer) {
+func compareKnowledge(s, d State, what string, report reporter) {
 	switch {
 	case s.Name != d.Name:
-		say(s.Name, IfUsed, "%s is sent as %s, and the destination takes it as %s", what, s.Name, d.Name)
+		report(s.Name, IfUsed, "%s is sent as %s, and the destination takes it as %s", what, s.Name, d.Name)
 	case s.Version > d.Version:
-		say(s.Name, IfUsed, "%s is sent at version %d, and the destination takes it up to %d", what, s.Version, d.Version)
+		report(s.Name, IfUsed, "%s is sent at version %d, and the destination takes it up to %d", what, s.Version, d.Version)
 	case s.Version < d.Minimum:
-		say(s.Name, IfUsed, "%s is sent at version %d, and the destination takes it from %d on", what, s.Version, d.Minimum)
+		report(s.Name, IfUsed, "%s is sent at version %d, and the destination takes it from %d on", what, s.Version, d.Minimum)
 	}
 	for _, sub := range s.Subsections {
 		if _, known := d.subsection(sub.Name); !known {
-			say(s.Name, IfUsed, "the part %s of %s is unknown to the destination", sub.Name, what)
+			report(s.Name, IfUsed, "the subsection %s of %s is unknown to the destination", sub.Name, what)
 		}
 	}
 }

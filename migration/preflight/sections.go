@@ -10,67 +10,67 @@ import (
 // streamRules are about what the source sends.
 func streamRules() []rule {
 	return []rule{
-		{"section", func(p pair, say sayer) {
+		{"section", func(p pair, report reporter) {
 			p.eachSection(func(s Section, d *Section, _ State, _ bool) {
 				_, ofDevice := p.source.has(s.State)
 				_, there := p.destination.has(s.State)
 				switch {
 				case d != nil:
 				case ofDevice && !there, p.destination.sendsAny(s.State):
-					say(s.Name, Breaks, "the source sends %s, and the destination's machine has no such part", s)
+					report(s.Name, Breaks, "the source sends %s, and the destination's machine has no such device", s)
 				default:
-					say(s.Name, Perhaps, "the source sends %s, and the destination does not: whether it takes it can't be told", s)
+					report(s.Name, Perhaps, "the source sends %s, and the destination does not: whether it takes it is unknown", s)
 				}
 			})
 		}},
-		{"section only there", func(p pair, say sayer) {
+		{"section only there", func(p pair, report reporter) {
 			for _, d := range p.destination.Sections {
 				if p.source.Sections != nil && find(p.source.Sections, d) == nil {
-					say(d.Name, Harmless, "the source does not send %s: at the destination it stays as after a reset", d)
+					report(d.Name, Harmless, "the source does not send %s: at the destination it stays as after a reset", d)
 				}
 			}
 		}},
-		{"version", func(p pair, say sayer) {
+		{"version", func(p pair, report reporter) {
 			p.eachSection(func(s Section, d *Section, _ State, _ bool) {
 				if d != nil && s.Version > d.Version {
-					say(s.Name, Breaks, "the source sends %s at version %d, and the destination takes it up to %d", s, s.Version, d.Version)
+					report(s.Name, Breaks, "the source sends %s at version %d, and the destination takes it up to %d", s, s.Version, d.Version)
 				}
 			})
 		}},
-		{"minimum version", func(p pair, say sayer) {
+		{"minimum version", func(p pair, report reporter) {
 			p.eachSection(func(s Section, d *Section, known State, ok bool) {
 				if d != nil && ok && s.Version < known.Minimum {
-					say(s.Name, Breaks, "the source sends %s at version %d, and the destination takes it from %d on", s, s.Version, known.Minimum)
+					report(s.Name, Breaks, "the source sends %s at version %d, and the destination takes it from %d on", s, s.Version, known.Minimum)
 				}
 			})
 		}},
-		{"fields", func(p pair, say sayer) {
+		{"fields", func(p pair, report reporter) {
 			p.eachSection(func(s Section, d *Section, known State, ok bool) {
 				switch {
-				case d == nil || s.Version > d.Version || ok && s.Version < known.Minimum: // said above
+				case d == nil || s.Version > d.Version || ok && s.Version < known.Minimum: // reported above
 				case s.Version == d.Version:
-					compareFields(s, s.Fields, d.Fields, say)
+					compareFields(s, s.Fields, d.Fields, report)
 				case !ok:
-					say(s.Name, Perhaps, "the source sends %s at version %d, and the destination at %d: what it takes of an older one can't be told", s, s.Version, d.Version)
+					report(s.Name, Perhaps, "the source sends %s at version %d, and the destination at %d: what it takes of an older one is unknown", s, s.Version, d.Version)
 				default:
-					compareFields(s, s.Fields, without(d.Fields, known, s.Version), say)
+					compareFields(s, s.Fields, without(d.Fields, known, s.Version), report)
 				}
 			})
 		}},
-		{"subsection sent", func(p pair, say sayer) {
+		{"subsection sent", func(p pair, report reporter) {
 			p.eachSection(func(s Section, d *Section, known State, ok bool) {
 				if d == nil {
 					return
 				}
 				for _, sub := range s.Subsections {
-					compareSubsection(s, sub, find(d.Subsections, sub), known, ok, say)
+					compareSubsection(s, sub, find(d.Subsections, sub), known, ok, report)
 				}
 			})
 		}},
 	}
 }
 
-// eachSection visits what the source sends, with the destination's part of the
+// eachSection visits what the source sends, with the destination's section of the
 // same name, nil where it has none, and what the destination knows of it, where
 // it says so.
 func (p pair) eachSection(visit func(s Section, d *Section, known State, ok bool)) {
@@ -110,7 +110,7 @@ func without(fields []Field, known State, version int) []Field {
 
 // compareFields lays both out as the stream has them. Nothing in it says where a
 // field ends, so sizes have to follow each other alike; names are not in it.
-func compareFields(of Section, source, destination []Field, say sayer) {
+func compareFields(of Section, source, destination []Field, report reporter) {
 	s, d := leaves(source, ""), leaves(destination, "")
 	other := ""
 	for len(s) > 0 && len(d) > 0 {
@@ -123,24 +123,24 @@ func compareFields(of Section, source, destination []Field, say sayer) {
 		case n > 0 && (mine.bytes() && n == 1 || theirs.bytes() && m == 1):
 			other = cmp.Or(other, fmt.Sprintf("the bytes of %s are %s", names(s[:n]), names(d[:m])))
 		case n > 0:
-			say(of.Name, Perhaps, "the destination takes as %s of %s what the source sends as %s", names(d[:m]), of, names(s[:n]))
+			report(of.Name, Perhaps, "the destination takes as %s of %s what the source sends as %s", names(d[:m]), of, names(s[:n]))
 			return
 		case mine.path == theirs.path && opaque(mine.kind):
-			say(of.Name, Perhaps, "%s of %s, which only QEMU can read, takes %d bytes at the source and %d at the destination", mine.path, of, mine.size, theirs.size)
+			report(of.Name, Perhaps, "%s of %s, which only QEMU can read, takes %d bytes at the source and %d at the destination", mine.path, of, mine.size, theirs.size)
 			return
 		default:
-			say(of.Name, Breaks, "%s", misfit(of, mine, theirs, has(d, mine.path)))
+			report(of.Name, Breaks, "%s", misfit(of, mine, theirs, has(d, mine.path)))
 			return
 		}
 		s, d = s[n:], d[m:]
 	}
 	switch {
 	case len(s) > 0:
-		say(of.Name, Breaks, "the source sends %s of %s, which the destination does not take", s[0].path, of)
+		report(of.Name, Breaks, "the source sends %s of %s, which the destination does not take", s[0].path, of)
 	case len(d) > 0:
-		say(of.Name, Breaks, "the destination takes %s of %s, which the source does not send", d[0].path, of)
+		report(of.Name, Breaks, "the destination takes %s of %s, which the source does not send", d[0].path, of)
 	case other != "":
-		say(of.Name, Harmless, "of %s, %s at the destination", of, other)
+		report(of.Name, Harmless, "of %s, %s at the destination", of, other)
 	}
 }
 
@@ -174,14 +174,14 @@ func together(s, d []leaf) (n, m int) {
 }
 
 func names(all []leaf) string {
-	var said []string
+	var shown []string
 	for _, l := range all {
-		said = append(said, l.path)
+		shown = append(shown, l.path)
 	}
-	if more := len(said) - 3; more > 0 {
-		said = append(said[:3], fmt.Sprintf("%d more", more))
+	if more := len(shown) - 3; more > 0 {
+		shown = append(shown[:3], fmt.Sprintf("%d more", more))
 	}
-	return strings.Join(said, ", ")
+	return strings.Join(shown, ", ")
 }
 
 // bytes says that a field has no meaning as a whole that other boundaries would
@@ -192,7 +192,7 @@ func has(all []leaf, path string) bool {
 	return slices.ContainsFunc(all, func(l leaf) bool { return l.path == path })
 }
 
-// opaque says of a field's type that its bytes tell themselves how many they are.
+// opaque says of a field's type that its length is in its bytes.
 func opaque(kind string) bool {
 	plain := []string{
 		"", "bool", "buffer", "unused_buffer", "bitmap", "timer", "nullptr", "cpudouble", "CPU_DoubleU", "float64",
@@ -202,23 +202,23 @@ func opaque(kind string) bool {
 	return !slices.Contains(plain, kind)
 }
 
-// compareSubsection is about a part that the source sends though its guest has
+// compareSubsection is about a subsection that the source sends though its guest has
 // not begun.
-func compareSubsection(of, s Section, d *Section, known State, ok bool, say sayer) {
+func compareSubsection(of, s Section, d *Section, known State, ok bool, report reporter) {
 	state, taken := known.subsection(s.Name)
 	switch {
 	case d != nil && s.Version > d.Version:
-		say(of.Name, Breaks, "the source sends %s of %s at version %d, and the destination takes it up to %d", s, of, s.Version, d.Version)
+		report(of.Name, Breaks, "the source sends %s of %s at version %d, and the destination takes it up to %d", s, of, s.Version, d.Version)
 	case d != nil && s.Version == d.Version:
 		compareFields(Section{Name: of.Name + ", " + s.Name}, s.Fields, d.Fields, func(_ string, sev Severity, format string, args ...any) {
-			say(of.Name, sev, format, args...)
+			report(of.Name, sev, format, args...)
 		})
 	case taken && (s.Version > state.Version || s.Version < state.Minimum):
-		say(of.Name, Breaks, "the source sends %s of %s at version %d, and the destination takes %d to %d", s, of, s.Version, state.Minimum, state.Version)
+		report(of.Name, Breaks, "the source sends %s of %s at version %d, and the destination takes %d to %d", s, of, s.Version, state.Minimum, state.Version)
 	case taken || d != nil:
 	case ok:
-		say(of.Name, Breaks, "the source sends %s of %s, which the destination does not know", s, of)
+		report(of.Name, Breaks, "the source sends %s of %s, which the destination does not know", s, of)
 	default:
-		say(of.Name, Perhaps, "the source sends %s of %s, and the destination does not: whether it knows it can't be told", s, of)
+		report(of.Name, Perhaps, "the source sends %s of %s, and the destination does not: whether it knows it is unknown", s, of)
 	}
 }

@@ -13,11 +13,11 @@ import (
 	"strings"
 )
 
-// descriptionMark is the byte that begins the last part of a stream, in which
+// descriptionMark is the byte that begins the last section of a stream, in which
 // QEMU describes the others (QEMU_VM_VMDESCRIPTION); a length follows, and JSON.
 const descriptionMark = 0x06
 
-// errNoDescription says that a stream has no last part.
+// errNoDescription says that a stream does not end with its description.
 var errNoDescription = errors.New("preflight: the stream has no description of itself at its end")
 
 // ParseStream reads the sections of a migration's stream from the description
@@ -42,7 +42,7 @@ func ParseStream(stream []byte) ([]Section, error) {
 	return sections, nil
 }
 
-// description finds the last part. The mark may be in its length as well, but
+// description finds the last section. The mark may be in its length as well, but
 // not in JSON.
 func description(stream []byte) ([]byte, error) {
 	for end := len(stream); end > 0; {

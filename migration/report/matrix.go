@@ -26,7 +26,7 @@ type QEMU struct {
 	Version string // as the binary says it
 }
 
-// A Pair is one field: a source and a destination.
+// A Pair is one cell: a source and a destination.
 type Pair struct {
 	Source, Destination string // names of QEMUs
 	Machine             string `json:",omitempty"` // of both sides
@@ -35,12 +35,12 @@ type Pair struct {
 	Runs                []Run
 }
 
-// An Ending is what a run comes to, seen beside the prediction.
+// An Ending is what a run comes to, beside the prediction.
 type Ending string
 
 const (
 	Passed     Ending = "pass"
-	Documented Ending = "fail as documented" // predicted, in that way, and the guest runs on at the source
+	Documented Ending = "fail as documented" // predicted, in that way, and the guest runs on the source
 	Failed     Ending = "fail"
 	Skipped    Ending = "skip"
 	Undecided  Ending = "unknown"
@@ -51,14 +51,25 @@ type Run struct {
 	Scenario string
 	Ending   Ending
 	Reason   string `json:",omitempty"` // where it isn't a pass
-	// Intact says that after a failure the guest was seen to run on at the source.
+	// Intact says that after a failure the guest was seen to run on the source.
 	Intact bool `json:",omitempty"`
 	// Foreseen says that a failure came in the way predicted.
 	Foreseen bool `json:",omitempty"`
 	// Contradicts says that the prediction was another, or that the guest was lost
-	// where it was to be refused.
+	// where it was predicted to be refused.
 	Contradicts bool           `json:",omitempty"`
 	Result      *record.Result `json:",omitempty"`
+}
+
+// tried says that the scenario was run, whatever came of it.
+func (r Run) tried() bool {
+	switch r.Ending {
+	case Skipped, "":
+		return false
+	case Undecided:
+		return r.Result != nil
+	}
+	return true
 }
 
 // Assess puts a run's result beside the prediction.
@@ -67,19 +78,20 @@ func Assess(p preflight.Prediction, scenario string, r *record.Result) Run {
 	switch r.Outcome {
 	case record.Pass:
 		run.Ending = Passed
-		run.Contradicts = p.Outcome == preflight.Refused
+		run.Contradicts = p.Outcome == preflight.Refused || p.Outcome == preflight.Crashes
 	case record.Skip:
 		run.Ending = Skipped
 	case record.Fail:
 		run.Ending = Failed
 		run.Intact = intact(r.Record)
 		run.Reason = whyRefused(r, p.Subjects)
-		run.Foreseen = (p.Outcome == preflight.Refused || p.Outcome == preflight.MayFail) && namesOne(p.Subjects, run.Reason)
+		run.Foreseen = p.Outcome != preflight.Completes && p.Outcome != preflight.Unknown && namesOne(p.Subjects, run.Reason)
 		switch {
 		case run.Foreseen && run.Intact:
 			run.Ending = Documented
+		case run.Foreseen && p.Dies: // the guest is lost, as predicted
 		case r.Record != nil && r.Record.Error == "": // it moved, and a check failed
-			run.Contradicts = p.Outcome == preflight.Refused
+			run.Contradicts = p.Outcome == preflight.Refused || p.Outcome == preflight.Crashes
 		default:
 			run.Contradicts = p.Outcome != preflight.Unknown
 		}
@@ -89,38 +101,37 @@ func Assess(p preflight.Prediction, scenario string, r *record.Result) Run {
 	return run
 }
 
-// intact says whether the guest was seen to live on the source after the story had
-// come to its end too early.
+// intact says whether the guest was seen to run on the source after a step had failed.
 func intact(r *record.Record) bool {
 	return r != nil && r.Error != "" && r.Life != nil && r.Life.Side == "source" &&
 		r.Life.Running && r.Life.Before != r.Life.After && r.Life.Unexpected == "" && r.Life.Heartbeats > 0
 }
 
-// whyRefused is what the destination said of what was predicted; else the run's own
-// reason, and all that the destination said.
+// whyRefused is the destination's message about what was predicted; else the run's own
+// reason, and all of the destination's messages.
 func whyRefused(r *record.Result, subjects []string) string {
 	reason, _, _ := strings.Cut(r.Reason, "; last on its monitor")
 	if r.Record == nil || r.Record.Destination == nil || r.Record.Error == "" {
 		return reason
 	}
-	var said []string
+	var messages []string
 	for line := range strings.Lines(r.Record.Destination.Stderr) {
 		line = strings.TrimSpace(line)
 		if strings.HasPrefix(line, "qemu-system-") {
 			_, line, _ = strings.Cut(line, ": ")
 		}
-		if line == "" || strings.HasPrefix(line, "warning: ") || slices.Contains(said, line) {
+		if line == "" || strings.HasPrefix(line, "warning: ") || slices.Contains(messages, line) {
 			continue
 		}
 		if len(subjects) > 0 && namesOne(subjects, line) {
 			return "the destination says: " + line
 		}
-		said = append(said, line)
+		messages = append(messages, line)
 	}
-	if len(said) == 0 {
+	if len(messages) == 0 {
 		return reason
 	}
-	return reason + "; the destination says: " + strings.Join(said, "; ")
+	return reason + "; the destination says: " + strings.Join(messages, "; ")
 }
 
 // namesOne says whether a refusal is about one of the things that were predicted;
@@ -130,16 +141,40 @@ func namesOne(subjects []string, reason string) bool {
 }
 
 // OK says that what happened is what was predicted or documented: nothing failed
-// otherwise, nothing is unknown, and no prediction is contradicted.
+// otherwise, nothing is unknown of what was run, and no prediction is contradicted.
+// Pairs of which nothing was run do not count: see [Matrix.Untried].
 func (m *Matrix) OK() bool {
 	for _, p := range m.Pairs {
 		for _, r := range p.Runs {
-			if r.Ending == Failed || r.Ending == Undecided || r.Contradicts {
+			if r.Ending == Failed || r.Ending == Undecided && r.tried() || r.Contradicts {
 				return false
 			}
 		}
 	}
 	return true
+}
+
+// Untried are the pairs between which no scenario was run, so that nothing is known of
+// them, in order.
+func (m *Matrix) Untried() []*Pair {
+	var pairs []*Pair
+	for i := range m.Pairs {
+		if !slices.ContainsFunc(m.Pairs[i].Runs, Run.tried) {
+			pairs = append(pairs, &m.Pairs[i])
+		}
+	}
+	return pairs
+}
+
+// Incomplete says that something could not be tried: all of a pair, or a run that did
+// not begin. Skips in pairs of which others ran do not count.
+func (m *Matrix) Incomplete() bool {
+	for _, p := range m.Pairs {
+		if slices.ContainsFunc(p.Runs, func(r Run) bool { return r.Ending == Undecided && !r.tried() }) {
+			return true
+		}
+	}
+	return len(m.Untried()) > 0
 }
 
 // Findings are the contradictions between predictions and results, a sentence each.
@@ -172,7 +207,7 @@ func (r Run) happened() string {
 	return text + ", and the guest was not seen to run on at the source: " + r.Reason
 }
 
-// Pair returns the field of a source and a destination, nil where there is none.
+// Pair returns the cell of a source and a destination, nil where there is none.
 func (m *Matrix) Pair(source, destination string) *Pair {
 	i := slices.IndexFunc(m.Pairs, func(p Pair) bool { return p.Source == source && p.Destination == destination })
 	if i < 0 {

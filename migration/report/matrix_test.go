@@ -13,18 +13,28 @@ import (
 )
 
 var (
-	willComplete = preflight.Prediction{Outcome: preflight.Completes}
-	willRefuse   = preflight.Prediction{Outcome: preflight.Refused, Sentence: "the source sends vga, and the destination's machine has no such part", Subjects: []string{"vga"}}
-	mayFail      = preflight.Prediction{Outcome: preflight.MayFail, Sentence: "virtio takes other bytes", Subjects: []string{"virtio-net"}}
-	cannotTell   = preflight.Prediction{Outcome: preflight.Unknown}
+	willComplete   = preflight.Prediction{Outcome: preflight.Completes}
+	willRefuse     = preflight.Prediction{Outcome: preflight.Refused, Sentence: "the source sends vga, and the destination's machine has no such device", Subjects: []string{"vga"}}
+	mayFail        = preflight.Prediction{Outcome: preflight.MayFail, Sentence: "virtio takes other bytes", Subjects: []string{"virtio-net"}}
+	willCrash      = preflight.Prediction{Outcome: preflight.Crashes, Sentence: "the source's QEMU dies when it sends a running guest: physmem.c:864: failed.", Subjects: []string{"physmem.c:864: failed."}, Dies: true}
+	mayCrash       = preflight.Prediction{Outcome: preflight.MayFail, Sentence: "the source's QEMU dies when it sends a running guest (and 1 more)", Dies: true}
+	unknownOutcome = preflight.Prediction{Outcome: preflight.Unknown}
 )
 
-// refused is a run whose destination gave up, and whose guest then ran on.
+// refused is a run whose destination refused, and whose guest then ran on.
 func refused(says string, life *record.LifeFacts) *record.Result {
 	return &record.Result{
 		Scenario: "version/7.2-11.1/precopy/unix/plain", Arch: "x86_64", Outcome: record.Fail,
 		Reason: "steps: await switchover: the source's migration status is failed; last on its monitor: much",
 		Record: &record.Record{Error: "await switchover: …", Life: life, Destination: &record.SideFacts{Stderr: says}},
+	}
+}
+
+// crashed is a run whose source ended.
+func crashed(how string) *record.Result {
+	return &record.Result{
+		Outcome: record.Fail, Reason: "story: await pass 1: exited: " + how + "; last on its monitor: much",
+		Record: &record.Record{Error: "await pass 1: …", Destination: &record.SideFacts{}},
 	}
 }
 
@@ -35,8 +45,8 @@ func runsOn() *record.LifeFacts {
 const unknownVGA = "qemu-system-x86_64: warning: old machine\nqemu-system-x86_64: Unknown section or instance 'vga' 0\n"
 
 func TestRunIsAssessedBesideItsPrediction(t *testing.T) {
-	standing := runsOn()
-	standing.After = standing.Before
+	paused := runsOn()
+	paused.After = paused.Before
 	elsewhere := runsOn()
 	elsewhere.Side = "destination"
 	for _, c := range []struct {
@@ -52,13 +62,20 @@ func TestRunIsAssessedBesideItsPrediction(t *testing.T) {
 		{"passed where it could fail", mayFail, passed(), report.Passed, false, ""},
 		{"refused as predicted", willRefuse, refused(unknownVGA, runsOn()), report.Documented, false, "the destination says: Unknown section or instance 'vga' 0"},
 		{"refused, and nothing was predicted", willComplete, refused(unknownVGA, runsOn()), report.Failed, true, "steps: await switchover: the source's migration status is failed; the destination says: Unknown section or instance 'vga' 0"},
-		{"refused, and nobody could tell", cannotTell, refused(unknownVGA, runsOn()), report.Failed, false, ""},
+		{"refused, and nothing was known", unknownOutcome, refused(unknownVGA, runsOn()), report.Failed, false, ""},
 		{"refused for something else", willRefuse, refused("qemu-system-x86_64: no room\n", runsOn()), report.Failed, true, "steps: await switchover: the source's migration status is failed; the destination says: no room"},
 		{"refused where it could be", mayFail, refused("Failed to load virtio-net\n", runsOn()), report.Documented, false, ""},
-		{"refused, and the guest stands", willRefuse, refused(unknownVGA, standing), report.Failed, true, ""},
+		{"refused, and the guest is paused", willRefuse, refused(unknownVGA, paused), report.Failed, true, ""},
 		{"refused, and nobody looked", willRefuse, refused(unknownVGA, nil), report.Failed, true, ""},
-		{"refused, and it lives elsewhere", willRefuse, refused(unknownVGA, elsewhere), report.Failed, true, ""},
-		{"said nothing", willRefuse, refused("", runsOn()), report.Failed, true, "steps: await switchover: the source's migration status is failed"},
+		{"refused, and it runs elsewhere", willRefuse, refused(unknownVGA, elsewhere), report.Failed, true, ""},
+		{"no message", willRefuse, refused("", runsOn()), report.Failed, true, "steps: await switchover: the source's migration status is failed"},
+		{"crashed as predicted", willCrash, crashed("signal: aborted: qemu-system-x86_64: physmem.c:864: failed."), report.Failed, false, "steps: await pass 1: exited: signal: aborted: qemu-system-x86_64: physmem.c:864: failed."},
+		{"crashed where it could", mayCrash, crashed("signal: segmentation fault"), report.Failed, false, ""},
+		{"refused where it could crash", mayCrash, refused("no room", runsOn()), report.Documented, false, ""},
+		{"crashed otherwise", willCrash, crashed("signal: segmentation fault"), report.Failed, true, ""},
+		{"crashed, and nothing was predicted", willComplete, crashed("signal: aborted: qemu-system-x86_64: physmem.c:864: failed."), report.Failed, true, ""},
+		{"refused and should have crashed", willCrash, refused(unknownVGA, runsOn()), report.Failed, true, ""},
+		{"passed and should have crashed", willCrash, passed(), report.Passed, true, ""},
 		{"skipped", willComplete, &record.Result{Outcome: record.Skip, Reason: "no userfaultfd"}, report.Skipped, false, "no userfaultfd"},
 		{"unknown", willComplete, &record.Result{Outcome: record.Unknown, Reason: "interrupted"}, report.Undecided, false, "interrupted"},
 	} {
@@ -100,13 +117,13 @@ func TestMatrixOfWhatWasPredictedIsOK(t *testing.T) {
            pc-i440fx-7.2               pc-i440fx-7.2
 11.1       1 pass, 1 skip (completes)  1 pass, 1 skip (completes)
            pc-i440fx-7.2               pc-i440fx-11.1
-Each field: what came of precopy/unix/plain, postcopy/plain; then what was predicted; below, the machine type.
+Each cell: what came of precopy/unix/plain, postcopy/plain; in parentheses what was predicted; below, the machine type.
 skip: no userfaultfd
     7.2 -> 7.2 postcopy/plain
     7.2 -> 11.1 postcopy/plain
     11.1 -> 7.2 postcopy/plain
     11.1 -> 11.1 postcopy/plain
-fail as documented: the source sends vga, and the destination's machine has no such part, and the guest runs on at the source; the destination says: Unknown section or instance 'vga' 0
+fail as documented: the source sends vga, and the destination's machine has no such device, and the guest runs on at the source; the destination says: Unknown section or instance 'vga' 0
     7.2 -> 11.1 precopy/unix/plain
 4 pairs, 8 runs: 3 pass, 1 fail as documented, 4 skip in 12.3 s; no prediction contradicted
 `, b.String())
@@ -138,6 +155,67 @@ func TestFindingSaysWhereTheGuestIs(t *testing.T) {
 	require.Equal(t, report.Failed, report.Assess(willComplete, "s", moved).Ending)
 }
 
+// tried is a matrix of two pairs, the first of which passed; the other's runs came to
+// the endings given, and where one is unknown, it never began.
+func tried(others ...report.Run) *report.Matrix {
+	return &report.Matrix{QEMUs: []report.QEMU{{Name: "a"}, {Name: "b"}}, Pairs: []report.Pair{
+		{Source: "a", Destination: "a", Prediction: willComplete, Runs: []report.Run{{Scenario: "s", Ending: report.Passed}}},
+		{Source: "a", Destination: "b", Prediction: willComplete, Runs: others},
+	}}
+}
+
+func TestPairsThatCouldNotBeTriedAreNamedAndCounted(t *testing.T) {
+	skip := report.Run{Scenario: "s", Ending: report.Skipped, Reason: "no userfaultfd"}
+	neverBegan := report.Run{Scenario: "s", Ending: report.Undecided, Reason: "QEMU does not start"}
+	unknownCheck := report.Run{Scenario: "s", Ending: report.Undecided, Reason: "a check broke", Result: &record.Result{}}
+	pass := report.Run{Scenario: "s", Ending: report.Passed}
+	for _, c := range []struct {
+		name           string
+		runs           []report.Run
+		untried        int
+		ok, incomplete bool
+		predictions    string
+	}{
+		{"all skipped", []report.Run{skip, skip}, 1, true, true, "no prediction contradicted in the 1 that could be tried"},
+		{"none ran", nil, 1, true, true, "no prediction contradicted in the 1 that could be tried"},
+		{"never began", []report.Run{neverBegan}, 1, true, true, "no prediction contradicted in the 1 that could be tried"},
+		{"one of them never began", []report.Run{pass, neverBegan}, 0, true, true, "no prediction contradicted"},
+		{"one of them skipped", []report.Run{pass, skip}, 0, true, false, "no prediction contradicted"},
+		{"a check that broke", []report.Run{unknownCheck}, 0, false, false, "no prediction contradicted"},
+		{"failed", []report.Run{{Scenario: "s", Ending: report.Failed}}, 0, false, false, "no prediction contradicted"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := tried(c.runs...)
+			require.Len(t, m.Untried(), c.untried)
+			require.Equal(t, c.ok, m.OK())
+			require.Equal(t, c.incomplete, m.Incomplete())
+			var b strings.Builder
+			report.MatrixText(&b, m)
+			require.Contains(t, b.String(), " in 0.0 s; "+c.predictions+"\n")
+			const named = "\n1 of 2 pairs could not be tried:\n    a -> b\n"
+			require.Equal(t, c.untried > 0, strings.Contains(b.String(), named), "%s", &b)
+		})
+	}
+	m := tried(skip)
+	m.Pairs = m.Pairs[1:]
+	var b strings.Builder
+	report.MatrixText(&b, m)
+	require.Contains(t, b.String(), "skip: no userfaultfd\n    a -> b s\n1 of 1 pairs could not be tried:\n    a -> b\n1 pairs, 1 runs: 1 skip in 0.0 s; no prediction was tried\n")
+}
+
+func TestWhatCPUsDifferInStandsBesideTheTable(t *testing.T) {
+	m := tried(report.Run{Scenario: "s", Ending: report.Passed})
+	source := &preflight.Description{Machine: "m", Machines: []string{"m"}, Sections: []preflight.Section{}, CPU: &preflight.CPU{Features: []string{"avx", "x2apic"}}}
+	destination := &preflight.Description{Machine: "m", Machines: []string{"m"}, Sections: []preflight.Section{}, CPU: &preflight.CPU{Features: []string{"avx", "pks"}}}
+	for i := range m.Pairs {
+		m.Pairs[i].Differences = preflight.Compare(source, destination).Differences
+	}
+	var b strings.Builder
+	report.MatrixText(&b, m)
+	require.Contains(t, b.String(), "\nbreaks if in use: the source's CPU has x2apic, which the destination's has not: a guest that uses it dies or computes wrongly\n    a -> a\n    a -> b\n")
+	require.NotContains(t, b.String(), "pks", "what is harmless is left out")
+}
+
 func TestSameReasonOfManyIsNotListedAtLength(t *testing.T) {
 	m := &report.Matrix{Pairs: []report.Pair{{Source: "a", Destination: "b"}}}
 	for range 9 {
@@ -164,21 +242,39 @@ func TestMatrixIsSavedWithItsFacts(t *testing.T) {
 	require.JSONEq(t, string(text), string(again))
 }
 
-func TestPreflightTellsWhatConcernsTheMachine(t *testing.T) {
+func TestPreflightWritesWhatConcernsTheMachine(t *testing.T) {
 	r := &preflight.Report{
 		Source: "7.2.22", Destination: "11.1.3", Machine: "pc-i440fx-7.2", Prediction: willRefuse,
 		Differences: []preflight.Difference{
-			{Severity: preflight.Breaks, Sentence: "the source sends vga, and the destination's machine has no such part"},
+			{Severity: preflight.Breaks, Sentence: "the source sends vga, and the destination's machine has no such device"},
 			{Severity: preflight.IfUsed, Sentence: "the device e1000 is unknown to the destination", Elsewhere: true},
 		},
 	}
 	var b strings.Builder
 	report.PreflightText(&b, r, false)
-	require.Equal(t, `7.2.22 -> 11.1.3, pc-i440fx-7.2: refused: the source sends vga, and the destination's machine has no such part
-  breaks            the source sends vga, and the destination's machine has no such part
+	require.Equal(t, `7.2.22 -> 11.1.3, pc-i440fx-7.2: refused: the source sends vga, and the destination's machine has no such device
+  breaks            the source sends vga, and the destination's machine has no such device
   and 1 differences about what this machine has not or does not use; -v writes them
 `, b.String())
 	b.Reset()
 	report.PreflightText(&b, r, true)
 	require.Contains(t, b.String(), "breaks if in use  not in this machine: the device e1000 is unknown")
+
+	b.Reset()
+	report.PreflightText(&b, &preflight.Report{Source: "a", Destination: "b", Prediction: willRefuse}, false)
+	require.Contains(t, b.String(), "a -> b: refused: ", "without a machine type in common there is none to name")
+}
+
+func TestPreflightWritesNamesThatASentenceOnlyCounts(t *testing.T) {
+	r := &preflight.Report{Source: "a", Destination: "b", Machine: "m", Differences: []preflight.Difference{
+		{Severity: preflight.IfUsed, Sentence: "the source's CPU has a, b, c, d (and 1 more)", Names: []string{"a", "b", "c", "d", "e"}},
+		{Severity: preflight.Harmless, Sentence: "the destination's CPU has f, g", Names: []string{"f", "g"}},
+	}}
+	var b strings.Builder
+	report.PreflightText(&b, r, false)
+	require.NotContains(t, b.String(), "a, b, c, d, e")
+	b.Reset()
+	report.PreflightText(&b, r, true)
+	require.Contains(t, b.String(), "(and 1 more)\n                      a, b, c, d, e\n  harmless          the destination's CPU has f, g\n")
+	require.Equal(t, 1, strings.Count(b.String(), "f, g"))
 }

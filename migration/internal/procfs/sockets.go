@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,13 +21,29 @@ func Owns(pid int, accepted net.Conn) (bool, error) {
 		return ownsUnix(pid, c)
 	case *net.TCPConn:
 		peer, ours := c.RemoteAddr().(*net.TCPAddr), c.LocalAddr().(*net.TCPAddr)
-		inode, err := tcpInode(peer.Port, ours.Port)
-		if err != nil {
-			return false, err
-		}
-		return inode != "" && holds(pid, inode), nil
+		return ownsTCP(pid, peer.Port, ours.Port)
 	}
 	return false, fmt.Errorf("who is at the other end of a %T can't be told", accepted)
+}
+
+// The kernel's table may miss a connection while others come and go, so one that isn't
+// found is looked for again: so often, with such a pause.
+const (
+	tcpLooks     = 25
+	tcpLookPause = 2 * time.Millisecond
+)
+
+func ownsTCP(pid, local, remote int) (bool, error) {
+	for look := 0; ; look++ {
+		inode, err := tcpInode(local, remote)
+		if err != nil || inode != "" && holds(pid, inode) {
+			return err == nil, err
+		}
+		if look == tcpLooks {
+			return false, nil
+		}
+		time.Sleep(tcpLookPause)
+	}
 }
 
 func ownsUnix(pid int, c *net.UnixConn) (owns bool, err error) {
