@@ -65,7 +65,7 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 				}
 				return err
 			},
-			"stopped is still",
+			"stopped guest is unchanged",
 			[]string{"changed", "pages"},
 		},
 		{
@@ -73,7 +73,7 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 			func(ctx context.Context, p *migration.Pair) error {
 				return p.Source.QMP().Execute(ctx, "cont", nil, nil)
 			},
-			"one life",
+			"exactly one side runs",
 			[]string{"source"},
 		},
 		{
@@ -119,7 +119,7 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 	}
 }
 
-func TestQEMUThatDiesInTheStoryEndsIt(t *testing.T) {
+func TestQEMUThatDiesInAStepEndsTheRun(t *testing.T) {
 	t.Parallel()
 	result := run(t, scenario(t, "precopy/unix/plain"), migration.Options{
 		Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(),
@@ -128,11 +128,11 @@ func TestQEMUThatDiesInTheStoryEndsIt(t *testing.T) {
 		}),
 	})
 	require.Equal(t, record.Fail, result.Outcome)
-	require.Contains(t, result.Reason, "story")
+	require.Contains(t, result.Reason, "await")
 	require.Contains(t, explain(result), "segmentation fault")
 }
 
-func TestSpentBudgetSaysWhereTheStoryStood(t *testing.T) {
+func TestSpentBudgetSaysWhereTheRunWas(t *testing.T) {
 	t.Parallel()
 	result := run(t, scenario(t, "precopy/unix/plain"), migration.Options{
 		Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(), Budget: 3 * time.Second,

@@ -33,7 +33,7 @@ func refused(says string, life *record.LifeFacts) *record.Result {
 // crashed is a run whose source ended.
 func crashed(how string) *record.Result {
 	return &record.Result{
-		Outcome: record.Fail, Reason: "story: await pass 1: exited: " + how + "; last on its monitor: much",
+		Outcome: record.Fail, Reason: "steps: await pass 1: exited: " + how + "; last on its monitor: much",
 		Record: &record.Record{Error: "await pass 1: …", Destination: &record.SideFacts{}},
 	}
 }
