@@ -56,6 +56,9 @@ func (q *QEMU) defaults() {
 	h["query-version"] = func(Command) (any, error) { return q.version(), nil }
 	h["query-name"] = func(Command) (any, error) { return nil, nil }
 	h["query-target"] = func(Command) (any, error) { return map[string]string{"arch": "x86_64"}, nil }
+	h["query-memory-size-summary"] = func(Command) (any, error) {
+		return map[string]uint64{"base-memory": q.memory.size, "plugged-memory": 0}, nil
+	}
 	h["query-yank"] = func(Command) (any, error) { return []any{}, nil }
 	h["query-machines"] = func(Command) (any, error) {
 		return []any{map[string]any{"name": "pc-i440fx-10.0", "alias": "pc", "is-default": true, "cpu-max": 255, "hotpluggable-cpus": true}}, nil

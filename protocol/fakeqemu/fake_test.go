@@ -34,6 +34,7 @@ func TestAnswersLikeARealOne(t *testing.T) {
 		`{"execute": "query-version"}`,
 		`{"execute": "query-target"}`,
 		`{"execute": "query-name"}`,
+		`{"execute": "query-memory-size-summary"}`,
 		`{"execute": "query-cpus-fast"}`,
 		`{"execute": "query-machines"}`,
 		`{"execute": "query-migrate"}`,
