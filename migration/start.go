@@ -132,7 +132,7 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 	if err := vm.SaveCommand(p.run.dir); err != nil {
 		return side, err
 	}
-	if err := qapi.SetMigrateCapabilities(ctx, vm.QMP(), map[string]bool{"events": true}); err != nil {
+	if err := qapi.SetMigrateCapabilities(ctx, vm.QMP(), map[string]bool{string(qapi.CapEvents): true}); err != nil {
 		return side, err
 	}
 	side.began, err = side.Resources()

@@ -12,12 +12,13 @@ import (
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/steps"
+	"github.com/drover-vm/drover/protocol/qapi"
 )
 
 // wake wakes a side's guest, and waits until it says so.
 func wake(ctx context.Context, p *migration.Pair, s *migration.Side) error {
 	from := s.Console().Mark()
-	err := s.QMP().Execute(ctx, "system_wakeup", nil, nil)
+	err := qapi.SystemWakeup(ctx, s.QMP())
 	if err == nil {
 		_, err = s.Console().Wait(ctx, from, string(p.Program.Awake))
 	}

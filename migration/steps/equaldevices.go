@@ -73,7 +73,7 @@ func saveAgain(ctx context.Context, p *migration.Pair, s *migration.Side) error 
 	if err != nil {
 		return err
 	}
-	if err := qapi.SetMigrateCapabilities(ctx, s.QMP(), map[string]bool{"events": false}); err != nil {
+	if err := qapi.SetMigrateCapabilities(ctx, s.QMP(), map[string]bool{string(qapi.CapEvents): false}); err != nil {
 		return err
 	}
 	if err := qapi.SetMigrateParameters(ctx, s.QMP(), map[string]any{string(qapi.ParamMaxBandwidth): int64(10 * GB)}); err != nil {

@@ -53,7 +53,7 @@ func downtimeLimit(p *migration.Pair) time.Duration {
 // bandwidth that the source was told there will be at switchover, or else that it may
 // use. It is 0 where it was told neither.
 func switchoverBandwidth(p *migration.Pair) float64 {
-	return cmp.Or(limit(p, "avail-switchover-bandwidth"), limit(p, qapi.ParamMaxBandwidth))
+	return cmp.Or(limit(p, qapi.ParamSwitchoverBandwidth), limit(p, qapi.ParamMaxBandwidth))
 }
 
 // ExpectNoSwitchover demands that the guest has not stopped on the source since the

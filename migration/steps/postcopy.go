@@ -178,7 +178,7 @@ const defaultChannels = 2
 // again over the main one.
 func ExpectChannelsThenMain() migration.Step {
 	expect := onDrainedLink("expect channels-then-main", func(ctx context.Context, p *migration.Pair, _ *Relay) error {
-		channels := cmp.Or(limit(p, "multifd-channels"), defaultChannels)
+		channels := cmp.Or(limit(p, qapi.ParamMultifdChannels), defaultChannels)
 		p.Measure("connections", float64(len(p.Facts.Link.Connections)), "connections", record.Exactly(1+channels))
 		main, least := 0.0, math.Inf(1)
 		for _, c := range p.Facts.Link.Connections {

@@ -65,7 +65,7 @@ func wakeUp() migration.Step {
 	return onDestination("wake the guest", func(ctx context.Context, p *migration.Pair) error {
 		d := p.Destination
 		since, from := d.QMP().Mark(), d.Console().Mark()
-		if err := d.Execute(ctx, "system_wakeup", nil); err != nil {
+		if err := qapi.SystemWakeup(ctx, d.QMP()); err != nil {
 			return err
 		}
 		if _, err := d.AwaitFrom(ctx, since, "WAKEUP", migration.Named("WAKEUP")); err != nil {
