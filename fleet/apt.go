@@ -26,6 +26,7 @@ type apt struct {
 type deb struct {
 	file string // the name that apt gives it among its archives
 	size int64
+	hash string // "SHA256:" and its like, then hexadecimal digits
 }
 
 // archives is the folder into which packages are downloaded. apt keeps half
@@ -240,7 +241,11 @@ func parseURIs(out string) []deb {
 		if err != nil || sizeErr != nil || uri.Path == "" || filepath.Base(fields[1]) != fields[1] {
 			continue
 		}
-		debs = append(debs, deb{file: fields[1], size: size})
+		d := deb{file: fields[1], size: size}
+		if len(fields) > 3 {
+			d.hash = fields[3]
+		}
+		debs = append(debs, d)
 	}
 	return debs
 }

@@ -91,10 +91,8 @@ func (c command) run(ctx context.Context) (said string, err error) {
 		return "", err
 	}
 	err = cmd.Wait()
-	if err != nil {
-		// What it started and left behind has no more to do.
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
-	}
+	// What it started and left behind has no more to do.
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	if read != nil {
 		// A descendant that kept the other end must not keep the reader.
 		_ = read.SetReadDeadline(time.Now().Add(graceTimeout))

@@ -99,9 +99,31 @@ type Copy struct {
 	Binaries []Binary `json:"binaries"`
 }
 
-// Copies returns the private copies, a suite each, the fleet's releases in
-// their order first.
+// Copies returns the private copies that can be run, a suite each, the fleet's
+// releases in their order first. [Fleet.Problems] has the others.
 func (f Fleet) Copies() []Copy {
+	folder, err := f.Folder()
+	if err != nil {
+		return nil
+	}
+	var copies []Copy
+	for _, suite := range f.suites() {
+		c := Copy{Suite: suite, Folder: filepath.Join(folder, suite)}
+		found := f.lookAt(suite)
+		for _, t := range targets() {
+			if binary, ok := found.binaries[t.arch]; ok {
+				c.Binaries = append(c.Binaries, binary)
+			}
+		}
+		if len(c.Binaries) > 0 {
+			copies = append(copies, c)
+		}
+	}
+	return copies
+}
+
+// suites are those of the fleet's releases, and what else has a folder.
+func (f Fleet) suites() []string {
 	folder, err := f.Folder()
 	if err != nil {
 		return nil
@@ -116,19 +138,7 @@ func (f Fleet) Copies() []Copy {
 			suites = append(suites, entry.Name())
 		}
 	}
-	var copies []Copy
-	for _, suite := range suites {
-		c := Copy{Suite: suite, Folder: filepath.Join(folder, suite)}
-		for _, t := range targets() {
-			if binary, ok := f.fetched(suite, t.arch); ok {
-				c.Binaries = append(c.Binaries, binary)
-			}
-		}
-		if len(c.Binaries) > 0 {
-			copies = append(copies, c)
-		}
-	}
-	return copies
+	return suites
 }
 
 // Remove deletes what was fetched of a release, given its suite or its

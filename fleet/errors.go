@@ -48,6 +48,9 @@ func explainApt(said string) (reason, remedy string) {
 		return "the disk is full", "make room, or set DROVER_CACHE to a folder that has 500 MB"
 	case has("NO_PUBKEY", "Missing key", "EXPKEYSIG", "KEYEXPIRED", "BADSIG", "Sub-process /usr/bin/sqv returned"):
 		return unsigned + aptLine(said), renew
+	case has("Hash Sum mismatch", "File has unexpected size"):
+		return "what the mirror sends is not what its list says: " + aptLine(said),
+			"it may be in the middle of an update: try again, or name another mirror with DROVER_DEBIAN_MIRROR"
 	case has("Temporary failure resolving", "Could not resolve", "Something wicked happened resolving"):
 		return "the mirror's name can't be resolved: " + aptLine(said), "is this machine connected? A proxy is named by http_proxy or in apt's configuration"
 	case has("Could not connect", "Unable to connect", "Connection failed", "Network is unreachable", "connection timed out", "Connection timed out", "Connection refused"):

@@ -2,10 +2,7 @@ package fleet
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/drover-vm/drover/internal/owned"
 )
 
 // Fetch makes private copies of the QEMUs of a release for some
@@ -27,7 +26,11 @@ import (
 // next time. It takes 50 MB of download and 130 MB of disk for x86, and each
 // further package a fifth of that to download.
 //
-// An error is a *FetchError, a *TooLittleRoomError or an *UnknownArchError.
+// A copy that is there and damaged, or that another user can change, is made anew. A
+// package whose content isn't what the mirror's list says is fetched again, once.
+//
+// An error is a *FetchError, a *TooLittleRoomError, an *UnsafeFolderError or an
+// *UnknownArchError.
 func (f Fleet) Fetch(ctx context.Context, r Release, arches ...string) ([]Binary, error) {
 	if len(arches) == 0 {
 		arches = []string{"x86_64", "i386"}
@@ -41,8 +44,9 @@ func (f Fleet) Fetch(ctx context.Context, r Release, arches ...string) ([]Binary
 	}
 	have := func() []Binary {
 		var found []Binary
+		there := f.lookAt(r.Suite)
 		for _, arch := range arches {
-			if binary, ok := f.fetched(r.Suite, arch); ok {
+			if binary, ok := there.binaries[arch]; ok {
 				found = append(found, binary)
 			}
 		}
@@ -60,6 +64,9 @@ func (f Fleet) Fetch(ctx context.Context, r Release, arches ...string) ([]Binary
 	}
 	found := have()
 	if len(found) != len(arches) {
+		if problems := f.lookAt(r.Suite).problems; len(problems) > 0 {
+			return nil, problems[0]
+		}
 		return nil, &FetchError{
 			Release: r.Suite, Step: "check",
 			Reason: "the packages have no binary for one of " + strings.Join(arches, ", "),
@@ -105,6 +112,10 @@ func (g *fetching) all(ctx context.Context, arches []string) error {
 	}
 	defer held.Close()
 
+	downloads := filepath.Join(g.folder, ".download")
+	if err := owned.MkdirAll(g.folder, 0o755); err != nil {
+		return unsafeFolder(g.folder, err)
+	}
 	missing := slices.DeleteFunc(slices.Clone(arches), func(arch string) bool {
 		_, ok := g.fleet.fetched(g.release.Suite, arch)
 		return ok || g.repair(arch)
@@ -112,9 +123,8 @@ func (g *fetching) all(ctx context.Context, arches []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	downloads := filepath.Join(g.folder, ".download")
-	if err := os.MkdirAll(downloads, 0o755); err != nil {
-		return err
+	if err := owned.MkdirAll(downloads, 0o755); err != nil {
+		return unsafeFolder(downloads, err)
 	}
 	g.tell(Progress{Step: "lists"})
 	a, err := g.fleet.newApt(ctx, g.release, downloads)
@@ -143,8 +153,9 @@ func (g *fetching) all(ctx context.Context, arches []string) error {
 // repair writes the script of a copy that is complete but for that.
 func (g *fetching) repair(arch string) bool {
 	for _, s := range readStamps(g.folder) {
-		if slices.Contains(s.Arches, arch) && g.writeScripts(s.Package) == nil {
-			return true
+		if slices.Contains(s.Arches, arch) && s.check(g.folder) == nil && g.writeScripts(s.Package) == nil {
+			_, ok := g.fleet.fetched(g.release.Suite, arch)
+			return ok
 		}
 	}
 	return false
@@ -178,11 +189,30 @@ func (g *fetching) one(ctx context.Context, a apt, arch string) error {
 			g.tell(p)
 		}
 	}
-	step("download")(0)
-	if err := a.download(ctx, name, step("download")); err != nil {
-		return err
+	for again := false; ; again = true {
+		step("download")(0)
+		if err := a.download(ctx, name, step("download")); err != nil {
+			return err
+		}
+		bad, err := a.damaged(ctx, debs)
+		if err == nil && len(bad) == 0 {
+			err = g.install(ctx, a, name, debs, step)
+		}
+		if damaged, ok := errors.AsType[*damagedError](err); ok {
+			bad, err = []string{damaged.file}, damaged
+		}
+		if len(bad) == 0 {
+			return err
+		}
+		for _, file := range bad { // apt would take it for good by its size
+			if err := os.Remove(filepath.Join(a.archives(), file)); err != nil {
+				return err
+			}
+		}
+		if again {
+			return twiceDamaged(a.suite, bad, err)
+		}
 	}
-	return g.install(ctx, a, name, debs, step)
 }
 
 // room asks the file system for the room that a download of so many bytes
@@ -200,112 +230,15 @@ func (g *fetching) room(bytes, downloaded int64) error {
 	return nil
 }
 
-// install makes a copy out of downloaded packages: beside its place first,
-// there it is tried, and only then, stamped, moved into its place.
-func (g *fetching) install(ctx context.Context, a apt, name string, debs []deb, step func(string) func(float64)) error {
-	place := filepath.Join(g.folder, name)
-	staging := filepath.Join(g.folder, "."+name+".new")
-	for _, old := range []string{staging, place} { // place: of another format, or without a stamp
-		if err := os.RemoveAll(old); err != nil {
-			return err
-		}
-	}
-	if err := os.MkdirAll(staging, 0o755); err != nil {
-		return err
-	}
-	defer os.RemoveAll(staging)
-	root, err := os.OpenRoot(staging)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-
-	var files []string
-	tell := step("unpack")
-	for i, d := range debs {
-		tell(100 * float64(i) / float64(len(debs)))
-		if err := g.fleet.unpack(ctx, filepath.Join(a.archives(), d.file), root); err != nil {
-			return err
-		}
-		files = append(files, d.file)
-	}
-	step("check")(0)
-	found, err := binaries(staging)
-	if err != nil {
-		return err
-	}
-	for arch, l := range found {
-		if err := g.try(ctx, staging, arch, l); err != nil {
-			return err
-		}
-	}
-	text, err := json.MarshalIndent(stamp{
-		Format: stampFormat, Suite: g.release.Suite, Package: name,
-		Arches: slices.Sorted(maps.Keys(found)), Fetched: time.Now().UTC().Truncate(time.Second), Packages: files,
-	}, "", "  ")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(staging, stampName), append(text, '\n'), 0o644); err != nil {
-		return err
-	}
-	if err := os.Rename(staging, place); err != nil {
-		return err
-	}
-	return g.writeScripts(name)
-}
-
-// try runs a QEMU that was just unpacked.
-func (g *fetching) try(ctx context.Context, root, arch string, l layout) error {
-	script := filepath.Join(root, "."+binaryName(arch))
-	if err := os.WriteFile(script, []byte(l.script(root)), 0o755); err != nil {
-		return err
-	}
-	defer os.Remove(script)
-	// Through the shell by name: a file that was just written can't be run
-	// while another thread forks.
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	said, err := command{path: "/bin/sh", args: []string{script, "-version"}}.run(ctx)
-	if err != nil || !strings.Contains(said, "QEMU emulator version") {
-		return &FetchError{
-			Release: g.release.Suite, Step: "check", Err: err,
-			Reason: fmt.Sprintf("%s was unpacked but does not run here: %s", binaryName(arch), aptLine(said)),
-			Remedy: "is another one installed? Name it with DROVER_QEMU",
-		}
-	}
-	return nil
-}
-
-// writeScripts writes the scripts that start a copy, each in one step.
-func (g *fetching) writeScripts(name string) error {
-	place := filepath.Join(g.folder, name)
-	found, err := binaries(place)
-	if err != nil {
-		return err
-	}
-	bin := filepath.Join(g.folder, "bin")
-	if err := os.MkdirAll(bin, 0o755); err != nil {
-		return err
-	}
-	for arch, l := range found {
-		temporary := filepath.Join(bin, "."+binaryName(arch)+".new")
-		if err := os.WriteFile(temporary, []byte(l.script(place)), 0o755); err != nil {
-			return err
-		}
-		if err := os.Rename(temporary, filepath.Join(bin, binaryName(arch))); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 // explain makes a FetchError of any error.
 func (g *fetching) explain(ctx context.Context, err error) error {
 	if _, ok := errors.AsType[*FetchError](err); ok {
 		return err
 	}
 	if _, ok := errors.AsType[*TooLittleRoomError](err); ok {
+		return err
+	}
+	if _, ok := errors.AsType[*UnsafeFolderError](err); ok {
 		return err
 	}
 	reason, remedy := err.Error(), ""

@@ -128,10 +128,14 @@ func (f Fleet) Find(arch string, side Side) (Binary, error) {
 
 	own, err := f.Distribution()
 	if err == nil {
-		if binary, ok := f.fetched(own.Suite, arch); ok {
+		found := f.lookAt(own.Suite)
+		if binary, ok := found.binaries[arch]; ok {
 			return binary, nil
 		}
 		searched = append(searched, "the private copies")
+		if problem := errors.Join(found.problems...); problem != nil {
+			return Binary{}, &NotFoundError{Arch: arch, Searched: searched, Remedy: strings.ReplaceAll(problem.Error(), "\n", "; ")}
+		}
 	}
 	return Binary{}, &NotFoundError{Arch: arch, Searched: searched, Remedy: f.remedy(arch, err == nil)}
 }

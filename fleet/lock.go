@@ -3,45 +3,50 @@ package fleet
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"time"
 
-	"golang.org/x/sys/unix"
+	"github.com/drover-vm/drover/internal/flock"
+	"github.com/drover-vm/drover/internal/owned"
 )
-
-// lockPoll is how often a lock that another process holds is tried again.
-const lockPoll = 100 * time.Millisecond
 
 // lock takes a suite's lock, which one process holds at a time, and calls
 // waiting if another one has it. The kernel gives it back when the holder
 // ends, however it ends. Unlock by closing.
 func lock(ctx context.Context, folder, suite string, waiting func()) (*os.File, error) {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return nil, err
+	if err := owned.MkdirAll(folder, 0o755); err != nil {
+		return nil, unsafeFolder(folder, err)
 	}
-	file, err := os.OpenFile(filepath.Join(folder, suite+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	file, err := flock.Open(filepath.Join(folder, suite+".lock"))
 	if err != nil {
+		return nil, unsafeFolder(folder, err)
+	}
+	if err := flock.Lock(ctx, file, waiting); err != nil {
+		_ = file.Close()
 		return nil, err
 	}
-	for tries := 0; ; tries++ {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return file, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			file.Close()
-			return nil, fmt.Errorf("locking %s: %w", file.Name(), err)
-		}
-		if tries == 0 {
-			waiting()
-		}
-		select {
-		case <-ctx.Done():
-			file.Close()
-			return nil, context.Cause(ctx)
-		case <-time.After(lockPoll):
-		}
+	return file, nil
+}
+
+// An UnsafeFolderError says that another user can change the folder of the private
+// copies, or what stands in it: nothing of it is run, and nothing written there.
+type UnsafeFolderError struct {
+	Folder string
+	Err    error // what can be changed, and by whom
+}
+
+func (e *UnsafeFolderError) Error() string {
+	return "the private copies in " + e.Folder + " are not used: " + e.Err.Error() +
+		"; set DROVER_CACHE to a folder that only you can change"
+}
+
+func (e *UnsafeFolderError) Unwrap() error { return e.Err }
+
+// unsafeFolder makes an UnsafeFolderError of an error that is about who may change
+// something, and returns any other as it is.
+func unsafeFolder(folder string, err error) error {
+	if _, unsafe := errors.AsType[*owned.Error](err); unsafe {
+		return &UnsafeFolderError{folder, err}
 	}
+	return err
 }

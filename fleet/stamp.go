@@ -2,9 +2,9 @@ package fleet
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 )
 
@@ -23,6 +23,9 @@ type stamp struct {
 	Arches   []string  `json:"arches"` // the architectures that it has a binary for
 	Fetched  time.Time `json:"fetched"`
 	Packages []string  `json:"packages"` // the files that it was unpacked from
+	// Sizes are those of its files, by their paths in it. Copies that were made before
+	// there were any have none.
+	Sizes map[string]int64 `json:"sizes,omitempty"`
 }
 
 // readStamps returns the stamps of the copies in a suite's folder. A copy
@@ -43,17 +46,18 @@ func readStamps(suiteFolder string) []stamp {
 	return stamps
 }
 
-// fetched returns a suite's private copy for an architecture.
-func (f Fleet) fetched(suite, arch string) (Binary, bool) {
-	folder, err := f.Folder()
-	if err != nil {
-		return Binary{}, false
-	}
-	wrapper := filepath.Join(folder, suite, "bin", binaryName(arch))
-	if !executable(wrapper) || !slices.ContainsFunc(readStamps(filepath.Join(folder, suite)), func(s stamp) bool {
-		return slices.Contains(s.Arches, arch)
-	}) {
-		return Binary{}, false
-	}
-	return Binary{Arch: arch, Path: wrapper, Origin: "fleet", Suite: suite}, true
+// sizesBelow returns the sizes of the regular files below a folder.
+func sizesBelow(root string) (map[string]int64, error) {
+	sizes := make(map[string]int64)
+	err := filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || !entry.Type().IsRegular() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			sizes[toSlash(root, file)] = info.Size()
+		}
+		return err
+	})
+	return sizes, err
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path"
 	"path/filepath"
 	"strings"
@@ -38,7 +39,7 @@ func needless(name string) bool {
 
 // unpack unpacks a package file into a folder, through dpkg-deb, which reads
 // the formats of packages, and without leaving the folder, whatever names the
-// package holds.
+// package holds. The error is a *damagedError where the file is what is wrong.
 func (f Fleet) unpack(ctx context.Context, file string, root *os.Root) error {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -61,8 +62,15 @@ func (f Fleet) unpack(ctx context.Context, file string, root *os.Root) error {
 	read.Close()
 	if toolErr := <-ended; ctx.Err() != nil {
 		return context.Cause(ctx)
-	} else if toolErr != nil && (err == nil || errors.Is(err, io.ErrUnexpectedEOF)) {
+	} else if toolErr != nil && (err == nil || broken(err)) {
 		err = fmt.Errorf("dpkg-deb: %w: %s", toolErr, aptLine(said))
+		if exit, ok := errors.AsType[*exec.ExitError](toolErr); ok && exit.Exited() {
+			return &damagedError{filepath.Base(file), err}
+		}
+		return fmt.Errorf("unpacking %s: %w", filepath.Base(file), err)
+	}
+	if broken(err) {
+		return &damagedError{filepath.Base(file), err}
 	}
 	if err != nil {
 		return fmt.Errorf("unpacking %s: %w", filepath.Base(file), err)

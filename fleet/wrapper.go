@@ -5,6 +5,7 @@ import (
 	"debug/elf"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -72,10 +73,10 @@ func layoutOf(root, binary string) (layout, error) {
 // interpreterOf returns the loader that an ELF program asks for; none for a
 // script, nor for a program that is linked statically.
 func interpreterOf(file string) (interpreter string, isELF bool, err error) {
-	program, err := elf.Open(file)
-	if _, ok := errors.AsType[*elf.FormatError](err); ok {
-		return "", false, nil
+	if isELF, err = startsAsELF(file); !isELF {
+		return "", false, err
 	}
+	program, err := elf.Open(file)
 	if err != nil {
 		return "", false, err
 	}
@@ -91,6 +92,21 @@ func interpreterOf(file string) (interpreter string, isELF bool, err error) {
 		return string(bytes.TrimRight(text, "\x00")), true, nil
 	}
 	return "", true, nil
+}
+
+// startsAsELF says whether a file begins as an ELF file does.
+func startsAsELF(file string) (bool, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	start := make([]byte, len(elf.ELFMAG))
+	n, err := io.ReadFull(f, start)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, err
+	}
+	return string(start[:n]) == elf.ELFMAG, nil
 }
 
 // look finds the folders of libraries, modules and data.
@@ -161,12 +177,19 @@ func findLoader(root, interpreter string, libs []string) (string, error) {
 	return "", fmt.Errorf("the packages don't hold the loader %s", interpreter)
 }
 
+// How the scripts begin and end, whatever is between.
+const (
+	scriptHead = "#!/bin/sh\n"
+	scriptTail = " \"$@\"\n"
+)
+
 // script returns the text of the script that starts a copy whose root is, or
 // will be, at an absolute path.
 func (l layout) script(root string) string {
 	in := func(part string) string { return quote(filepath.Join(root, part)) }
 	var b strings.Builder
-	b.WriteString("#!/bin/sh\n# Starts a private copy of QEMU. Made by drover, which makes it again when needed.\n")
+	b.WriteString(scriptHead)
+	b.WriteString("# Starts a private copy of QEMU. Made by drover, which makes it again when needed.\n")
 	if l.modules != "" {
 		fmt.Fprintf(&b, "QEMU_MODULE_DIR=%s\nexport QEMU_MODULE_DIR\n", in(l.modules))
 	}
@@ -183,7 +206,7 @@ func (l layout) script(root string) string {
 	for _, folder := range l.data {
 		b.WriteString(" -L " + in(folder))
 	}
-	b.WriteString(" \"$@\"\n")
+	b.WriteString(scriptTail)
 	return b.String()
 }
 

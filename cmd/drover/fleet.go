@@ -154,7 +154,8 @@ func fleetList(args []string, stdout, stderr io.Writer) int {
 	set := newFlagSet("fleet list", `usage: drover fleet list [-json]
 
 Lists every QEMU that is known here: those that the environment names, those in
-PATH, and the private copies.
+PATH, and the private copies. A copy that is damaged, or that another user can
+change, is not used, and is named on standard error.
 
 flags:
 `, stderr)
@@ -168,6 +169,9 @@ flags:
 	}
 	var f fleet.Fleet
 	all := f.All()
+	for _, problem := range f.Problems() {
+		fmt.Fprintf(stderr, "drover: %v\n", problem)
+	}
 	if *asJSON {
 		encoder := json.NewEncoder(stdout)
 		for _, b := range all {

@@ -40,6 +40,15 @@ func (e *Error) Error() string { return e.Path + " " + e.Reason }
 // told apart, and count as root.
 func Check(path string) error { return check(path, false) }
 
+// CheckInfo is Check of a file, folder or link alone, of which info is known, without
+// the folders on the way to it.
+func CheckInfo(path string, info fs.FileInfo) error {
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return checkOwner(path, info)
+	}
+	return checkOne(path, info, false)
+}
+
 // checkAbove is Check for a folder in which a folder is about to be made: it may
 // be sticky itself.
 func checkAbove(path string) error { return check(path, true) }
