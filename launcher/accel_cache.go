@@ -4,16 +4,15 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/drover-vm/drover/internal/cachedir"
+	"github.com/drover-vm/drover/internal/flock"
+	"github.com/drover-vm/drover/internal/owned"
 )
 
 // accelFormat changes with how it is measured; answers of another format are
@@ -34,11 +33,15 @@ type accelKey struct {
 }
 
 // An accelCache is the file that keeps the choice for one binary on one host.
-// Whatever is wrong with it only means that it is measured again.
+// Whatever is wrong with it only means that it is measured again; one that another
+// user could have written isn't read.
 type accelCache struct {
 	file string // "" = there is no place for one
 	key  accelKey
 }
+
+// maxAccelEntry is more than an entry has, in bytes.
+const maxAccelEntry = 64 << 10
 
 type accelEntry struct {
 	Key    accelKey `json:"key"`
@@ -96,7 +99,7 @@ func (c accelCache) read() (Choice, bool) {
 	if c.file == "" {
 		return Choice{}, false
 	}
-	data, err := os.ReadFile(c.file)
+	data, err := owned.ReadFile(c.file, maxAccelEntry)
 	if err != nil {
 		return Choice{}, false
 	}
@@ -111,43 +114,25 @@ func (c accelCache) write(choice Choice) {
 	if c.file == "" {
 		return
 	}
-	data, err := json.Marshal(accelEntry{c.key, choice})
-	if err != nil {
-		return
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(c.file), ".accel-")
-	if err != nil {
-		return
-	}
-	_, err = temporary.Write(append(data, '\n'))
-	if closeErr := temporary.Close(); err != nil || closeErr != nil || os.Rename(temporary.Name(), c.file) != nil {
-		_ = os.Remove(temporary.Name())
+	if data, err := json.Marshal(accelEntry{c.key, choice}); err == nil {
+		_ = owned.WriteFile(c.file, append(data, '\n'))
 	}
 }
 
-// lockPoll is how often a lock that another holds is tried again.
-const lockPoll = 50 * time.Millisecond
-
 // lock keeps others from measuring at the same time. Where there is no place
-// for a lock it does nothing. The kernel gives it back however we end.
+// for a lock, or the file system has none, it does nothing. The kernel gives it back
+// however we end.
 func (c accelCache) lock(ctx context.Context) (unlock func(), err error) {
-	if c.file == "" || os.MkdirAll(filepath.Dir(c.file), 0o700) != nil {
+	if c.file == "" || owned.MkdirAll(filepath.Dir(c.file), 0o700) != nil {
 		return func() {}, nil
 	}
-	file, err := os.OpenFile(c.file+".lock", os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := flock.Open(c.file + ".lock")
 	if err != nil {
 		return func() {}, nil
 	}
-	for {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return func() { _ = file.Close() }, nil // held, or there are no locks here
-		}
-		select {
-		case <-ctx.Done():
-			_ = file.Close()
-			return nil, context.Cause(ctx)
-		case <-time.After(lockPoll):
-		}
+	if err := flock.Lock(ctx, file, nil); err != nil && ctx.Err() != nil {
+		_ = file.Close()
+		return nil, err
 	}
+	return func() { _ = file.Close() }, nil
 }

@@ -139,6 +139,13 @@ func TestKeptChoiceThatDoesNotHoldIsMeasuredAgain(t *testing.T) {
 			text = []byte(strings.Replace(string(text), `"choice":{"accel":"kvm"`, `"choice":{"accel":"-x"`, 1))
 			require.NoError(t, os.WriteFile(p.kept.file, text, 0o600))
 		},
+		"everybody may write it": func(t *testing.T, p *chooser) {
+			require.NoError(t, os.Chmod(p.kept.file, 0o666))
+		},
+		"a link": func(t *testing.T, p *chooser) {
+			require.NoError(t, os.Rename(p.kept.file, p.kept.file+"-elsewhere"))
+			require.NoError(t, os.Symlink(p.kept.file+"-elsewhere", p.kept.file))
+		},
 		"a folder": func(t *testing.T, p *chooser) {
 			require.NoError(t, os.Remove(p.kept.file))
 			require.NoError(t, os.Mkdir(p.kept.file, 0o700))
@@ -207,6 +214,16 @@ func TestWaitForAnothersMeasurementEndsWithTheContext(t *testing.T) {
 	defer cancel()
 	_, err = p.choose(ctx, "x86_64")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
+func TestLockThatIsALinkIsNotFollowed(t *testing.T) {
+	p := pretended(t)
+	require.NoError(t, os.MkdirAll(filepath.Dir(p.kept.file), 0o700))
+	target := filepath.Join(t.TempDir(), "made")
+	require.NoError(t, os.Symlink(target, p.kept.file+".lock"))
+	_, err := p.choose(t.Context(), "x86_64")
+	require.NoError(t, err)
+	require.NoFileExists(t, target)
 }
 
 func TestWithoutAPlaceToKeepItItIsMeasuredAllTheSame(t *testing.T) {

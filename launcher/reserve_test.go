@@ -229,3 +229,67 @@ func TestVMsShareTheReservationTheyAreGiven(t *testing.T) {
 	r.Release()
 	require.False(t, full(t, one(), one()))
 }
+
+// slotsFolder returns the folder of the locked files, which it makes.
+func slotsFolder(t *testing.T) string {
+	t.Helper()
+	r, err := launcher.Reserve(t.Context(), one())
+	require.NoError(t, err)
+	r.Release()
+	folders, err := filepath.Glob(filepath.Join(os.Getenv("DROVER_CACHE"), "drover", "slots", "*"))
+	require.NoError(t, err)
+	require.Len(t, folders, 1)
+	return folders[0]
+}
+
+func TestSlotThatIsALinkIsNotFollowed(t *testing.T) {
+	for _, name := range []string{"slot-0", "turnstile"} {
+		withSlots(t, 1)
+		slot := filepath.Join(slotsFolder(t), name)
+		precious := filepath.Join(t.TempDir(), "precious")
+		require.NoError(t, os.WriteFile(precious, []byte("dear"), 0o600))
+		for _, target := range []string{precious, precious + "-none"} {
+			require.NoError(t, os.Remove(slot))
+			require.NoError(t, os.Symlink(target, slot))
+			for range 2 { // nobody is counted
+				r, err := launcher.Reserve(t.Context(), one())
+				require.NoError(t, err)
+				defer r.Release()
+			}
+		}
+		text, err := os.ReadFile(precious)
+		require.NoError(t, err)
+		require.Equal(t, "dear", string(text))
+		require.NoFileExists(t, precious+"-none")
+	}
+}
+
+func TestNothingIsWrittenIntoACacheThatAnotherUserCanChange(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, cache string){
+		"everybody may write it": func(t *testing.T, cache string) {
+			require.NoError(t, os.Chmod(cache, 0o777))
+		},
+		"another user's": func(t *testing.T, cache string) {
+			if os.Geteuid() != 0 {
+				t.Skip("only root can give a folder to another user; run the tests as root to see this")
+			}
+			require.NoError(t, os.Chown(cache, 54321, 54321))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withSlots(t, 1)
+			cache := os.Getenv("DROVER_CACHE")
+			spoil(t, cache)
+			for range 2 { // nobody is counted
+				r, err := launcher.Reserve(t.Context(), one())
+				require.NoError(t, err)
+				defer r.Release()
+			}
+			_, err := launcher.ChooseAccel(t.Context(), qemutest.Binary(t, "x86_64"), "x86_64")
+			require.NoError(t, err)
+			entries, err := os.ReadDir(cache)
+			require.NoError(t, err)
+			require.Empty(t, entries)
+		})
+	}
+}

@@ -2,7 +2,6 @@ package launcher
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,12 +9,16 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/drover-vm/drover/internal/ended"
+	"github.com/drover-vm/drover/internal/flock"
+	"github.com/drover-vm/drover/internal/owned"
 )
 
-// A queue is one who waits for slots. Slots are files, each locked by who has it;
-// only who has locked the turnstile takes slots, and keeps those that it got
-// while it waits for the rest. Who waits is woken by the kernel when anybody
-// closes one of the files, also by being killed.
+// A queue is a caller that waits for slots. Slots are files, each locked by the
+// process that has it; only whoever holds the lock of the turnstile takes slots,
+// and keeps those that it got while it waits for the rest. Waiters are woken by the
+// kernel when anybody closes one of the files, also by being killed.
 //
 // The files are opened once and tried again as they are: to open and close
 // them at each try would wake everybody else each time.
@@ -37,17 +40,17 @@ const retry = 50 * time.Millisecond
 const lookAgain = 5 * time.Second
 
 func (m machine) queue() (*queue, error) {
-	if err := os.MkdirAll(m.dir, 0o700); err != nil {
+	if err := owned.MkdirAll(m.dir, 0o700); err != nil {
 		return nil, err
 	}
 	q := &queue{changes: watchCloses(m.dir), settled: true}
 	var err error
-	if q.turnstile, err = openLock(m.dir, "turnstile"); err != nil {
+	if q.turnstile, err = flock.Open(filepath.Join(m.dir, "turnstile")); err != nil {
 		q.leave()
 		return nil, err
 	}
 	for i := range m.slots {
-		f, err := openLock(m.dir, fmt.Sprintf("slot-%d", i))
+		f, err := flock.Open(filepath.Join(m.dir, fmt.Sprintf("slot-%d", i)))
 		if err != nil {
 			q.leave()
 			return nil, err
@@ -58,7 +61,7 @@ func (m machine) queue() (*queue, error) {
 }
 
 // watchCloses reports each file of a folder that is closed. Where a user has used
-// up the kernel's watches there is none, and who waits looks by the clock.
+// up the kernel's watches there is none, and waiters look by the clock.
 func watchCloses(dir string) *os.File {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
@@ -71,24 +74,17 @@ func watchCloses(dir string) *os.File {
 	return os.NewFile(uintptr(fd), "inotify")
 }
 
-func openLock(dir, name string) (*os.File, error) {
-	return os.OpenFile(filepath.Join(dir, name), os.O_CREATE|os.O_RDWR, 0o600)
-}
-
+// lock says whether the file is now ours; on a file system without locks it never is.
 func lock(f *os.File) bool {
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if !errors.Is(err, unix.EINTR) {
-			return err == nil
-		}
-	}
+	locked, err := flock.Try(f)
+	return err == nil && locked
 }
 
-// release unlocks before it closes, for who is woken by the second looks for
+// release unlocks before it closes: those that are woken by the second look for
 // the first.
 func release(f *os.File) {
 	_ = f.Truncate(0)
-	_ = unix.Flock(int(f.Fd()), unix.LOCK_UN)
+	flock.Unlock(f)
 	_ = f.Close()
 }
 
@@ -141,20 +137,20 @@ func (q *queue) wait(ctx context.Context) error {
 		case <-timer.C:
 			return nil
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ended.By(ctx)
 		}
 	}
-	patience := lookAgain
+	timeout := lookAgain
 	if !q.settled {
-		patience = retry
+		timeout = retry
 	}
-	_ = q.changes.SetReadDeadline(time.Now().Add(patience))
+	_ = q.changes.SetReadDeadline(time.Now().Add(timeout))
 	stop := context.AfterFunc(ctx, func() { _ = q.changes.SetReadDeadline(time.Unix(1, 0)) })
 	defer stop()
 	_, err := q.changes.Read(make([]byte, 4096))
 	q.settled = err != nil
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return ended.By(ctx)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/internal/cachedir"
+	"github.com/drover-vm/drover/internal/owned"
 )
 
 // cacheFormat changes with what is asked; answers of another format are asked
@@ -19,7 +20,8 @@ import (
 const cacheFormat = 1
 
 // A cache is the file with one binary's answers. Whatever is wrong with it,
-// or with the folder, only means that the binary is asked again.
+// or with the folder, only means that the binary is asked again: also that another
+// user could have written it.
 type cache struct {
 	file   string // "" = there is no place for one
 	key    cacheKey
@@ -73,7 +75,7 @@ func (c cache) read(ctx context.Context) (Info, bool) {
 	if c.file == "" {
 		return Info{}, false
 	}
-	data, err := os.ReadFile(c.file)
+	data, err := owned.ReadFile(c.file, maxOutput)
 	if err != nil {
 		return Info{}, false
 	}
@@ -95,16 +97,7 @@ func (c cache) write(info Info) {
 	if c.file == "" {
 		return
 	}
-	data, err := json.Marshal(cacheEntry{c.key, info})
-	if err != nil || os.MkdirAll(filepath.Dir(c.file), 0o700) != nil {
-		return
-	}
-	temporary, err := os.CreateTemp(filepath.Dir(c.file), ".probe-")
-	if err != nil {
-		return
-	}
-	_, err = temporary.Write(data)
-	if closeErr := temporary.Close(); err != nil || closeErr != nil || os.Rename(temporary.Name(), c.file) != nil {
-		_ = os.Remove(temporary.Name())
+	if data, err := json.Marshal(cacheEntry{c.key, info}); err == nil {
+		_ = owned.WriteFile(c.file, data)
 	}
 }

@@ -194,3 +194,29 @@ func TestACancelledInspectionLeavesNoProcess(t *testing.T) {
 		return true
 	}, 5*time.Second, 10*time.Millisecond)
 }
+
+func TestAnswersThatAnotherUserCouldHaveWrittenAreAskedAgain(t *testing.T) {
+	for name, spoil := range map[string]func(t *testing.T, file string){
+		"everybody may write the file": func(t *testing.T, file string) { require.NoError(t, os.Chmod(file, 0o666)) },
+		"everybody may write its folder": func(t *testing.T, file string) {
+			require.NoError(t, os.Chmod(filepath.Dir(file), 0o777))
+		},
+		"it is a link": func(t *testing.T, file string) {
+			require.NoError(t, os.Rename(file, file+"-elsewhere"))
+			require.NoError(t, os.Symlink(file+"-elsewhere", file))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			q := newFakeQEMU(t, "3.1.0", replies())
+			_, err := probe.Inspect(t.Context(), q.path)
+			require.NoError(t, err)
+			files, err := filepath.Glob(filepath.Join(os.Getenv("DROVER_CACHE"), "drover/probe/*.json"))
+			require.NoError(t, err)
+			require.Len(t, files, 1)
+			spoil(t, files[0])
+			_, err = probe.Inspect(t.Context(), q.path)
+			require.NoError(t, err)
+			require.Equal(t, 2, q.asked(t))
+		})
+	}
+}

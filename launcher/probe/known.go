@@ -3,24 +3,19 @@ package probe
 import (
 	"context"
 	"path/filepath"
-	"sync"
+
+	"github.com/drover-vm/drover/internal/once"
 )
 
-// Known is what has been asked of binaries, for who starts the same ones again and again:
-// each is asked the first questions once, as by [Binary]. The zero value is ready, and
-// so is nil, which keeps nothing. It may be used from several goroutines at once.
-type Known struct {
-	mu    sync.Mutex
-	known map[string]*asked
-}
+// Known is what has been asked of binaries, for callers that start the same ones
+// again and again: each is asked the first questions once, as by [Binary]. The zero
+// value is ready, and so is nil, which keeps nothing. It may be used from several
+// goroutines at once.
+type Known struct{ known once.Map[string, Info] }
 
-type asked struct {
-	mu   sync.Mutex
-	info Info
-	done bool
-}
-
-// Binary is [Binary] of what isn't known yet. An error is not kept.
+// Binary is [Binary] of what isn't known yet. Callers that ask about the same binary
+// at once share one question and its answer, so both sides of a migration are told
+// of a QEMU that hangs at the same time. An error is not kept beyond those callers.
 func (k *Known) Binary(ctx context.Context, path string) (Info, error) {
 	if k == nil {
 		return Binary(ctx, path)
@@ -29,25 +24,5 @@ func (k *Known) Binary(ctx context.Context, path string) (Info, error) {
 	if err != nil {
 		return Info{}, err
 	}
-	q := k.of(path)
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.done {
-		return q.info, nil
-	}
-	q.info, err = Binary(ctx, path)
-	q.done = err == nil
-	return q.info, err
-}
-
-func (k *Known) of(path string) *asked {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.known == nil {
-		k.known = map[string]*asked{}
-	}
-	if k.known[path] == nil {
-		k.known[path] = &asked{}
-	}
-	return k.known[path]
+	return k.known.Get(ctx, path, func(ctx context.Context) (Info, error) { return Binary(ctx, path) })
 }
