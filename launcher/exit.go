@@ -94,8 +94,6 @@ func (e *ExitError) Signal() syscall.Signal {
 // errKilled is why a QEMU ended that Kill ended.
 var errKilled = errors.New("it was told to (Kill)")
 
-var errStillStarting = errors.New("it had not answered when the time for its start ran out")
-
 // exitError gathers what is known of the end of QEMU.
 func (v *VM) exitError(cause error) *ExitError {
 	e := &ExitError{

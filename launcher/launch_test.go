@@ -17,6 +17,7 @@ import (
 	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/protocol/qmp"
 	"github.com/drover-vm/drover/protocol/qtest"
 )
@@ -123,13 +124,17 @@ func TestQEMUThatDiesAtOnceIsAnExitError(t *testing.T) {
 	require.ErrorContains(t, err, "its last words")
 }
 
-func TestQEMUThatNeverAnswersIsGivenUp(t *testing.T) {
+func TestQEMUThatNeverAnswersIsToldToBeSlow(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
 	_, err := launcher.Launch(t.Context(), launcher.Config{
 		Binary: likeQEMU(t, "echo thinking >&2; exec sleep 600"), StartTimeout: 300 * time.Millisecond,
 	})
-	require.ErrorContains(t, err, "did not answer")
+	var slow *launcher.SlowStartError
+	require.ErrorAs(t, err, &slow)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.GreaterOrEqual(t, slow.Took, 300*time.Millisecond)
+	require.ErrorContains(t, err, "ms to start")
 	require.ErrorContains(t, err, "thinking")
 	require.Less(t, time.Since(began), 5*time.Second)
 }
@@ -236,3 +241,33 @@ const (
 	testPatience = 10 * time.Second
 	poll         = time.Millisecond
 )
+
+func TestScriptMayTalkAndTakeItsTimeBeforeItStartsAQEMU(t *testing.T) {
+	slow := script(t, "echo starting\ncase $* in *-version*|*help*) ;; *) sleep 1;; esac\nexec '"+qemutest.Binary(t, "x86_64")+"' \"$@\"\n")
+	vm := launch(t, launcher.Config{Binary: slow})
+	require.GreaterOrEqual(t, vm.StartTook(), time.Second)
+	require.Contains(t, vm.Stderr(), "starting")
+}
+
+func TestWhatWasIdentifiedIsNotAskedAgain(t *testing.T) {
+	count := filepath.Join(t.TempDir(), "count")
+	binary := script(t, "case $* in *-version*|*help*) echo >> '"+count+"';; esac\nexec '"+qemutest.Binary(t, "x86_64")+"' \"$@\"\n")
+	t.Setenv("DROVER_CACHE", t.TempDir())
+	c := launcher.Config{Binary: binary, Known: new(probe.Known), Machine: "none"}
+	info, err := launcher.Identify(t.Context(), c)
+	require.NoError(t, err)
+	require.Equal(t, binary, info.Path)
+	asked, err := os.ReadFile(count)
+	require.NoError(t, err)
+	for range 2 {
+		launch(t, c)
+	}
+	again, err := os.ReadFile(count)
+	require.NoError(t, err)
+	require.Equal(t, asked, again)
+
+	_, err = launcher.Identify(t.Context(), launcher.Config{Binary: "/bin/true"})
+	require.ErrorAs(t, err, new(*probe.NotQEMUError))
+	_, err = launcher.Identify(t.Context(), launcher.Config{Binary: "/nonexistent/qemu"})
+	require.ErrorIs(t, err, os.ErrNotExist)
+}

@@ -35,6 +35,9 @@ type VM struct {
 	qmp     *qmp.Session
 	qtest   *qtest.Session
 
+	startBegan time.Time
+	startTook  time.Duration
+
 	exchange exchange // of the QMP session
 	mu       sync.Mutex
 	endedBy  error // why it was ended from here
@@ -50,10 +53,38 @@ type VM struct {
 	stopWatch context.CancelFunc
 }
 
+// Identify asks the binary of a configuration the questions that Launch asks
+// before it starts it: what it is, and which objects it has. They take a twentieth of
+// a second, and up to half a minute where a script takes long to start its QEMU, or
+// the binary hangs; ctx bounds them. With Config.Known the answers are kept, and
+// Launch doesn't ask again: a caller whose clock must not run meanwhile calls
+// Identify before it starts that clock. An error is what Launch would have returned.
+func Identify(ctx context.Context, config Config) (probe.Info, error) {
+	c := config.withDefaults()
+	if err := c.check(); err != nil {
+		return probe.Info{}, err
+	}
+	return c.identify(ctx)
+}
+
+func (c Config) identify(ctx context.Context) (probe.Info, error) {
+	binary, err := lookPath(c.Binary)
+	if err != nil {
+		return probe.Info{}, err
+	}
+	probed, err := c.Known.Binary(ctx, binary)
+	if err != nil {
+		return probe.Info{}, fmt.Errorf("launcher: %w", err)
+	}
+	return probed, nil
+}
+
 // Launch starts a QEMU and returns once both its sessions answer. The VM lives
 // no longer than ctx: when that ends, QEMU is killed (Close is still to be
-// called). What keeps QEMU from starting comes back as an *ExitError with its
-// own last words, at the latest when Config.StartTimeout has passed.
+// called). What keeps QEMU from starting comes back as an *ExitError with the end of
+// its output; a QEMU that has not answered when Config.StartTimeout has passed is a
+// *SlowStartError. What is asked of the binary before (see Identify) has bounds of its
+// own.
 //
 // Without a Config.Reservation Launch waits until the machine has room for one
 // more VM, unless this process has one already: see Reserve.
@@ -62,7 +93,7 @@ func Launch(ctx context.Context, config Config) (*VM, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	binary, err := lookPath(c.Binary)
+	probed, err := c.identify(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +106,7 @@ func Launch(ctx context.Context, config Config) (*VM, error) {
 			return nil, err
 		}
 	}
-	v, err := launchIn(ctx, c, binary)
+	v, err := launchIn(ctx, c, probed)
 	if err != nil {
 		room.Release()
 		return nil, err
@@ -84,20 +115,14 @@ func Launch(ctx context.Context, config Config) (*VM, error) {
 	return v, nil
 }
 
-func launchIn(ctx context.Context, c Config, binary string) (*VM, error) {
-	start, cancel := context.WithTimeoutCause(ctx, c.StartTimeout, errStillStarting)
-	defer cancel()
-	probed, err := c.Known.Binary(start, binary)
-	if err != nil {
-		return nil, fmt.Errorf("launcher: %w", err)
-	}
+func launchIn(ctx context.Context, c Config, probed probe.Info) (*VM, error) {
 	sandbox := c.Sandbox
 	if sandbox == "" && !slices.Contains(c.Args, "-sandbox") {
 		sandbox = DefaultSandbox
 	}
-	v, err := tryLaunch(ctx, start, c, probed, sandbox)
+	v, err := tryLaunch(ctx, c, probed, sandbox)
 	if err != nil && c.Sandbox == "" && sandbox != "" && withoutSandbox(err) {
-		v, err = tryLaunch(ctx, start, c, probed, "")
+		v, err = tryLaunch(ctx, c, probed, "")
 	}
 	return v, err
 }
@@ -109,13 +134,18 @@ func withoutSandbox(err error) bool {
 	return ok && strings.Contains(exit.Stderr, "-sandbox support is not enabled")
 }
 
-func tryLaunch(ctx, start context.Context, c Config, probed probe.Info, sandbox string) (*VM, error) {
+func tryLaunch(ctx context.Context, c Config, probed probe.Info, sandbox string) (*VM, error) {
 	v := &VM{
 		config: c, binary: probed.Path, probed: probed, sandbox: sandbox,
 		stderr: &tail{}, dumping: make(chan struct{}, 1), stopWatch: func() {},
 	}
 	v.close = sync.OnceValue(v.end)
-	if err := v.launch(ctx, start); err != nil {
+	v.startBegan = time.Now()
+	start, cancel := context.WithTimeoutCause(ctx, c.StartTimeout, errStillStarting)
+	defer cancel()
+	err := v.launch(ctx, start)
+	v.startTook = time.Since(v.startBegan)
+	if err != nil {
 		if v.process != nil {
 			v.endBecause(err)
 			v.process.kill()
@@ -166,11 +196,11 @@ func (v *VM) launch(ctx, start context.Context) error {
 	v.recordConsole(w)
 
 	if v.qmp, err = qmp.New(start, w.qmp, v.qmpOptions(w)); err != nil {
-		return v.startError("before its monitor answered", err)
+		return v.startError(start, "monitor", err)
 	}
 	v.qtest = qtest.New(w.qtest, qtest.Options{Trace: w.qtestTrace, Explain: v.explain, Machine: v.machine()})
 	if _, err := v.qtest.ByteOrder(start); err != nil {
-		return v.startError("before its qtest server answered", err)
+		return v.startError(start, "qtest server", err)
 	}
 	v.watchHang()
 	return nil
@@ -186,19 +216,6 @@ func (v *VM) endStreams(w *wiring) {
 			_ = s.SetReadDeadline(time.Now().Add(lastWords / 2)) // for what is still on the way
 		}
 	}
-}
-
-// startError makes of what a session met the sentence that says why there is
-// no VM.
-func (v *VM) startError(when string, err error) error {
-	if exit, ok := errors.AsType[*ExitError](v.explain(err)); ok && exit.State != nil {
-		exit.When = when
-		return exit
-	}
-	if said := lastLines(v.stderr.String(), 3); said != "" {
-		return fmt.Errorf("launcher: %s was started but did not answer: %w; it said: %s", v.binary, err, said)
-	}
-	return fmt.Errorf("launcher: %s was started but did not answer: %w; is it QEMU?", v.binary, err)
 }
 
 func (v *VM) qmpOptions(w *wiring) qmp.Options {
@@ -232,6 +249,10 @@ func (v *VM) Binary() string { return v.binary }
 
 // PID returns QEMU's process id.
 func (v *VM) PID() int { return v.process.pid() }
+
+// StartTook returns how long QEMU took from its start until both its sessions
+// answered.
+func (v *VM) StartTook() time.Duration { return v.startTook }
 
 // Stderr returns the end of what QEMU wrote to its error output (16 KiB).
 func (v *VM) Stderr() string { return v.stderr.String() }

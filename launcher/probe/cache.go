@@ -23,6 +23,7 @@ const cacheFormat = 1
 // or with the folder, only means that the binary is asked again: also that another
 // user could have written it.
 type cache struct {
+	path   string // of the binary
 	file   string // "" = there is no place for one
 	key    cacheKey
 	script bool
@@ -45,14 +46,15 @@ type cacheEntry struct {
 func cacheOf(path, questions string) cache {
 	folder, err := cachedir.Folder(os.Getenv)
 	if err != nil {
-		return cache{}
+		return cache{path: path}
 	}
 	stat, err := os.Stat(path)
 	if err != nil {
-		return cache{}
+		return cache{path: path}
 	}
 	name := fmt.Sprintf("%s-%s-%x.json", filepath.Base(path), questions, sha256.Sum256([]byte(path)))
 	return cache{
+		path:   path,
 		file:   filepath.Join(folder, "probe", name),
 		key:    cacheKey{cacheFormat, path, stat.Size(), stat.ModTime().UTC()},
 		script: startsWith(path, "#!"),
@@ -70,8 +72,25 @@ func startsWith(path, text string) bool {
 	return err == nil && bytes.Equal(start, []byte(text))
 }
 
-// read returns the answers if they still hold.
-func (c cache) read(ctx context.Context) (Info, bool) {
+// first returns the answers if they still hold; what else has to be asked begins with
+// the version otherwise, which a script is asked for in any case, and once.
+func (c cache) first(ctx context.Context) (info Info, whole bool, err error) {
+	kept, ok := c.read()
+	if ok && !c.script {
+		return kept, true, nil
+	}
+	version, err := identify(ctx, c.path)
+	if err != nil {
+		return Info{}, false, err
+	}
+	if ok && version == kept.Version {
+		return kept, true, nil
+	}
+	return Info{Path: c.path, Version: version}, false, nil
+}
+
+// read returns the answers of the binary that had this path, size and time of change.
+func (c cache) read() (Info, bool) {
 	if c.file == "" {
 		return Info{}, false
 	}
@@ -82,12 +101,6 @@ func (c cache) read(ctx context.Context) (Info, bool) {
 	var entry cacheEntry
 	if json.Unmarshal(data, &entry) != nil || entry.Key != c.key || entry.Info.Path != c.key.Path {
 		return Info{}, false
-	}
-	if c.script {
-		version, err := identify(ctx, c.key.Path)
-		if err != nil || version != entry.Info.Version {
-			return Info{}, false
-		}
 	}
 	return entry.Info, true
 }

@@ -88,8 +88,8 @@ func converseOver(ctx context.Context, path, machine string, over medium) (Info,
 	<-ended
 	info.Features.QMPDescriptors = len(cmd.ExtraFiles) > 0
 	if err != nil {
-		if said := lastLine(errs.text.String()); said != "" {
-			err = fmt.Errorf("%w: it said: %s", err, said)
+		if output := lastLine(errs.text.String()); output != "" {
+			err = fmt.Errorf("%w: its output: %s", err, output)
 		}
 		return Info{}, fmt.Errorf("asking the monitor of %s: %w", path, err)
 	}

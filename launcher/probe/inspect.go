@@ -26,12 +26,9 @@ func Inspect(ctx context.Context, path string) (Info, error) {
 		return Info{}, err
 	}
 	kept := cacheOf(path, "all")
-	if info, ok := kept.read(ctx); ok {
-		return info, nil
-	}
-	info := Info{Path: path}
-	if info.Version, err = identify(ctx, path); err != nil {
-		return Info{}, err
+	info, whole, err := kept.first(ctx)
+	if err != nil || whole {
+		return info, err
 	}
 	if err := info.inspect(ctx); err != nil {
 		return Info{}, err
@@ -85,7 +82,7 @@ func acceleratorNames(help string) []string {
 		return strings.FieldsFunc(list, func(c rune) bool { return c == ',' || c == ' ' || c == '\n' })
 	}
 	var names []string
-	for line := range strings.Lines(help) {
+	for line := range strings.Lines(behind(help, "Accelerators supported")) {
 		if name := strings.TrimSpace(line); name != "" && !strings.ContainsAny(name, " :") {
 			names = append(names, name)
 		}

@@ -34,9 +34,9 @@ var aliasOf = regexp.MustCompile(`\(alias of ([^)]+)\)`)
 // a name, a description, and remarks in parentheses.
 func parseMachines(help string) []Machine {
 	var machines []Machine
-	for line := range strings.Lines(help) {
+	for line := range strings.Lines(behind(help, "Supported machines")) {
 		name, rest, found := strings.Cut(strings.TrimRight(line, "\n"), " ")
-		if !found || name == "" || strings.HasPrefix(line, "Supported machines") {
+		if !found || name == "" {
 			continue
 		}
 		m := Machine{Name: name, Default: strings.Contains(rest, "(default)"), Deprecated: strings.Contains(rest, "(deprecated)")}

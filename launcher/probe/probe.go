@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -88,21 +89,20 @@ func (e *NotQEMUError) Error() string { return e.Path + " " + e.Reason }
 
 // Binary asks the binary at path the first questions only: what it is, and
 // which objects it has. It takes a tenth of a second with a QEMU, and at most a dozen
-// seconds with a program that hangs; one that is no QEMU is a *NotQEMUError. The answers
-// are kept as those of [Inspect] are. It may be called from several goroutines at once.
+// seconds with a program that hangs; one that is no QEMU is a *NotQEMUError. A script
+// that starts a QEMU may take its time: 10 seconds to print the version (also behind
+// lines of its own), 20 for the objects. The answers are kept as those of [Inspect]
+// are. It may be called from several goroutines at once: [Known] makes them share one
+// question.
 func Binary(ctx context.Context, path string) (Info, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return Info{}, err
 	}
 	kept := cacheOf(path, "first")
-	if info, ok := kept.read(ctx); ok {
-		return info, nil
-	}
-	info := Info{Path: path}
-	info.Version, err = identify(ctx, path)
-	if err != nil {
-		return Info{}, err
+	info, whole, err := kept.first(ctx)
+	if err != nil || whole {
+		return info, err
 	}
 	info.Objects, err = objects(ctx, path)
 	if err != nil {
@@ -130,6 +130,25 @@ func objects(ctx context.Context, path string) ([]string, error) {
 
 var versionLine = regexp.MustCompile(`^QEMU emulator version (\d+)\.(\d+)\.(\d+)(?: ?\((.*)\))?`)
 
+// versionWithin is among how many lines of a binary's output its version is looked
+// for: a script that starts a QEMU may print some of its own first.
+const versionWithin = 20
+
+// findVersion returns the parts of the version in what -version printed; nil where
+// there is none.
+func findVersion(output string) []string {
+	lines := 0
+	for line := range strings.Lines(output) {
+		if match := versionLine.FindStringSubmatch(strings.TrimRight(line, "\r\n")); match != nil {
+			return match
+		}
+		if lines++; lines == versionWithin {
+			break
+		}
+	}
+	return nil
+}
+
 // identify asks a binary for its version and so finds out whether it is a
 // QEMU at all.
 func identify(ctx context.Context, path string) (Version, error) {
@@ -150,7 +169,7 @@ func identify(ctx context.Context, path string) (Version, error) {
 	timed, cancel := context.WithTimeout(ctx, identifyTimeout)
 	defer cancel()
 	out, errs, err := run(timed, path, "-version")
-	if match := versionLine.FindStringSubmatch(out); match != nil && err == nil {
+	if match := findVersion(out); match != nil && err == nil {
 		var v Version
 		for i, part := range []*int{&v.Major, &v.Minor, &v.Micro} {
 			if *part, err = strconv.Atoi(match[i+1]); err != nil {
@@ -163,16 +182,16 @@ func identify(ctx context.Context, path string) (Version, error) {
 	if ctx.Err() != nil {
 		return Version{}, fmt.Errorf("asking %s for its version: %w", path, context.Cause(ctx))
 	}
-	said := lastLine(errs)
-	if said == "" {
-		said = lastLine(out)
+	output := lastLine(errs) // why it failed
+	if err == nil || output == "" {
+		output = cmp.Or(firstLine(out), output) // what it is instead
 	}
-	if said != "" {
-		said = ": it said: " + said
+	if output != "" {
+		output = ": its output: " + output
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return Version{}, errorf(path, "is not a QEMU, or hangs: it did not answer -version within %v%s", identifyTimeout, said)
+		return Version{}, errorf(path, "is not a QEMU, hangs, or is slow to start: it did not answer -version within %v%s", identifyTimeout, output)
 	case errors.Is(err, errTooMuch):
 		return Version{}, errorf(path, "is not a QEMU: it printed without end when asked for its -version")
 	case errors.Is(err, syscall.ENOEXEC):
@@ -180,16 +199,16 @@ func identify(ctx context.Context, path string) (Version, error) {
 	case errors.Is(err, fs.ErrPermission):
 		return Version{}, errorf(path, "may not be run by this user: permission denied")
 	case err != nil:
-		return Version{}, errorf(path, "is not a QEMU that works: -version ended with %v%s", err, said)
+		return Version{}, errorf(path, "is not a QEMU that works: -version ended with %v%s", err, output)
 	}
-	return Version{}, errorf(path, "is not a QEMU: asked for its -version it did not print \"QEMU emulator version\"%s", said)
+	return Version{}, errorf(path, "is not a QEMU: asked for its -version it did not print \"QEMU emulator version\"%s", output)
 }
 
 // objectNames reads the reply to -object help: a heading that ends in a
 // colon, and a name in each indented line.
 func objectNames(help string) []string {
 	var names []string
-	for line := range strings.Lines(help) {
+	for line := range strings.Lines(behind(help, "List of user creatable objects")) {
 		if name := strings.TrimSpace(line); name != line && strings.HasPrefix(line, " ") && name != "" {
 			names = append(names, name)
 		}

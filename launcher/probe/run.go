@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -59,7 +61,7 @@ func run(ctx context.Context, path string, args ...string) (stdout, stderr strin
 }
 
 // tie makes a command die with its context, and with this process, together
-// with whatever it started in its process group.
+// with whatever it started in its process group. See runStarted.
 func tie(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -76,7 +78,8 @@ func runTied(cmd *exec.Cmd) error {
 }
 
 // runStarted is runTied, and says when the command has started, or why it
-// hasn't.
+// hasn't. What the command leaves behind in its process group is killed when it has
+// ended, before its number can be given to somebody else.
 func runStarted(cmd *exec.Cmd, started chan<- error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -85,18 +88,44 @@ func runStarted(cmd *exec.Cmd, started chan<- error) error {
 	if err != nil {
 		return err
 	}
+	for errors.Is(unix.Waitid(unix.P_PID, cmd.Process.Pid, nil, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
+		continue
+	}
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
 	return cmd.Wait()
 }
 
-// lastLine returns the last line of a program's output that says something,
-// shortened to what fits into a sentence.
+// firstLine returns the first line of a program's output that isn't empty,
+// lastLine the last one, shortened to what fits into a sentence.
+func firstLine(output string) string {
+	line, _, _ := strings.Cut(strings.TrimSpace(output), "\n")
+	return shortened(line)
+}
+
 func lastLine(output string) string {
-	lines := strings.Split(strings.TrimSpace(output), "\n")
-	line := strings.TrimSpace(lines[len(lines)-1])
-	if len(line) > 200 {
-		line = line[:200] + "…"
+	output = strings.TrimSpace(output)
+	return shortened(output[strings.LastIndex(output, "\n")+1:])
+}
+
+func shortened(line string) string {
+	const most = 200
+	line = strings.TrimSpace(line)
+	if len(line) > most {
+		line = line[:most] + "…"
 	}
 	return strings.ToValidUTF8(line, "?")
+}
+
+// behind returns what follows a help option's heading: a script that starts a QEMU
+// may print lines of its own before. Without the heading it is the whole text.
+func behind(help, heading string) string {
+	for line := range strings.Lines(help) {
+		if strings.HasPrefix(line, heading) {
+			_, rest, _ := strings.Cut(help, line)
+			return rest
+		}
+	}
+	return help
 }
 
 // errorf makes a NotQEMUError.

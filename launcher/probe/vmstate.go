@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 )
 
 // VMState asks the binary at path what it sends of each type of device, and
@@ -17,6 +18,10 @@ func VMState(ctx context.Context, path, machine string) ([]byte, error) {
 	out, errs, err := run(timed, path, "-machine", machine, "-nodefaults", "-display", "none", "-dump-vmstate", "/dev/fd/1")
 	if err != nil {
 		return nil, fmt.Errorf("%s -machine %s -dump-vmstate: %w: %s", path, machine, err, lastLine(errs))
+	}
+	// A script that starts a QEMU may print lines of its own before.
+	if at := strings.Index("\n"+out, "\n{"); at > 0 {
+		out = out[at:]
 	}
 	if !json.Valid([]byte(out)) {
 		return nil, fmt.Errorf("%s -machine %s -dump-vmstate wrote no JSON: %s", path, machine, lastLine(errs))
