@@ -67,6 +67,21 @@ func endAs(how string) {
 		fmt.Println(f.Path())
 		select {}
 	}
+	if how == "artifacts" { // one that is kept, and one that isn't
+		kept, err := launcher.NewArtifactFolder("", "kept")
+		if err == nil {
+			err = kept.Keep()
+		}
+		if err != nil {
+			panic(err)
+		}
+		other, err := launcher.NewArtifactFolder("", "x86_64-other")
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(kept.Path(), other.Path())
+		select {}
+	}
 	vm, err := launcher.Launch(context.Background(), launcher.Config{Machine: "none"})
 	if err != nil {
 		fmt.Println(err)

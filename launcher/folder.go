@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,11 +10,14 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/drover-vm/drover/internal/flock"
 )
 
 // A PrivateFolder is a place for sockets and other short-lived files of VMs: its
-// path is short, nobody but this user may enter it, and it goes with Remove, or,
-// where this process was killed, when the user's next one is made.
+// path is short and plain (see NewPrivateFolder), nobody but this user may enter it,
+// and it goes with Remove, or, where this process was killed, when the user's next one
+// is made.
 //
 // They all stand in one folder of the user's, among the temporary files, and
 // each is locked by its owner as long as that lives.
@@ -23,21 +27,59 @@ type PrivateFolder struct {
 }
 
 // NewPrivateFolder makes a folder, and removes those whose owners are gone.
+//
+// A socket in it may have a name of NameRoom bytes, and its path has only letters,
+// digits and characters that neither QEMU nor a shell reads as anything else. Where
+// TMPDIR is too long for that, has other characters, or is a place where another user
+// could put something else in the folder's place, the folder stands in /tmp, /var/tmp,
+// $XDG_RUNTIME_DIR or /dev/shm, whichever is the first that can hold it. A TMPDIR that is not
+// there or can't be written is an error that names it.
 func NewPrivateFolder() (*PrivateFolder, error) {
-	base, err := lockedBase()
+	temporary, err := temporaryFolder()
 	if err != nil {
 		return nil, fmt.Errorf("launcher: %w", err)
+	}
+	unfit := fits(temporary)
+	safe := ours(temporary)
+	if unfit == nil && safe == nil {
+		return privateFolderIn(temporary)
+	}
+	for _, place := range otherPlaces() {
+		if place == temporary || fits(place) != nil || ours(place) != nil {
+			continue
+		}
+		if f, err := privateFolderIn(place); err == nil {
+			return f, nil
+		}
+	}
+	if unfit == nil { // a container may have no place but one that everybody may write
+		return privateFolderIn(temporary)
+	}
+	return nil, fmt.Errorf("launcher: %w; no other place can be used either (%q)", aboutTMPDIR(temporary, unfit), otherPlaces())
+}
+
+func privateFolderIn(place string) (*PrivateFolder, error) {
+	base, err := lockedBase(filepath.Join(place, baseName()))
+	if err != nil {
+		return nil, fmt.Errorf("launcher: %w", aboutTMPDIR(place, err))
 	}
 	defer base.Close() // and so unlock
-	sweep(base.Name())
+	sweep(base)
 	path, err := os.MkdirTemp(base.Name(), "")
 	if err != nil {
-		return nil, fmt.Errorf("launcher: %w", err)
+		return nil, fmt.Errorf("launcher: %w", aboutTMPDIR(place, err))
 	}
-	held, err := lockFolder(path, unix.LOCK_NB)
+	held, err := flock.OpenFolder(path)
+	if err == nil {
+		var locked bool
+		if locked, err = flock.Try(held); err == nil && !locked {
+			err = &fs.PathError{Op: "lock", Path: path, Err: unix.EWOULDBLOCK}
+		}
+	}
 	if err != nil {
+		_ = held.Close() // nil has a Close that says so
 		_ = os.Remove(path)
-		return nil, fmt.Errorf("launcher: %w", err)
+		return nil, fmt.Errorf("launcher: %w", aboutTMPDIR(place, err))
 	}
 	return &PrivateFolder{path, held}, nil
 }
@@ -57,11 +99,14 @@ func (f *PrivateFolder) Remove() error {
 // removeBase removes the folder that they stand in, where it is empty and nobody
 // is making one in it.
 func removeBase(path string) {
-	base, err := lockFolder(path, unix.LOCK_NB)
+	base, err := flock.OpenFolder(path)
 	if err != nil {
-		return // somebody is
+		return
 	}
 	defer base.Close()
+	if locked, err := flock.Try(base); err != nil || !locked {
+		return // somebody is
+	}
 	// What was locked may have gone by now, and the path lead to one that was made
 	// since, which somebody else has locked.
 	if stillThere(base) == nil {
@@ -69,17 +114,20 @@ func removeBase(path string) {
 	}
 }
 
-// lockedBase opens the folder that they stand in, and locks it: who makes one has
-// locked it before another looks whether it is locked.
-func lockedBase() (*os.File, error) {
-	// Who removes the last of the folders removes this one too, and may do so
+// lockedBase opens the folder that they stand in, and locks it: whoever makes one
+// has locked it before another looks whether it is locked.
+func lockedBase(path string) (*os.File, error) {
+	// Whoever removes the last of the folders removes this one too, and may do so
 	// between our making and our locking it.
 	const tries = 100
 	var err error
 	for range tries {
 		var base *os.File
-		if base, err = openBase(); err == nil {
-			if err = stillThere(base); err == nil {
+		if base, err = openBase(path); err == nil {
+			if err = flock.Lock(context.Background(), base, nil); err == nil {
+				err = stillThere(base)
+			}
+			if err == nil {
 				return base, nil
 			}
 			_ = base.Close()
@@ -104,11 +152,7 @@ func stillThere(f *os.File) error {
 	return err
 }
 
-func openBase() (*os.File, error) {
-	path, err := filepath.Abs(filepath.Join(os.TempDir(), fmt.Sprintf("drover-%d", os.Getuid())))
-	if err != nil {
-		return nil, err
-	}
+func openBase(path string) (*os.File, error) {
 	if err := os.Mkdir(path, 0o700); err != nil && !os.IsExist(err) {
 		return nil, err
 	}
@@ -117,41 +161,45 @@ func openBase() (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !info.IsDir() || !isOurs(info) || info.Mode().Perm()&0o077 != 0 {
+		return nil, &fs.PathError{Op: "use", Path: path, Err: fmt.Errorf("it is not a folder of this user's alone (%v): remove it", info.Mode())}
+	}
+	return flock.OpenFolder(path)
+}
+
+func isOurs(info fs.FileInfo) bool {
 	owner, ok := info.Sys().(*syscall.Stat_t)
-	if !info.IsDir() || !ok || int(owner.Uid) != os.Getuid() || info.Mode().Perm()&0o077 != 0 {
-		return nil, &fs.PathError{Op: "use", Path: path, Err: fmt.Errorf("it is not a folder of this user's alone (%v): remove it, or set TMPDIR to another place", info.Mode())}
-	}
-	return lockFolder(path, 0)
+	return ok && int(owner.Uid) == os.Getuid()
 }
 
-// lockFolder opens a folder with a lock that ends when it is closed. Without
-// LOCK_NB in how it waits for it.
-func lockFolder(path string, how int) (*os.File, error) {
-	f, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+// sweep removes the folders in an open folder that nobody holds. What can't be removed
+// is left to the next. Nothing outside of it is touched, wherever its path leads by
+// now.
+func sweep(base *os.File) {
+	root, err := os.OpenRoot(base.Name())
 	if err != nil {
-		return nil, err
+		return
 	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|how)
-		if err == nil {
-			return f, nil
-		}
-		if err != unix.EINTR {
-			_ = f.Close()
-			return nil, &fs.PathError{Op: "lock", Path: path, Err: err}
-		}
+	defer root.Close()
+	open, err := base.Stat()
+	if err != nil {
+		return
 	}
-}
-
-// sweep removes the folders that nobody holds. What can't be removed is left to
-// the next.
-func sweep(base string) {
-	entries, _ := os.ReadDir(base)
+	if there, err := root.Stat("."); err != nil || !os.SameFile(open, there) {
+		return
+	}
+	entries, _ := fs.ReadDir(root.FS(), ".")
 	for _, entry := range entries {
-		path := filepath.Join(base, entry.Name())
-		if f, err := lockFolder(path, unix.LOCK_NB); err == nil {
-			_ = os.RemoveAll(path)
-			_ = f.Close()
+		if !entry.IsDir() {
+			continue
 		}
+		f, err := root.OpenFile(entry.Name(), unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+		if err != nil {
+			continue
+		}
+		if locked, err := flock.Try(f); err == nil && locked {
+			_ = root.RemoveAll(entry.Name())
+		}
+		_ = f.Close()
 	}
 }

@@ -49,9 +49,9 @@ func CheckInfo(path string, info fs.FileInfo) error {
 	return checkOne(path, info, false)
 }
 
-// checkAbove is Check for a folder in which a folder is about to be made: it may
-// be sticky itself.
-func checkAbove(path string) error { return check(path, true) }
+// CheckAbove is Check for a folder in which this user makes folders: it may be
+// writable by everybody where it is sticky, as /tmp is.
+func CheckAbove(path string) error { return check(path, true) }
 
 // maxLinks is how many symbolic links are followed, as in the kernel.
 const maxLinks = 40
@@ -193,7 +193,7 @@ func MkdirAll(path string, mode fs.FileMode) error {
 	for !exists(above) {
 		above = filepath.Dir(above)
 	}
-	if err := checkAbove(above); err != nil {
+	if err := CheckAbove(above); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(path, mode); err != nil {
