@@ -78,8 +78,14 @@ type Config struct {
 	// Dir is an existing folder in which the console, the error output and the
 	// transcripts of both sessions are kept as they come: NAME.console, the same
 	// with its times as NAME.console.cast ("asciinema play" shows it), NAME.stderr,
-	// NAME.qmp and NAME.qtest. Empty keeps none of them on disk.
+	// NAME.qmp and NAME.qtest. Empty keeps none of them on disk. Of each the
+	// first KeptBytes are kept, with a line where it was cut off.
 	Dir string
+	// KeptBytes is how many bytes of each of these files are kept; 0 means
+	// DefaultKeptBytes. A QEMU that writes more goes on undisturbed. In memory there
+	// are the last 16 KiB of its error output (VM.Stderr), the last 1 MiB of its console
+	// (Console), and what Options of QMP and qtest say of their events.
+	KeptBytes int64
 	// Attach is the path of a socket on which QEMU listens for a second QMP
 	// client, so that a person can look at a guest that is held. Empty means
 	// none. QEMU takes at most 107 bytes. Whoever may enter the folder rules
@@ -136,6 +142,9 @@ func (c Config) withDefaults() Config {
 	if c.MemoryMiB == 0 && c.Program != nil {
 		c.MemoryMiB = c.Program.MemoryMiB
 	}
+	if c.KeptBytes == 0 {
+		c.KeptBytes = DefaultKeptBytes
+	}
 	setDefault(&c.StartTimeout, DefaultStartTimeout)
 	setDefault(&c.QuitPatience, DefaultQuitPatience)
 	setDefault(&c.TermPatience, DefaultTermPatience)
@@ -158,6 +167,8 @@ func (c Config) check() error {
 		return fmt.Errorf("launcher: the name %q can't be that of a file: leave out slashes", c.Name)
 	case len(c.Attach) > maxSocketPath:
 		return fmt.Errorf("launcher: %s is too long for a socket's path (%d bytes, at most %d): choose a shorter folder", c.Attach, len(c.Attach), maxSocketPath)
+	case c.KeptBytes < 0:
+		return fmt.Errorf("launcher: %s can't keep %d bytes of each stream: KeptBytes must not be negative", c.Name, c.KeptBytes)
 	case c.MemoryMiB < 0:
 		return fmt.Errorf("launcher: %s can't have %d MiB of memory", c.Name, c.MemoryMiB)
 	}

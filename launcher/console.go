@@ -67,7 +67,7 @@ func newConsole(l line) *Console {
 	return &Console{line: l, sending: make(chan struct{}, 1), ended: make(chan struct{}), more: make(chan struct{})}
 }
 
-// record reads the guest's words until there are no more, or the line is
+// record reads what the guest writes until there is no more, or the line is
 // closed; each of keep gets a copy.
 func (c *Console) record(keep ...io.Writer) {
 	buf := make([]byte, 4096)
@@ -76,7 +76,7 @@ func (c *Console) record(keep ...io.Writer) {
 		if n > 0 {
 			c.append(buf[:n], time.Now())
 			for _, w := range keep {
-				_, _ = w.Write(buf[:n]) // a full disk costs the copy, not the guest
+				_, _ = w.Write(buf[:n]) // these never fail
 			}
 		}
 		if err != nil {

@@ -12,15 +12,27 @@ import (
 // 2: a header, then [seconds, "o", text] a line. asciinema and its kin play it.
 // What is no UTF-8 is replaced: the very bytes are in the other file.
 type cast struct {
-	to    io.Writer
+	to    *bounded
 	began time.Time
 	part  []byte // the beginning of a character whose end has not come
 }
 
-func newCast(to io.Writer, title string, now time.Time) *cast {
+// newCast writes a header, and keeps up to so many bytes of what follows; where it is
+// cut off, the player says so.
+func newCast(to io.Writer, title string, now time.Time, most int64) *cast {
+	c := &cast{began: now}
+	c.to = &bounded{to: to, left: most, lines: true, cut: func() string {
+		return c.event("\r\n[" + cutOff(most) + "]\r\n")
+	}}
 	head, _ := json.Marshal(map[string]any{"version": 2, "width": 80, "height": 25, "timestamp": now.Unix(), "title": title})
-	fmt.Fprintf(to, "%s\n", head)
-	return &cast{to: to, began: now}
+	_, _ = fmt.Fprintf(to, "%s\n", head)
+	return c
+}
+
+// event is the line for what is written now.
+func (c *cast) event(text string) string {
+	quoted, _ := json.Marshal(text) // of a string, always
+	return fmt.Sprintf("[%.6f, \"o\", %s]\n", time.Since(c.began).Seconds(), quoted)
 }
 
 func (c *cast) Write(p []byte) (int, error) {
@@ -30,12 +42,8 @@ func (c *cast) Write(p []byte) (int, error) {
 	if whole == 0 {
 		return len(p), nil
 	}
-	said, err := json.Marshal(string(text[:whole]))
-	if err != nil {
-		return 0, err
-	}
-	_, err = fmt.Fprintf(c.to, "[%.6f, \"o\", %s]\n", time.Since(c.began).Seconds(), said)
-	return len(p), err
+	_, _ = io.WriteString(c.to, c.event(string(text[:whole])))
+	return len(p), nil
 }
 
 // unfinished returns how many bytes at the end of text are the beginning of a

@@ -127,7 +127,7 @@ func TestSlowMatchDoesNotHoldTheGuestUp(t *testing.T) {
 func TestCastSplitsNoCharacter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b strings.Builder
-		c := newCast(&b, "vm", time.Now())
+		c := newCast(&b, "vm", time.Now(), DefaultKeptBytes)
 		for _, part := range []string{"gr\xc3", "\xbc\xc3\x9fe ", "\xe2", "\x82", "\xac", "\xff\x1b[1m", "\xf0\x9f"} {
 			time.Sleep(500 * time.Millisecond)
 			n, err := c.Write([]byte(part))

@@ -2,7 +2,6 @@ package launcher
 
 import (
 	"bytes"
-	"os"
 	"strings"
 	"sync"
 
@@ -15,7 +14,7 @@ type tail struct {
 
 	mu   sync.Mutex
 	kept []byte
-	copy *os.File
+	copy *bounded // nil for none
 }
 
 const tailKept = 16 << 10
@@ -32,7 +31,7 @@ func (t *tail) Write(p []byte) (int, error) {
 		t.kept = append(t.kept[:0], t.kept[extra:]...)
 	}
 	if t.copy != nil {
-		_, _ = t.copy.Write(p) // a full disk costs the copy, not QEMU
+		_, _ = t.copy.Write(p)
 	}
 	return len(p), nil
 }

@@ -84,15 +84,18 @@ func (v *VM) keepLogs(w *wiring) error {
 		}
 		return f
 	}
+	most := v.config.KeptBytes
 	if f := open("console"); f != nil {
-		w.serialCopies = append(w.serialCopies, f)
+		w.serialCopies = append(w.serialCopies, boundedText(f, most))
 	}
 	if f := open("console.cast"); f != nil {
-		w.serialCopies = append(w.serialCopies, newCast(f, v.config.Name, time.Now()))
+		w.serialCopies = append(w.serialCopies, newCast(f, v.config.Name, time.Now(), most))
 	}
-	v.stderr.copy = open("stderr")
-	w.qmpTrace = traceTo(open("qmp"))
-	w.qtestTrace = traceTo(open("qtest"))
+	if f := open("stderr"); f != nil {
+		v.stderr.copy = boundedText(f, most)
+	}
+	w.qmpTrace = traceTo(open("qmp"), most)
+	w.qtestTrace = traceTo(open("qtest"), most)
 	return err
 }
 
@@ -100,11 +103,11 @@ func (v *VM) keepLogs(w *wiring) error {
 // any command of ours, while a dump of RAM leaves its head.
 const tracedBytes = 8 << 10
 
-func traceTo(f *os.File) func(transcript.Message) {
+func traceTo(f *os.File, most int64) func(transcript.Message) {
 	if f == nil {
 		return nil
 	}
-	w := transcript.NewWriter(f)
+	w := transcript.NewWriter(boundedLines(f, most))
 	w.Limit = tracedBytes
 	return w.Trace
 }
