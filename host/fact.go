@@ -24,6 +24,7 @@ func Facts() []Fact {
 		Processors().Fact(),
 		Tmpfs(os.Getenv).Fact(),
 		HugePages().Fact(),
+		loopbackFact(Loopback()),
 		NetworkNamespaces().Fact(),
 		TrafficControl(os.Getenv).Fact(),
 	}
