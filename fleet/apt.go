@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // An apt is apt-get at work in a folder of its own, with that folder's
@@ -143,7 +145,7 @@ func (a apt) do(ctx context.Context, step string, c command) error {
 	}
 	if ctx.Err() != nil {
 		return &FetchError{
-			Release: a.suite, Step: step, Reason: "interrupted", Err: context.Cause(ctx),
+			Release: a.suite, Step: step, Reason: "interrupted", Err: ended.By(ctx),
 			Remedy: "what was downloaded is kept for the next time",
 		}
 	}

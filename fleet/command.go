@@ -13,6 +13,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 const (
@@ -98,8 +100,8 @@ func (c command) run(ctx context.Context) (said string, err error) {
 		_ = read.SetReadDeadline(time.Now().Add(graceTimeout))
 	}
 	reading.Wait()
-	if cause := context.Cause(ctx); cause != nil && err != nil {
-		err = cause
+	if ctx.Err() != nil && err != nil {
+		err = ended.By(ctx)
 	} else if errors.Is(err, exec.ErrWaitDelay) {
 		err = nil
 	}

@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // A damagedError says that a package file can't be unpacked.
@@ -32,7 +34,7 @@ func (a apt) damaged(ctx context.Context, debs []deb) ([]string, error) {
 	var bad []string
 	for _, d := range debs {
 		if ctx.Err() != nil {
-			return nil, context.Cause(ctx)
+			return nil, ended.By(ctx)
 		}
 		same, err := d.same(filepath.Join(a.archives(), d.file))
 		if err != nil {

@@ -11,6 +11,8 @@ import (
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // needless says which files of a package no QEMU reads: documents,
@@ -47,12 +49,12 @@ func (f Fleet) unpack(ctx context.Context, file string, root *os.Root) error {
 	}
 	defer read.Close()
 	var said string
-	ended := make(chan error, 1)
+	exited := make(chan error, 1)
 	go func() {
 		var err error
 		said, err = command{path: f.inPath("dpkg-deb"), args: []string{"--fsys-tarfile", file}, stdout: write}.run(ctx)
 		write.Close()
-		ended <- err
+		exited <- err
 	}()
 	err = untar(read, root)
 	if err == nil {
@@ -60,8 +62,8 @@ func (f Fleet) unpack(ctx context.Context, file string, root *os.Root) error {
 		_, err = io.Copy(io.Discard, read)
 	}
 	read.Close()
-	if toolErr := <-ended; ctx.Err() != nil {
-		return context.Cause(ctx)
+	if toolErr := <-exited; ctx.Err() != nil {
+		return ended.By(ctx)
 	} else if toolErr != nil && (err == nil || broken(err)) {
 		err = fmt.Errorf("dpkg-deb: %w: %s", toolErr, aptLine(said))
 		if exit, ok := errors.AsType[*exec.ExitError](toolErr); ok && exit.Exited() {

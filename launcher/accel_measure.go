@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // measuredHeartbeats is how many of them a measurement waits for: half a second
@@ -26,7 +27,7 @@ func measure(ctx context.Context, binary, arch, accel string, limit time.Duratio
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
-		return Measurement{}, context.Cause(ctx)
+		return Measurement{}, ended.By(ctx)
 	case timed.Err() == nil:
 		m.Problem = strings.ReplaceAll(err.Error(), "\n", " ")
 	}

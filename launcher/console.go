@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // consoleKept is how much of a console stays in memory. A guest that talks
@@ -205,7 +207,7 @@ func (c *Console) WaitFunc(ctx context.Context, from int64, what string, match f
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return 0, c.failed(what, context.Cause(ctx))
+			return 0, c.failed(what, ended.By(ctx))
 		}
 	}
 }

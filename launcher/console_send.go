@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // Send sends text to the guest, as if typed. It returns when all of it is on
@@ -33,7 +35,7 @@ func (c *Console) send(ctx context.Context, text string) (int, error) {
 	case c.sending <- struct{}{}:
 		defer func() { <-c.sending }()
 	case <-ctx.Done():
-		return 0, unsent(0, context.Cause(ctx))
+		return 0, unsent(0, ended.By(ctx))
 	}
 	stop := c.abandonWith(ctx)
 	n, err := io.WriteString(c.line, text)
@@ -42,13 +44,13 @@ func (c *Console) send(ctx context.Context, text string) (int, error) {
 	case err == nil && n == len(text):
 		return n, nil
 	case ctx.Err() != nil:
-		return n, unsent(n, context.Cause(ctx))
+		return n, unsent(n, ended.By(ctx))
 	}
 	select { // a line that takes nothing has no other end: the reader knows why
 	case <-c.ended:
 		return n, unsent(n, c.end)
 	case <-ctx.Done():
-		return n, unsent(n, context.Cause(ctx))
+		return n, unsent(n, ended.By(ctx))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/drover-vm/drover/internal/ended"
 	"github.com/drover-vm/drover/protocol/qapi"
 )
 
@@ -172,7 +173,7 @@ func output(ctx context.Context, patience time.Duration, cmd *exec.Cmd) (string,
 	select {
 	case <-p.done:
 	case <-ctx.Done():
-		err = context.Cause(ctx)
+		err = ended.By(ctx)
 	case <-timer.C:
 		err = fmt.Errorf("it took longer than %v", patience)
 	}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/internal/ended"
 	"github.com/drover-vm/drover/protocol/qapi"
 )
 
@@ -68,7 +69,7 @@ func (v *VM) Dump(ctx context.Context, start, size uint64) (*Dump, error) {
 	select {
 	case v.dumping <- struct{}{}:
 	case <-ctx.Done():
-		return nil, fmt.Errorf("launcher: dump of %s: an earlier one is not closed: %w", v.config.Name, context.Cause(ctx))
+		return nil, fmt.Errorf("launcher: dump of %s: an earlier one is not closed: %w", v.config.Name, ended.By(ctx))
 	}
 	bytes, err := v.dump(ctx, start, size)
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/drover-vm/drover/internal/ended"
 	"github.com/drover-vm/drover/protocol/qmp"
 )
 
@@ -22,7 +23,7 @@ func (v *VM) Quit(ctx context.Context) error {
 	select {
 	case <-v.process.done:
 	case <-ctx.Done():
-		return fmt.Errorf("launcher: %s did not end after quit: %w", v.config.Name, context.Cause(ctx))
+		return fmt.Errorf("launcher: %s did not end after quit: %w", v.config.Name, ended.By(ctx))
 	}
 	if !v.process.state().Success() {
 		exit := v.exitError(nil)

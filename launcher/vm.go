@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/drover-vm/drover/internal/ended"
 	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/protocol/qmp"
 	"github.com/drover-vm/drover/protocol/qtest"
@@ -190,7 +191,7 @@ func (v *VM) launch(ctx, start context.Context) error {
 	v.argv.closeInherited()
 	v.work.Go(func() { v.endStreams(w) })
 	v.stopKill = context.AfterFunc(ctx, func() {
-		v.endBecause(fmt.Errorf("its context ended: %w", context.Cause(ctx)))
+		v.endBecause(fmt.Errorf("its context ended: %w", ended.By(ctx)))
 		v.process.signal(syscall.SIGKILL)
 	})
 	v.recordConsole(w)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/drover-vm/drover/internal/ended"
 	"github.com/drover-vm/drover/protocol/qapi"
 )
 
@@ -76,7 +77,7 @@ func (v *VM) Watch(ctx context.Context, patience time.Duration) error {
 		case v.qmp.Err() != nil || v.process.state() != nil:
 			return v.explain(err)
 		case ctx.Err() != nil:
-			return context.Cause(ctx)
+			return ended.By(ctx)
 		case err == nil:
 			last = now
 		case now.Sub(last) >= patience:
@@ -85,7 +86,7 @@ func (v *VM) Watch(ctx context.Context, patience time.Duration) error {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ended.By(ctx)
 		case <-v.process.done:
 			return v.explain(nil)
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // Inspect asks the binary at path all that an Info holds. The questions are
@@ -59,7 +61,7 @@ func (i *Info) inspect(ctx context.Context) error {
 		return objectsErr
 	}
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return ended.By(ctx)
 	}
 	i.Target, i.Capabilities, i.Features = session.Target, session.Capabilities, session.Features
 	i.Accelerators = acceleratorNames(accelerated)

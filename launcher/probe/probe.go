@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // Info is what a binary said of itself. [Binary] fills in the first three
@@ -180,7 +182,7 @@ func identify(ctx context.Context, path string) (Version, error) {
 		return v, nil
 	}
 	if ctx.Err() != nil {
-		return Version{}, fmt.Errorf("asking %s for its version: %w", path, context.Cause(ctx))
+		return Version{}, fmt.Errorf("asking %s for its version: %w", path, ended.By(ctx))
 	}
 	output := lastLine(errs) // why it failed
 	if err == nil || output == "" {

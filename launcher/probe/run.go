@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 const (
@@ -54,8 +56,8 @@ func run(ctx context.Context, path string, args ...string) (stdout, stderr strin
 	cmd.Stdout, cmd.Stderr = out, errs
 
 	err = runTied(cmd)
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
+	if ctx.Err() != nil {
+		err = ended.By(ctx)
 	}
 	return out.text.String(), errs.text.String(), err
 }

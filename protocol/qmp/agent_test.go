@@ -80,6 +80,82 @@ func TestAnAgentThatIsNotThereIsGivenUpWithTheContext(t *testing.T) {
 	})
 }
 
+func TestAnAgentThatStartsLateIsWaitedFor(t *testing.T) {
+	for name, late := range map[string]func(t *testing.T, peer net.Conn){
+		"what came before is lost": func(t *testing.T, peer net.Conn) {
+			began := time.Now()
+			for lost := make([]byte, 4096); time.Since(began) < 10*time.Minute; {
+				_ = peer.SetReadDeadline(time.Now().Add(time.Second))
+				_, _ = peer.Read(lost)
+			}
+			_ = peer.SetReadDeadline(time.Time{})
+		},
+		"what came before waits in the channel": func(*testing.T, net.Conn) { time.Sleep(10 * time.Minute) },
+		"it is there":                           func(*testing.T, net.Conn) {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client, peer := net.Pipe()
+				go func() {
+					late(t, peer)
+					s := newServer(t, peer)
+					<-s.serve(func(r request) string {
+						if r.Execute != "guest-sync-delimited" {
+							return returning(r, `"`+r.Execute+`"`)
+						}
+						time.Sleep(2 * time.Second) // it is slow, too: questions pile up
+						var arguments struct{ ID json.Number }
+						_ = json.Unmarshal(r.Arguments, &arguments)
+						return "\xff" + returning(r, arguments.ID.String())
+					})
+				}()
+				session, err := qmp.NewAgent(t.Context(), client, qmp.Options{})
+				require.NoError(t, err)
+				for range 20 { // each gets its own answer, whatever was asked before
+					var got string
+					require.NoError(t, session.Execute(t.Context(), "guest-info", nil, &got))
+					require.Equal(t, "guest-info", got)
+				}
+				require.NoError(t, session.Close())
+			})
+		})
+	}
+}
+
+func TestDialAgentWaitsForTheChannelAndTheAgent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent")
+	go func() {
+		listener, err := net.Listen("unix", path)
+		if err != nil {
+			return
+		}
+		defer listener.Close()
+		hungUp, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		_ = hungUp.Close()
+		conn, err := listener.Accept()
+		if err != nil {
+			return
+		}
+		s := newServer(t, conn)
+		_, _ = s.sync() // lost
+		r, token := s.sync()
+		s.say("\xff"+`{"return": %s, "id": %d}`, token, r.ID)
+		<-s.serve(func(r request) string { return returning(r, "{}") })
+	}()
+	session, err := qmp.DialAgent(t.Context(), "unix", path, qmp.Options{})
+	require.NoError(t, err)
+	require.NoError(t, session.Execute(t.Context(), "guest-ping", nil, nil))
+	require.NoError(t, session.Close())
+
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	_, err = qmp.DialAgent(ctx, "unix", filepath.Join(t.TempDir(), "nobody"), qmp.Options{})
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+}
+
 func TestAnAgentThatLeavesInTheHandshake(t *testing.T) {
 	client, peer := net.Pipe()
 	peer.Close()

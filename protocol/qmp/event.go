@@ -48,8 +48,9 @@ func (s *Session) Mark() Mark { return s.events.Mark() }
 // waiting takes nothing away from others.
 //
 // The error is a *LostError where events from that place on have been dropped,
-// a *ClosedError where the session ended, or that of the context. A context that
-// has ended already makes Wait look at what has come, and not wait.
+// a *ClosedError where the session ended, or that of the context: it matches
+// context.Canceled or context.DeadlineExceeded, and the context's cause. A context
+// that has ended already makes Wait look at what has come, and not wait.
 func (s *Session) Wait(ctx context.Context, from Mark, names ...string) (Event, error) {
 	e, err := s.WaitFunc(ctx, from, func(e Event) bool {
 		return len(names) == 0 || slices.Contains(names, e.Name)

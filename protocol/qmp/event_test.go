@@ -199,3 +199,44 @@ func (c *deafConn) Write(p []byte) (int, error) {
 	}
 	return 0, syscall.EPIPE
 }
+
+func TestAWaitThatEndsSaysThatItsTimeIsOverAndWhoseTimeItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		session, s := open(t, qmp.Options{})
+		done := s.serve(func(r request) string {
+			if r.Execute == "hangs" {
+				return ""
+			}
+			return returning(r, "{}")
+		})
+		own := errors.New("the 10s that the step may take are over")
+		for name, wait := range map[string]func(ctx context.Context) error{
+			"Wait": func(ctx context.Context) error { _, err := session.Wait(ctx, 0, "STOP"); return err },
+			"WaitFunc": func(ctx context.Context) error {
+				_, err := session.WaitFunc(ctx, 0, func(qmp.Event) bool { return false })
+				return err
+			},
+			"Events": func(ctx context.Context) error {
+				var last error
+				for _, err := range session.Events(ctx, 0) {
+					last = err
+				}
+				return last
+			},
+			"Execute": func(ctx context.Context) error { return session.Execute(ctx, "hangs", nil, nil) },
+			"ExecuteWait": func(ctx context.Context) error {
+				_, err := session.ExecuteWait(ctx, "stop", nil, nil, "STOP")
+				return err
+			},
+		} {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Second, own)
+			err := wait(ctx)
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded, name)
+			require.ErrorIs(t, err, own, name)
+			require.ErrorContains(t, err, own.Error(), name)
+		}
+		require.NoError(t, session.Close())
+		<-done
+	})
+}

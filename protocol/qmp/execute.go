@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // Execute executes a command. Arguments is anything that encodes to a JSON
@@ -16,8 +18,8 @@ import (
 //
 // A command that QEMU refuses is an *Error, one that was not sent for its
 // arguments an *ArgumentError, the end of the session a *ClosedError. When ctx
-// ends first Execute returns at once, though QEMU may still carry the command
-// out; its late reply is dropped, and the session goes on.
+// ends first Execute returns at once with its error and its cause, though QEMU may
+// still carry the command out; its late reply is dropped, and the session goes on.
 func (s *Session) Execute(ctx context.Context, command string, arguments, reply any) error {
 	c, err := s.prepare("execute", command, arguments)
 	if err != nil {
@@ -157,14 +159,5 @@ func encodeArguments(arguments any) (json.RawMessage, error) {
 }
 
 func cancelled(ctx context.Context, what string) error {
-	return fmt.Errorf("qmp: %s: %w", what, ended(ctx))
-}
-
-// ended says why a context has ended: what it always says, and its cause where
-// that is something else.
-func ended(ctx context.Context) error {
-	if cause := context.Cause(ctx); !errors.Is(cause, ctx.Err()) {
-		return fmt.Errorf("%w: %w", ctx.Err(), cause)
-	}
-	return context.Cause(ctx)
+	return fmt.Errorf("qmp: %s: %w", what, ended.By(ctx))
 }

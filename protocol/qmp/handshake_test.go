@@ -192,6 +192,40 @@ func TestDialWaitsForAServerThatHasNotStarted(t *testing.T) {
 	require.NoError(t, session.Close())
 }
 
+func TestDialTriesAgainWhereItIsHungUpOnBeforeTheGreeting(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "monitor")
+	listener, err := net.Listen("unix", path)
+	require.NoError(t, err)
+	accepted := make(chan int, 1)
+	go func() {
+		for n := 0; ; n++ {
+			conn, err := listener.Accept()
+			if err != nil {
+				accepted <- n
+				return
+			}
+			if n < 3 { // as ssh -L does while nobody listens behind it
+				_ = conn.Close()
+				continue
+			}
+			s := newServer(t, conn)
+			s.say("%s", greeting)
+			if n == 4 {
+				_ = conn.Close()
+				continue
+			}
+			s.serve(func(r request) string { return returning(r, "{}") })
+		}
+	}()
+	session, err := qmp.Dial(t.Context(), "unix", path, qmp.Options{})
+	require.NoError(t, err)
+	require.NoError(t, session.Close())
+	_, err = qmp.Dial(t.Context(), "unix", path, qmp.Options{})
+	require.ErrorAs(t, err, new(*qmp.ClosedError), "one that has greeted was there")
+	require.NoError(t, listener.Close())
+	require.Equal(t, 5, <-accepted)
+}
+
 func TestDialEndsWithTheContextAndSaysWhatItLastMet(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()

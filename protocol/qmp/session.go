@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/drover-vm/drover/internal/ended"
 	"github.com/drover-vm/drover/protocol/internal/eventlog"
 	"github.com/drover-vm/drover/protocol/transcript"
 )
@@ -36,6 +37,7 @@ type Session struct {
 	queue   []*call          // not yet written, in order
 	closing bool
 	broken  error // why writing failed
+	cause   error // why the stream ended, as it was met
 	err     error // why the session ended; set before done is closed
 }
 
@@ -77,9 +79,9 @@ func (s *Session) handshake(ctx context.Context) error {
 	select {
 	case <-s.greeted:
 	case <-s.done:
-		return s.err
+		return s.early(s.err)
 	case <-ctx.Done():
-		return fmt.Errorf("qmp: %w: %w", ErrSilent, ended(ctx))
+		return fmt.Errorf("qmp: %w: %w", ErrSilent, ended.By(ctx))
 	}
 	var enable json.RawMessage
 	if s.oob = slices.Contains(s.greeting.Capabilities, "oob") && !s.options.NoOOB; s.oob {
@@ -147,6 +149,7 @@ func (s *Session) explain(cause error) error {
 	if s.broken != nil {
 		cause = s.broken
 	}
+	s.cause = cause
 	s.mu.Unlock()
 	if closing {
 		return net.ErrClosed

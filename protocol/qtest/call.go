@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // A sink takes the replies of one call, each with the index of its request,
@@ -80,7 +82,7 @@ func (c *call) await(ctx context.Context, low int) (pending int, err error) {
 		case <-c.wake:
 		case <-ctx.Done():
 			c.abandon()
-			return pending, context.Cause(ctx)
+			return pending, ended.By(ctx)
 		}
 	}
 }

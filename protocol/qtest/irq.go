@@ -32,7 +32,7 @@ func (s *Session) Mark() Mark { return s.irqs.Mark() }
 
 // WaitIRQ returns the first IRQ change at or after a place that match accepts;
 // a nil match accepts any. The error is a *LostError where changes after
-// from have been dropped, the context's cause, or a *ClosedError.
+// from have been dropped, that of the context and its cause, or a *ClosedError.
 func (s *Session) WaitIRQ(ctx context.Context, from Mark, match func(IRQ) bool) (IRQ, error) {
 	return s.irqs.First(ctx, from, match)
 }

@@ -234,10 +234,49 @@ func TestContextThatIsOverSendsNothing(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(why)
 	require.ErrorIs(t, s.Writeb(ctx, ram, 1), why)
+	require.ErrorIs(t, s.Writeb(ctx, ram, 1), context.Canceled)
 	require.ErrorIs(t, s.ReadMemory(ctx, ram, make([]byte, 9)), why)
 	_, err := s.WaitIRQ(ctx, s.Mark(), nil)
 	require.ErrorIs(t, err, why)
 	require.Empty(t, q.Requests())
+}
+
+func TestCallThatEndsSaysThatItsTimeIsOverAndWhoseTimeItWas(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client, server := net.Pipe() // nobody reads
+		defer server.Close()
+		s := qtest.New(client, qtest.Options{})
+		defer s.Close()
+		why := errors.New("the 10s that the step may take are over")
+		for name, call := range map[string]func(ctx context.Context) error{
+			"Outb":       func(ctx context.Context) error { return s.Outb(ctx, 1, 1) },
+			"Readl":      func(ctx context.Context) error { _, err := s.Readl(ctx, ram); return err },
+			"ReadMemory": func(ctx context.Context) error { return s.ReadMemory(ctx, ram, make([]byte, 1<<20)) },
+			"ReadEach":   func(ctx context.Context) error { _, err := s.ReadEach(ctx, []uint64{ram}); return err },
+			"ByteOrder":  func(ctx context.Context) error { _, err := s.ByteOrder(ctx); return err },
+			"ClockStep":  func(ctx context.Context) error { _, err := s.ClockStep(ctx, time.Second); return err },
+			"WaitIRQ":    func(ctx context.Context) error { _, err := s.WaitIRQ(ctx, 0, nil); return err },
+			"IRQs": func(ctx context.Context) error {
+				var last error
+				for _, err := range s.IRQs(ctx, 0) {
+					last = err
+				}
+				return last
+			},
+			"Batch": func(ctx context.Context) error {
+				b := s.Batch()
+				r := b.Outb(1, 1)
+				return errors.Join(b.Do(ctx), r.Err)
+			},
+		} {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Second, why)
+			err := call(ctx)
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded, name)
+			require.ErrorIs(t, err, why, name)
+			require.ErrorContains(t, err, why.Error(), name)
+		}
+	})
 }
 
 func TestHungPeerDoesNotGrowTheQueueWithoutBound(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/drover-vm/drover/internal/ended"
 	"github.com/drover-vm/drover/protocol/internal/eventlog"
 	"github.com/drover-vm/drover/protocol/transcript"
 )
@@ -115,7 +116,7 @@ const (
 // soon as there is room.
 func (s *Session) enqueue(ctx context.Context, c *call, first, n int, encode func(b []byte, index int) []byte) error {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return ended.By(ctx)
 	}
 	for {
 		room, err := s.tryEnqueue(c, first, n, encode)
@@ -125,7 +126,7 @@ func (s *Session) enqueue(ctx context.Context, c *call, first, n int, encode fun
 		select {
 		case <-room:
 		case <-ctx.Done():
-			return context.Cause(ctx)
+			return ended.By(ctx)
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // DefaultBound is how many entries a log keeps where the bound given is 0.
@@ -127,7 +129,7 @@ func (l *Log[T]) Mark() Mark {
 
 // At returns the entry at the place given, and waits for it where it has not
 // arrived. The error is a *LostError where it has been dropped, the error
-// given to End where it will never arrive, or the context's cause. An entry that
+// given to End where it will never arrive, or that of the context, with its cause. An entry that
 // is there is returned even where the context has ended.
 func (l *Log[T]) At(ctx context.Context, place Mark) (T, error) {
 	for {
@@ -138,7 +140,7 @@ func (l *Log[T]) At(ctx context.Context, place Mark) (T, error) {
 		select {
 		case <-more:
 		case <-ctx.Done():
-			return v, context.Cause(ctx)
+			return v, ended.By(ctx)
 		}
 	}
 }

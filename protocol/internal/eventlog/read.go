@@ -5,6 +5,8 @@ import (
 	"errors"
 	"iter"
 	"math"
+
+	"github.com/drover-vm/drover/internal/ended"
 )
 
 // All iterates over the entries from the place given on, and waits for more.
@@ -12,7 +14,7 @@ import (
 // with the oldest entry that is left.
 //
 // When the context ends, the entries that have come by then are still yielded, and
-// then its cause: a writer that never rests can't keep a reader from ending, and
+// then its error and cause: a writer that never rests can't keep a reader from ending, and
 // a context that has ended already makes a way to take what is there without a wait.
 func (l *Log[T]) All(ctx context.Context, from Mark) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
@@ -22,7 +24,7 @@ func (l *Log[T]) All(ctx context.Context, from Mark) iter.Seq2[T, error] {
 				last = min(last, l.Mark())
 			}
 			var entry T
-			err := context.Cause(ctx)
+			err := ended.By(ctx)
 			if place < last {
 				entry, err = l.At(ctx, place)
 			}
