@@ -1,7 +1,6 @@
 package launcher
 
 import (
-	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -40,13 +39,9 @@ func (a *argv) closeInherited() {
 	a.inherited = nil
 }
 
-// Escape doubles the commas of a value that stands inside one of QEMU's
-// comma-separated options, as QEMU's option parser demands.
-func Escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
-
 // machine is the part of the command line that says what the guest is.
 func (a *argv) machine(c Config, sandbox string) {
-	a.add("-name", Escape(c.Name)+",debug-threads=on")
+	a.add("-name", Option("", "guest", c.Name, "debug-threads", "on"))
 	a.sandbox(sandbox)
 	name, properties, _ := strings.Cut(c.Accel, ",")
 	switch {
@@ -69,11 +64,11 @@ func (a *argv) machine(c Config, sandbox string) {
 func (a *argv) monitor(end *os.File, c Config) {
 	fd := a.inherit(end)
 	a.addForms([]string{"-chardev", "socket,id=drover-qmp,fd=" + fd},
-		[]string{"-chardev", "socket,id=drover-qmp,server=on,wait=off,path=" + Escape(c.Name) + ".qmp.sock"})
+		[]string{"-chardev", "socket,id=drover-qmp,server=on,wait=off," + Option("", "path", c.Name+".qmp.sock")})
 	// This form is the one that every QEMU takes without a warning.
 	a.add("-qmp", "chardev:drover-qmp")
 	if c.Attach != "" {
-		a.add("-qmp", "unix:"+Escape(c.Attach)+",server=on,wait=off")
+		a.add("-chardev", "socket,id=drover-attach,server=on,wait=off,"+Option("", "path", c.Attach), "-qmp", "chardev:drover-attach")
 	}
 }
 
@@ -108,21 +103,3 @@ func (a *argv) serial(end *os.File, s Serial) {
 	}
 	a.addForms([]string{"-chardev", chardev, "-serial", "chardev:" + serialID}, []string{"-serial", "stdio"})
 }
-
-// shellQuote writes words so that a POSIX shell reads them back as they are.
-func shellQuote(words []string) string {
-	var b strings.Builder
-	for i, w := range words {
-		if i > 0 {
-			b.WriteByte(' ')
-		}
-		if w != "" && strings.Trim(w, shellSafe) == "" {
-			b.WriteString(w)
-			continue
-		}
-		fmt.Fprintf(&b, "'%s'", strings.ReplaceAll(w, "'", `'\''`))
-	}
-	return b.String()
-}
-
-const shellSafe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%"

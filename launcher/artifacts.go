@@ -9,7 +9,7 @@ import (
 // standing in the folder that SaveCommand wrote to: what QEMU inherits from us
 // is replaced by sockets that it makes there and by its standard output.
 func (v *VM) ShellCommand() string {
-	return shellQuote(append([]string{v.binary}, v.argv.shell...))
+	return ShellQuote(append([]string{v.binary}, v.argv.shell...)...)
 }
 
 // SaveCommand writes into dir what it takes to start the same QEMU by hand:

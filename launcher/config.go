@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,7 +61,7 @@ type Config struct {
 	// Program is a guest program to boot; nil boots nothing but the firmware.
 	Program *fixtures.Program
 	// Args are appended to the command line as they are; no shell reads them.
-	// Values inside a comma-separated option need Escape.
+	// Values inside a comma-separated option need Escape, or Option.
 	Args []string
 	// Secrets become QEMU's secret objects, by their ids, for options that name
 	// one (-blockdev with key-secret=ID, -object tls-creds-x509 with
@@ -167,12 +168,19 @@ func (c Config) check() error {
 		return fmt.Errorf("launcher: the name %q can't be that of a file: leave out slashes", c.Name)
 	case len(c.Attach) > maxSocketPath:
 		return fmt.Errorf("launcher: %s is too long for a socket's path (%d bytes, at most %d): choose a shorter folder", c.Attach, len(c.Attach), maxSocketPath)
+	case slices.ContainsFunc(c.words(), func(w string) bool { return strings.ContainsRune(w, 0) }):
+		return fmt.Errorf("launcher: %s can't be started with a zero byte in its command line: %q", c.Name, c.words())
 	case c.KeptBytes < 0:
 		return fmt.Errorf("launcher: %s can't keep %d bytes of each stream: KeptBytes must not be negative", c.Name, c.KeptBytes)
 	case c.MemoryMiB < 0:
 		return fmt.Errorf("launcher: %s can't have %d MiB of memory", c.Name, c.MemoryMiB)
 	}
 	return nil
+}
+
+// words are what becomes part of the command line.
+func (c Config) words() []string {
+	return append([]string{c.Name, c.Machine, c.Accel, c.Sandbox, c.Attach}, c.Args...)
 }
 
 // logFile opens the file in Dir that keeps one of the streams, or nothing

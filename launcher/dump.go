@@ -6,6 +6,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 
 	"golang.org/x/sys/unix"
 
@@ -113,7 +114,7 @@ func (v *VM) secrets() error {
 			return err
 		}
 		object := func(path string) []string {
-			return []string{"-object", "secret,id=" + Escape(id) + ",file=" + Escape(path)}
+			return []string{"-object", Option("secret", "id", id, "file", path)}
 		}
 		v.argv.addForms(object(path), object(v.config.Name+"."+id+".secret"))
 	}
@@ -155,4 +156,9 @@ func bootDisk(p *fixtures.Program) []byte {
 	return disk
 }
 
-func drive(path string) string { return "file=" + Escape(path) + ",format=raw,if=ide" }
+func drive(path string) string {
+	if strings.Contains(path, ":") && !strings.HasPrefix(path, "/") {
+		path = "./" + path // or what is before the colon would be a protocol
+	}
+	return Option("", "file", path, "format", "raw", "if", "ide")
+}
