@@ -175,7 +175,7 @@ func (c Config) check() error {
 	case c.MemoryMiB < 0:
 		return fmt.Errorf("launcher: %s can't have %d MiB of memory", c.Name, c.MemoryMiB)
 	}
-	return nil
+	return CheckArgs(c.Args)
 }
 
 // words are what becomes part of the command line.
