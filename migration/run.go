@@ -13,6 +13,7 @@ import (
 
 	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/launcher/probe"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -88,7 +89,12 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 		return nil, fmt.Errorf("migration: waiting for a free slot on this machine: %w", err)
 	}
 	defer r.room.Release()
-	err = r.run(ctx, result)
+	err = r.identify(ctx)
+	if err == nil {
+		err = r.run(ctx, result)
+	} else {
+		result.Outcome, result.Reason = record.Unknown, err.Error()
+	}
 	_, neverBegan := errors.AsType[*StartError](err)
 	if result.Outcome == record.Pass && !o.Keep || result.Outcome == record.Skip || neverBegan {
 		_ = r.artifacts.Remove()
@@ -96,6 +102,20 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	}
 	result.Dir = r.dir
 	return result, errors.Join(err, r.artifacts.Keep())
+}
+
+// identify asks the QEMUs what they are, before the clock of the first step runs: a script
+// that starts one may take its time.
+func (r *run) identify(ctx context.Context) error {
+	if r.options.Known == nil {
+		r.options.Known = new(probe.Known)
+	}
+	for _, side := range []string{SourceName, DestinationName} {
+		if _, err := launcher.Identify(ctx, r.config(side)); err != nil {
+			return &StartError{err}
+		}
+	}
+	return nil
 }
 
 // run does the steps. What it returns is why they never began.

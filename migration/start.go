@@ -55,7 +55,7 @@ func (r *run) config(side string) launcher.Config {
 // start brings up the VMs that the scenario works on: the source with the
 // guest program, the destination waiting to be told where to listen.
 func start(s Scenario) Step {
-	return Step{Name: "start", Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: "start", Timeout: launcher.DefaultStartTimeout + StepTimeout, Do: func(ctx context.Context, p *Pair) error {
 		r := p.run
 		if s.Guest.RAM == HandedOverRAM || s.Guest.Accel != "" {
 			if err := r.needBare(ctx, p, s); err != nil {
