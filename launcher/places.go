@@ -71,7 +71,7 @@ func fits(place string) error {
 	return nil
 }
 
-// plain says whether a path has only characters that mean themselves wherever a path
+// plain reports whether a path has only characters that mean themselves wherever a path
 // is written: in an option of QEMU's, in JSON, in a line of its human monitor, in a
 // shell.
 func plain(path string) bool {

@@ -156,7 +156,7 @@ func (e *streamEnd) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// deathOf is how a QEMU has ended by itself, nil where an error says otherwise; before
+// deathOf is how a QEMU has ended by itself, nil where an error has another cause; before
 // is what it had written to its error output until then.
 func deathOf(err error, before string) *preflight.Death {
 	exit, ended := errors.AsType[*launcher.ExitError](err)

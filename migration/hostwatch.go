@@ -13,7 +13,7 @@ type hostWatch struct {
 	cpu   procfs.CPUTimes // of all processes
 	own   time.Duration   // drover's
 	load  float64
-	ended time.Duration // processor time of QEMUs that were looked at and have ended since
+	ended time.Duration // CPU time of QEMUs that were looked at and have ended since
 }
 
 // mostSlowdown bounds what is made of a host that gives us next to nothing.

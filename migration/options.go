@@ -36,7 +36,7 @@ type Options struct {
 	// scenarios that follow.
 	Known *probe.Known
 
-	// Progress, where set, is told each step as it begins.
+	// Progress, where set, is called with each step as it begins.
 	Progress func(step string)
 	// Hold, where set, is called with both VMs alive when a step has failed,
 	// and they stay so until it returns. It makes both QEMUs listen for a

@@ -10,7 +10,7 @@ import (
 	"github.com/drover-vm/drover/migration/internal/procfs"
 )
 
-// A destination's TCP port is open to whoever is on this host, and QEMU takes the first
+// A destination's TCP port is open to everybody on this host, and QEMU takes the first
 // that comes. Where somebody else has come, nothing that follows is about migration.
 
 // tcpPort is the port that the source is to connect to; 0 where it isn't over TCP.

@@ -28,7 +28,7 @@ func TestEveryQEMUAnswersEverything(t *testing.T) {
 			require.Equal(t, "x86_64", info.Target)
 			require.True(t, info.HasMachine("q35"))
 			require.True(t, info.HasDevice("virtio-net-pci"))
-			require.False(t, info.HasDevice("virtio-net"), "names with a suffix don't stand for the short one")
+			require.False(t, info.HasDevice("virtio-net"), "names with a suffix don't count as the short one")
 			require.True(t, info.HasAccelerator("tcg"))
 			require.True(t, info.HasObject("memory-backend-file"))
 			require.Contains(t, info.Capabilities, "postcopy-ram")

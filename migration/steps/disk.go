@@ -120,7 +120,7 @@ func attachImage(side string, failing bool) migration.Step {
 	return attach
 }
 
-// onSide is the line of a verb that is about the source where no side stands before it.
+// onSide is the line of a verb that is about the source where no side is before it.
 func onSide(side, line string) string {
 	if side == migration.SourceName {
 		return line

@@ -194,10 +194,10 @@ func (c *deviceComparison) fields(device, path string, source, destination []str
 }
 
 // clockBytes are those of the CMOS that the clock itself writes: the time up to byte 9,
-// and the bits that tell of its updates in bytes 10 and 12.
+// and the bits that report its updates in bytes 10 and 12.
 const clockBytes = 13
 
-// equalFields says whether a field has the same value in both.
+// equalFields reports whether a field has the same value in both.
 func equalFields(device, path string, source, destination []byte) bool {
 	if device+"/"+path == "mc146818rtc/cmos_data" && min(len(source), len(destination)) > clockBytes {
 		source, destination = source[clockBytes:], destination[clockBytes:]

@@ -49,7 +49,7 @@ func guestVerbs() migration.Vocabulary {
 			},
 		},
 		{
-			Name: "expect running", Doc: "The guest runs on the source: its counter moves, and its console speaks.", Example: "expect running",
+			Name: "expect running", Doc: "The guest runs on the source: its counter moves, and its console has output.", Example: "expect running",
 			Step: do(ExpectRunning),
 		},
 		{
@@ -134,7 +134,7 @@ func Stop(withData bool) migration.Step {
 	})
 }
 
-// holdsData says whether the workload's pages, which it counts up modulo 256, are
+// holdsData reports whether the workload's pages, which it counts up modulo 256, are
 // other than zero.
 func holdsData(ctx context.Context, p *migration.Pair) (bool, error) {
 	for _, address := range []uint64{p.Program.Start, p.Program.End - p.Program.Stride} {

@@ -70,16 +70,16 @@ func ExpectNoSwitchover() migration.Step {
 	})
 }
 
-// atLink says in a clause how much has gone over the link, where it is tapped, and how
+// atLink is a clause about how much was sent over the link, where it is tapped, and how
 // much it lets pass.
 func atLink(p *migration.Pair) string {
 	r, err := Link(p)
 	if err != nil {
 		return ""
 	}
-	text := fmt.Sprintf(" with %d bytes gone over the link", r.Sent())
+	text := fmt.Sprintf(" with %d bytes sent over the link", r.Sent())
 	if rate := *linkLimit.Of(p); rate > 0 {
-		text = fmt.Sprintf(" with %d bytes gone over a link of %d MB/s", r.Sent(), rate/MB)
+		text = fmt.Sprintf(" with %d bytes sent over a link of %d MB/s", r.Sent(), rate/MB)
 	}
 	return text
 }
@@ -96,7 +96,7 @@ func ExpectNoSwitchoverInPasses(n int64) migration.Step {
 		if most == 0 || bandwidth == 0 {
 			return err
 		}
-		return fmt.Errorf("%w: a downtime-limit of %s at %.0f MB a second leaves room for %.0f MB, and the guest keeps %.0f MB dirty",
+		return fmt.Errorf("%w: a downtime-limit of %s at %.0f MB a second allows %.0f MB, and the guest keeps %.0f MB dirty",
 			err, most, bandwidth/MB, bandwidth*most.Seconds()/MB, float64(p.Program.Workload().Len())/MB)
 	})
 }

@@ -234,7 +234,7 @@ func dropHeld(p *migration.Pair) {
 }
 
 // HoldConnections listens without ever taking a connection, and uses up the only
-// place in its queue: whoever connects waits.
+// place in its queue: what connects waits.
 func HoldConnections() migration.Step {
 	return migration.Step{Name: "listen nobody", Gives: []string{"listen", "listen nobody"}, Do: func(_ context.Context, p *migration.Pair) error {
 		address := &unix.SockaddrUnix{Name: p.Path("held.sock")}

@@ -87,7 +87,7 @@ func ExpectChannels(channels int, page record.Bounds) migration.Step {
 	return expect
 }
 
-// isMainChannel says whether a connection carried the stream itself. What goes over the
+// isMainChannel reports whether a connection carried the stream itself. What goes over the
 // others begins otherwise.
 func isMainChannel(c record.ConnectionFacts) bool {
 	return bytes.HasPrefix(c.First, []byte(streamMagic))

@@ -191,7 +191,7 @@ func PauseRecovery(on string, since migration.Release) migration.Step {
 	})
 }
 
-// AwaitPostcopyPaused waits until both sides know that their connection is gone.
+// AwaitPostcopyPaused waits until both sides know that their connection is broken.
 func AwaitPostcopyPaused() migration.Step {
 	noticed := AwaitFaultNoticed(qapi.MigrationPostcopyPaused)
 	return migration.Step{

@@ -73,8 +73,8 @@ func SavePassedFile(until migration.Release) migration.Step {
 	return saveStep("save passed-file", func(ctx context.Context, p *migration.Pair) error {
 		p.URI = "file:" + p.Path(streamFile)
 		err := savePassedFile(ctx, p)
-		if said, ok := errors.AsType[*qmp.Error](err); ok {
-			return p.Source.RefusedSince(said.Desc, "", until)
+		if refused, ok := errors.AsType[*qmp.Error](err); ok {
+			return p.Source.RefusedSince(refused.Desc, "", until)
 		}
 		return err
 	})

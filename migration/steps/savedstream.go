@@ -51,7 +51,7 @@ func (s *savedStream) take(page stream.Page) error {
 	return nil
 }
 
-// has says whether the stream has such a page of a block.
+// has reports whether the stream has such a page of a block.
 func (s *savedStream) has(block string, at uint64) bool {
 	_, has := s.last[block][at]
 	return has

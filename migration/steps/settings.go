@@ -57,7 +57,7 @@ func settingVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "migrate_set_downtime", Args: "SECONDS",
-			Doc:     "Sets the downtime limit by the command that QEMU had up to 5.2; where it is gone (CommandNotFound), by the parameter, which must take the same value.",
+			Doc:     "Sets the downtime limit by the command that QEMU had up to 5.2; where it was removed (CommandNotFound), by the parameter, which must take the same value.",
 			Example: "migrate_set_downtime 0.12345",
 			Step: func(a *migration.Args) migration.Step {
 				return setByOldCommand("migrate_set_downtime", a.Word("the downtime"), qapi.ParamDowntimeLimit)
@@ -65,7 +65,7 @@ func settingVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "migrate_set_speed", Args: "BYTES",
-			Doc:     "Sets the bandwidth by the command that QEMU had up to 5.2; where it is gone (CommandNotFound), by the parameter, which must take the same value.",
+			Doc:     "Sets the bandwidth by the command that QEMU had up to 5.2; where it was removed (CommandNotFound), by the parameter, which must take the same value.",
 			Example: "migrate_set_speed 12345",
 			Step: func(a *migration.Args) migration.Step {
 				return setByOldCommand("migrate_set_speed", a.Word("the bandwidth"), qapi.ParamMaxBandwidth)
@@ -184,8 +184,8 @@ func enableSince(side string, since migration.Release, capabilities []qapi.Capab
 	all := enable.Do
 	enable.Do = func(ctx context.Context, p *migration.Pair) error {
 		err := all(ctx, p)
-		if said, ok := errors.AsType[*qmp.Error](err); ok {
-			return p.Source.RefusedSince(said.Desc, since, "")
+		if refused, ok := errors.AsType[*qmp.Error](err); ok {
+			return p.Source.RefusedSince(refused.Desc, since, "")
 		}
 		return err
 	}

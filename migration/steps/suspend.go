@@ -32,7 +32,7 @@ func suspendVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "ends suspended", Last: true,
-			Doc:     "The guest is suspended on the destination when the steps are done: that, and that it continues there once it is woken, has to be proven; the last line.",
+			Doc:     "The guest is suspended on the destination when the steps are done: that, and that it continues there after wakeup, has to be proven; the last line.",
 			Example: "ends suspended",
 			Declare: func(a *migration.Args, s *migration.Scenario) {
 				if !slices.ContainsFunc(s.Steps, func(s migration.Step) bool { return slices.Contains(s.Gives, "suspend") }) {

@@ -17,7 +17,7 @@ import (
 )
 
 // Keys and certificates are made for each run, in its private folder; no secret
-// stands on a command line.
+// is on a command line.
 func tlsVerbs() migration.Vocabulary {
 	return append(migration.Vocabulary{
 		{
@@ -119,7 +119,7 @@ const (
 	Expired = testpki.Expired
 )
 
-// Certificates say which there are, and who checks what.
+// Certificates are which there are, and which side checks what.
 type Certificates struct {
 	Server string // the host that the destination's certificate is for
 	Expect string // the host that the source is told to expect; empty leaves it to the address
@@ -227,7 +227,7 @@ func setText(ctx context.Context, s *migration.Side, parameter qapi.Parameter, v
 	return set(ctx, s, parameter, text)
 }
 
-// escaped is a value as it stands among an object's properties, which commas divide.
+// escaped is a value as it is among an object's properties, which commas divide.
 func escaped(value string) string { return strings.ReplaceAll(value, ",", ",,") }
 
 // addObject goes by the human monitor, whose syntax has stayed the same since 5.2;

@@ -275,7 +275,7 @@ func decode(c Command, v any) error {
 	return nil
 }
 
-// noReset takes out the byte that resets QEMU's parser. It stands between
+// noReset takes out the byte that resets QEMU's parser. It is sent between
 // messages only, so that dropping it is all there is to do.
 type noReset struct{ from io.Reader }
 

@@ -15,7 +15,7 @@ type MigrationAddress struct {
 	SocketAddress          // of socket; Host, Port and what goes with them also of rdma
 	Args          []string `json:"args,omitempty"`     // of exec: the program and its arguments
 	Filename      string   `json:"filename,omitempty"` // of file
-	Offset        *uint64  `json:"offset,omitempty"`   // of file, in bytes; QEMU wants it said
+	Offset        *uint64  `json:"offset,omitempty"`   // of file, in bytes; QEMU demands it
 }
 
 // A SocketAddress is a socket's (qapi/sockets.json): which members it has depends

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 )
 
-// A MigrationStatus is where a migration stands (MigrationStatus in
+// A MigrationStatus is the state of a migration (MigrationStatus in
 // qapi/migration.json).
 type MigrationStatus string
 
@@ -123,7 +123,7 @@ type CompressionStats struct {
 	CompressionRate float64 `json:"compression-rate"`
 }
 
-// QueryMigrate returns where the present or last migration stands.
+// QueryMigrate returns the state of the present or last migration.
 func QueryMigrate(ctx context.Context, e Executor) (MigrationInfo, error) {
 	info, raw, err := query[MigrationInfo](ctx, e, "query-migrate", nil)
 	info.Raw = raw

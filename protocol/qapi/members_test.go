@@ -90,7 +90,7 @@ func compare(s *schema.Type, of reflect.Type, at string, sent map[string]bool) (
 	return missing
 }
 
-// holds says whether a Go type can hold what isn't an object.
+// holds reports whether a Go type can hold what isn't an object.
 func holds(kind reflect.Kind, s *schema.Type) bool {
 	switch {
 	case s.Meta == schema.Alternate: // of a string and null

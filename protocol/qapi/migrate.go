@@ -25,7 +25,7 @@ func Migrate(ctx context.Context, e Executor, to MigrateArguments) error {
 type IncomingArguments struct {
 	URI      string             `json:"uri,omitempty"`
 	Channels []MigrationChannel `json:"channels,omitempty"`
-	// ExitOnError says whether QEMU exits when the migration fails; nil is QEMU's
+	// ExitOnError reports whether QEMU exits when the migration fails; nil is QEMU's
 	// own choice, which is to exit. Since 9.1.
 	ExitOnError *bool `json:"exit-on-error,omitempty"`
 }

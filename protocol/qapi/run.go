@@ -52,7 +52,7 @@ func Stop(ctx context.Context, e Executor) error { return do(ctx, e, "stop", nil
 // it waits for an incoming migration, the guest runs once that has come.
 func Cont(ctx context.Context, e Executor) error { return do(ctx, e, "cont", nil) }
 
-// Quit ends QEMU. QEMU may be gone before its reply is out.
+// Quit ends QEMU. QEMU may have exited before its reply is out.
 func Quit(ctx context.Context, e Executor) error { return do(ctx, e, "quit", nil) }
 
 // SystemReset resets the machine as its reset button does. QEMU emits RESET.

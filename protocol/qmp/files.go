@@ -16,7 +16,7 @@ type rightsConn interface {
 	WriteMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn int, err error)
 }
 
-// duplicate makes copies of files, which outlive a caller who gives up before
+// duplicate makes copies of files, which outlive a caller that leaves before
 // they are sent.
 func (s *Session) duplicate(files []*os.File) ([]*os.File, error) {
 	if len(files) == 0 {

@@ -105,7 +105,7 @@ func (s *Session) Err() error {
 }
 
 // How much may wait to be written, and to be answered. Calls bound themselves;
-// this bounds what many of them, given up one after the other while QEMU
+// this bounds what many of them, abandoned one after the other while QEMU
 // hangs, leave behind.
 const (
 	maxOut   = 1 << 20 // bytes

@@ -69,11 +69,11 @@ func (set instructionSet) find(mnemonic string) (forms []form, suffix byte, err 
 type match struct {
 	form     *form
 	operands []operand
-	size     byte // b, w or l; 0 while nothing has said
+	size     byte // b, w or l; 0 while nothing has set it
 	mode     int
 }
 
-// fits says whether the form takes the operands and works out the size.
+// fits reports whether the form takes the operands and works out the size.
 func (m *match) fits(suffixed bool) (bool, error) {
 	if len(m.operands) != len(m.form.wants) || suffixed && m.form.sizes == "" {
 		return false, nil
