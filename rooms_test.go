@@ -20,7 +20,7 @@ import (
 const module = "github.com/drover-vm/drover"
 
 // never is what a room must not reach, by any way, and why. Rooms of this module
-// go by their folder; ... stands for everything below one. Only what is built
+// go by their folder; ... is everything below one. Only what is built
 // into the room counts: its tests may reach what they like.
 func never() []rule {
 	return []rule{
@@ -29,7 +29,7 @@ func never() []rule {
 		{"protocol/...", "migration/...", "a protocol carries migration's commands and doesn't know what they are for"},
 		{"protocol/...", "fleet", "a session is given a connection, it doesn't look for a QEMU"},
 		{"protocol/...", "host", "what a machine can do decides which scenarios run, not how a session speaks"},
-		{"protocol/...", "fixtures/...", "what the guest runs is nothing to the ones who carry its bytes"},
+		{"protocol/...", "fixtures/...", "what the guest runs is nothing to a protocol that carries its bytes"},
 		{"protocol/qmp", "protocol/qapi", "a session carries commands and doesn't know which there are"},
 		{"protocol/qmp", "protocol/qtest", "the two protocols are side by side, and each is of use alone"},
 		{"protocol/qtest", "protocol/qmp", "the two protocols are side by side, and each is of use alone"},
@@ -63,9 +63,9 @@ func never() []rule {
 		{"host", "os/exec", "the host is asked through the kernel, not through other programs"},
 
 		{"migration/...", "golang.org/x/term", "a terminal belongs to the command line: the same scenario serves go test"},
-		{"migration/...", "os/signal", "who presses Ctrl-C is the command line's to know; a story gets a context"},
-		{"migration/...", "fleet", "a story is told which QEMUs to use"},
-		{"migration", "migration/report", "a story gathers facts and doesn't know how they will look"},
+		{"migration/...", "os/signal", "Ctrl-C is the command line's to know; a run gets a context"},
+		{"migration/...", "fleet", "a run is given its QEMUs"},
+		{"migration", "migration/report", "a run gathers facts and doesn't know how they will look"},
 		{"migration/record", "launcher/...", "a judge sees the saved facts, never the live VMs: so a run can be judged again"},
 		{"migration/record", "protocol/...", "a judge sees the saved facts, never the live VMs: so a run can be judged again"},
 		{"migration/record", "os/exec", "a judge sees the saved facts, never the live VMs: so a run can be judged again"},
