@@ -38,7 +38,7 @@ func expectRunningOnDestination() Step {
 // on the source to its first on the destination.
 func (p *Pair) noteDowntime() {
 	source, destination := p.Source.Console().Chunks(0), p.Destination.Console().Chunks(0)
-	if len(source) < 2 || len(destination) == 0 {
+	if len(source) == 0 || len(destination) == 0 {
 		return
 	}
 	longest := time.Duration(0)
@@ -134,6 +134,9 @@ func CompareMemory() Step {
 		defer both.Close()
 		workload := ram.NewWorkload(p.Program)
 		facts := &record.MemoryFacts{Left: p.Program.Scratch}
+		if facts.LeftOut, err = p.leftOut(ctx); err != nil {
+			return err
+		}
 		left := append([]fixtures.Range{p.Program.Workload()}, p.Program.Scratch...)
 		p.sums = ram.NewSums(both)
 		err = both.Walk(func(at uint64, pages [][]byte) {

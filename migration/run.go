@@ -130,7 +130,7 @@ func (r *run) run(ctx context.Context, result *record.Result) error {
 	r.ctx = ctx
 	r.clock = startClock()
 	defer r.clock.stop()
-	r.host = watchHost()
+	r.watchHost()
 	defer p.closeAll()
 	defer func() { _ = r.ram.Close() }() // nil has a Close that says so
 
