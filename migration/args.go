@@ -169,11 +169,11 @@ func (a *Args) releaseBehind(option string) Release {
 	return a.Release()
 }
 
-// since takes what every need of a QEMU says.
+// since takes the release that every need of a QEMU has.
 func (a *Args) since() (Release, bool) {
 	since := a.Since()
 	if since == "" {
-		a.Fail("a need says since which release QEMU has it: since 8.2")
+		a.Fail("a need has the release since which QEMU has it: since 8.2")
 	}
 	return since, a.Option("build-option")
 }

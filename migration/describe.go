@@ -222,7 +222,7 @@ func lastLine(stderr string) string {
 }
 
 // queuesOf asks for the sizes of the virtio devices' queues, which a QEMU before 7.2
-// does not tell.
+// does not report.
 func queuesOf(ctx context.Context, vm *launcher.VM) (all []preflight.Queue, err error) {
 	var devices []struct{ Path, Name string }
 	if err := vm.QMP().Execute(ctx, "x-query-virtio", nil, &devices); err != nil {

@@ -22,7 +22,7 @@ const diagnosisTimeout = 3 * time.Second
 const eventsShown = 5
 
 // holdIfAnyFails lets a person look at VMs whose steps went well and whose
-// facts fail a check, before they are told to quit.
+// facts fail a check, before they get quit.
 func (r *run) holdIfAnyFails() Step {
 	return Step{Name: "judge before the end", Do: func(ctx context.Context, p *Pair) error {
 		p.gatherLogs(ctx)
@@ -55,7 +55,7 @@ func (r *run) afterFailure(ctx context.Context, p *Pair, failed error) {
 	}
 }
 
-// diagnose says what can be seen of both sides after a step has failed, a
+// diagnose lists what can be seen of both sides after a step has failed, a
 // sentence each. One that hangs takes no time from the other.
 func (p *Pair) diagnose(ctx context.Context) []string {
 	sides := p.Sides()

@@ -33,7 +33,7 @@ const (
 // line is a verb of the vocabulary and its arguments, divided by blanks; what has blanks
 // in it is in double quotes, as Go writes them, and JSON as it is; what comes behind #
 // is a comment. Source, destination or both with a colon may be in front. The first
-// comment says in a sentence what happens. Lines that say how the scenario is come before
+// comment is a sentence about what happens. Lines about how the scenario is come before
 // the steps, and where it ends comes behind them.
 //
 // The scenario gets the name given, and file is what errors call the text. All that is
@@ -108,7 +108,7 @@ func (p *parser) line(number int, text string) *LineError {
 		return nil
 	}
 	if len(p.scenario.Steps) > 0 && !verb.Last {
-		return &LineError{Text: fmt.Sprintf("%q says how the scenario is, and must be before its first step", verb.Name)}
+		return &LineError{Text: fmt.Sprintf("%q is about how the scenario is, and must be before its first step", verb.Name)}
 	}
 	a := &Args{words: words[n:], vocabulary: p.vocabulary}
 	verb.Declare(a, p.scenario)

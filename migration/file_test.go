@@ -90,7 +90,7 @@ func TestLineThatMakesNoSenseIsRefused(t *testing.T) {
 		{"boot\nends on source\nboot", `s.scenario:3: "boot" comes behind "ends on source", which must be the last line`},
 		{"boot\nends nowhere", `"nowhere" is nowhere that a guest ends`},
 		{"boot\nneeds capability multifd since 4.0", "must be before its first step"},
-		{"needs capability multifd", "a need says since which release QEMU has it: since 8.2"},
+		{"needs capability multifd", "a need has the release since which QEMU has it: since 8.2"},
 		{"needs capability multifd since new", `"new" is no release of QEMU: it is two numbers, such as 8.2`},
 		{"needs host time", `"time" is not a host's feature; it is one of`},
 		{"memory lots", `"lots" is not the size: a size, such as 4096, 256MiB or 1GB`},

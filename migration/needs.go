@@ -22,9 +22,9 @@ import (
 type Need interface {
 	// String is the line of a scenario file, behind the word needs.
 	String() string
-	// lacks says what an option, or this host, lacks, before anything is started.
+	// lacks returns what an option, or this host, lacks, before anything is started.
 	lacks(o Options) error
-	// lacking says what a side's QEMU lacks.
+	// lacking returns what a side's QEMU lacks.
 	lacking(ctx context.Context, s *Side, capabilities map[string]bool) error
 }
 

@@ -54,7 +54,7 @@ func (o *Options) defaults() {
 	o.Accel = cmp.Or(o.Accel, "tcg")
 }
 
-// checkArgs says why options for QEMU can't be given.
+// checkArgs returns why options for QEMU can't be given.
 func (o *Options) checkArgs() error {
 	if err := launcher.CheckPairArgs(o.Args); err != nil {
 		return err

@@ -53,7 +53,7 @@ func (r *run) config(side string) launcher.Config {
 }
 
 // start brings up the VMs that the scenario works on: the source with the
-// guest program, the destination waiting to be told where to listen.
+// guest program, the destination waiting for the address to listen on.
 func start(s Scenario) Step {
 	return Step{Name: "start", Timeout: launcher.DefaultStartTimeout + StepTimeout, Do: func(ctx context.Context, p *Pair) error {
 		r := p.run

@@ -106,7 +106,7 @@ func Declarations() Vocabulary {
 	return Vocabulary{
 		{
 			Name: "needs capability", Args: "NAME since RELEASE [build-option]",
-			Doc:     "Both QEMUs must know the migration capability, which QEMU has since that release; build-option says that not every build of a newer one has it.",
+			Doc:     "Both QEMUs must know the migration capability, which QEMU has since that release; build-option is for one that not every newer build has.",
 			Example: "needs capability xbzrle since 1.3",
 			Declare: func(a *Args, s *Scenario) {
 				n := Capability{Name: a.Capability()}

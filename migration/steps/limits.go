@@ -50,8 +50,8 @@ func downtimeLimit(p *migration.Pair) time.Duration {
 }
 
 // switchoverBandwidth is what the downtime is estimated with, in bytes a second: the
-// bandwidth that the source was told there will be at switchover, or else that it may
-// use. It is 0 where it was told neither.
+// bandwidth that was set for switchover, or else that it may
+// use. It is 0 where neither was set.
 func switchoverBandwidth(p *migration.Pair) float64 {
 	return cmp.Or(limit(p, qapi.ParamSwitchoverBandwidth), limit(p, qapi.ParamMaxBandwidth))
 }
@@ -109,7 +109,7 @@ func ExpectExpectedDowntime() migration.Step {
 	expect := onLink("expect expected-downtime", func(ctx context.Context, p *migration.Pair, r *Relay) error {
 		allowed, bandwidth := downtimeLimit(p), switchoverBandwidth(p)
 		if allowed == 0 || bandwidth == 0 {
-			return errors.New("the source was told no downtime limit, or no bandwidth: set downtime-limit and max-bandwidth before the migration")
+			return errors.New("the source has no downtime limit, or no bandwidth: set downtime-limit and max-bandwidth before the migration")
 		}
 		watch, cancel := p.AtMost(ctx, migration.LifeTimeout)
 		defer cancel()

@@ -171,7 +171,7 @@ func ExpectPostcopyBlocktime() migration.Step {
 	}
 }
 
-// defaultChannels is how many multifd channels QEMU makes where it was told nothing.
+// defaultChannels is how many multifd channels QEMU makes where nothing was set.
 const defaultChannels = 2
 
 // ExpectChannelsThenMain gathers that pages went over the multifd channels, and as many

@@ -133,7 +133,7 @@ const mostStrangers = 16
 // TCP port: others are sent away, and named in the record.
 func (r *Relay) expects(in net.Conn) bool {
 	ours, err := procfs.Owns(r.source, in)
-	if ours || err != nil { // where it can't be told, it is taken for the source's
+	if ours || err != nil { // where it can't be found out, it is taken for the source's
 		return true
 	}
 	r.mu.Lock()

@@ -67,7 +67,7 @@ func Suspend() migration.Step {
 			return err
 		}
 		if _, err := p.Source.AwaitFrom(ctx, since, "SUSPEND", migration.Named("SUSPEND")); err != nil {
-			return fmt.Errorf("the machine was told to suspend at port %#x: %w", sleep.Control, err)
+			return fmt.Errorf("the machine was to suspend after a write to port %#x: %w", sleep.Control, err)
 		}
 		counter, err := p.Counter(ctx, p.Source)
 		*suspended.Of(p) = &counter

@@ -180,7 +180,7 @@ func AwaitArrival() migration.Step {
 		if err := p.Completed(ctx, func(ctx context.Context) error { return destinationCompletes(ctx, p) }); err != nil {
 			return err
 		}
-		return p.Destination.ExpectRunState(ctx, qapi.StatePaused, "was to wait until it is told to run")
+		return p.Destination.ExpectRunState(ctx, qapi.StatePaused, "was to wait for cont")
 	})
 	await.Phase, await.Gives = record.PhaseSwitchover, []string{awaitSwitchover}
 	return await

@@ -289,7 +289,7 @@ func (r noReset) Read(p []byte) (int, error) {
 	}
 }
 
-// sleep waits, and says whether the fake is still there.
+// sleep waits, and reports whether the fake is still there.
 func (q *QEMU) sleep(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -79,7 +79,7 @@ type capability struct {
 	State      bool   `json:"state"`
 }
 
-// SetMigrateCapabilities turns capabilities on and off, in the order of their
+// SetMigrateCapabilities enables and disables capabilities, in the order of their
 // names. QEMU refuses all of them where it refuses one.
 func SetMigrateCapabilities(ctx context.Context, e Executor, states map[string]bool) error {
 	list := []capability{}

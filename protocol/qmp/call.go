@@ -102,7 +102,7 @@ func (s *Session) forget(c *call) {
 }
 
 // deliver gives a reply to the caller that waits for it. One to a command that was never
-// sent, or has been answered, is dropped: QEMU may still answer the one who was
+// sent, or has been answered, is dropped: QEMU may still answer the client that was
 // connected before.
 func (s *Session) deliver(m message) {
 	s.mu.Lock()

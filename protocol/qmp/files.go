@@ -7,7 +7,7 @@ import (
 )
 
 // maxFiles is how many files a monitor takes beside one message (TCP_MAX_FDS in
-// QEMU). More would be lost without a word.
+// QEMU). More would be lost without an error.
 const maxFiles = 16
 
 // A rightsConn is a connection that carries descriptors: *net.UnixConn, or what

@@ -60,7 +60,7 @@ func FuzzStream(f *testing.F) {
 	})
 }
 
-// Whatever a peer says, a session ends, and nobody who waits hangs.
+// Whatever a peer sends, a session ends, and no wait hangs.
 func FuzzPeer(f *testing.F) {
 	f.Add([]byte(`{"return": {}, "id": 2}`))
 	f.Add([]byte(`{"event": "STOP"}{"return": {}, "id": 2}`))

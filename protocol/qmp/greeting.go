@@ -19,7 +19,7 @@ func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Min
 // A Greeting is the first message of a monitor.
 type Greeting struct {
 	Version      Version
-	Capabilities []string // what the handshake may turn on, such as "oob"
+	Capabilities []string // what the handshake may enable, such as "oob"
 }
 
 func (m message) greeting() (Greeting, error) {

@@ -231,7 +231,7 @@ func TestOutOfBandOvertakesWhileAnotherMonitorHangs(t *testing.T) {
 	})
 }
 
-// A reply that comes behind a reconnect is not for the one who comes next.
+// A reply that comes behind a reconnect is not for the next client.
 func TestALateReplyToAnEarlierSessionIsDropped(t *testing.T) {
 	onEveryReal(t, func(t *testing.T, binary string) {
 		path := startQEMU(t, binary, "")

@@ -121,7 +121,7 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// run reads and writes until the stream ends, then tells all who wait, once.
+// run reads and writes until the stream ends, then ends all waits, once.
 func (s *Session) run(read func(*splitter) error) {
 	var writer sync.WaitGroup
 	ended := make(chan struct{})

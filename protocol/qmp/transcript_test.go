@@ -116,7 +116,7 @@ func converse(t *testing.T, conn net.Conn, o qmp.Options, c exchange) {
 }
 
 // What was recorded is still what QEMUs do. With -update it is recorded again.
-func TestStoriesOnRealQEMUs(t *testing.T) {
+func TestExchangesOnRealQEMUs(t *testing.T) {
 	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		version := qemutest.Version(t, binary)
 		for name, c := range exchanges() {

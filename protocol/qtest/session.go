@@ -184,7 +184,7 @@ func (s *Session) write() {
 			s.mu.Lock()
 			s.broken = err
 			s.mu.Unlock()
-			s.conn.Close() // ends the reader, who tells everybody
+			s.conn.Close() // ends the reader, which ends all waits
 			return
 		}
 	}

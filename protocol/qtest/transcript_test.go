@@ -85,7 +85,7 @@ func converse(t *testing.T, conn net.Conn, o qtest.Options, conversation func(*t
 }
 
 // TestConversationsOnEveryPeer holds them against what is there today.
-func TestStoriesOnEveryPeer(t *testing.T) {
+func TestConversationsOnEveryPeer(t *testing.T) {
 	for name, conversation := range conversations {
 		t.Run(name, func(t *testing.T) {
 			onEveryPeer(t, func(t *testing.T, p *peer) { converse(t, p.conn, qtest.Options{}, conversation) })

@@ -107,7 +107,7 @@ func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 		"mov $0x42,%al",
 		"out %al,(%dx)",
 		"jmp 0x7c8c",
-		"out %al,$0x80", // 0x7cae: its turn ends
+		"out %al,$0x80", // 0x7cae: forces an exit
 		"jmp 0x7ca2",
 		"mov $0x3f8,%edx", // 0x7cb2: wakeup
 		"mov $0x43,%al",

@@ -23,7 +23,7 @@ type code struct {
 	fixups []fixup
 }
 
-// encode turns an instruction, other than a jump, into bytes. mode is 16 or 32.
+// encode makes bytes of an instruction other than a jump. mode is 16 or 32.
 func (set instructionSet) encode(mnemonic string, operands []operand, mode int) (code, error) {
 	forms, suffix, err := set.find(mnemonic)
 	if err != nil {
