@@ -62,10 +62,10 @@ func (a *Describer) Preflight(ctx context.Context, o Options) (*preflight.Report
 		return nil, err
 	}
 	var sides [2]*preflight.Description
-	asking, asked := errgroup.WithContext(ctx)
+	var asking errgroup.Group // one that fails does not end the other, whose answer is kept
 	for i, binary := range []string{o.Source, o.Destination} {
 		asking.Go(func() (err error) {
-			sides[i], err = a.describe(asked, binary, o)
+			sides[i], err = a.describe(ctx, binary, o)
 			return err
 		})
 	}
@@ -120,8 +120,8 @@ func (a *Describer) describe(ctx context.Context, binary string, o Options) (*pr
 	return one.description, one.err
 }
 
-// Describe asks a QEMU what it says of the machine that the options name. A machine
-// that it does not start, or does not send, or over which it dies, is described as such.
+// Describe asks a QEMU to describe the machine that the options name. A machine that
+// it does not start, or does not send, or over which it dies, is described as such.
 func Describe(ctx context.Context, binary string, o Options) (*preflight.Description, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, describeTimeout, fmt.Errorf("timed out after %s: %s did not describe its machine", describeTimeout, binary))
 	defer cancel()
