@@ -62,7 +62,7 @@ func TestStepWithoutWhatItNeedsSaysSo(t *testing.T) {
 		"no fault on the link":      {"boot\nlisten tcp\ntap\nmigrate\ncut link\nawait fault\n", "no fault was put on the link"},
 		"a fault that is forgotten": {"boot\nlisten tcp\ntap\nmigrate\ncut link\nforget fault\nawait fault-noticed failed\n", "no fault has happened"},
 		"no destination":            {"migrate tcp:127.0.0.1:1\nkill destination\nends without guest\n", "there is no destination yet"},
-		"no bandwidth":              {"set downtime-limit 1ms\nboot\nlisten tcp\ntap\nmigrate\nexpect expected-downtime\n", "told no downtime limit, or no bandwidth"},
+		"no bandwidth":              {"set downtime-limit 1ms\nboot\nlisten tcp\ntap\nmigrate\nexpect expected-downtime\n", "has no downtime limit, or no bandwidth"},
 		"a switchover that happens": {
 			"set downtime-limit 1m\nset max-bandwidth 1GB/s\nboot\nlisten tcp\ntap\nmigrate\nexpect no-switchover passes 9\n",
 			"a downtime-limit of 1m0s at 1000 MB a second allows 60000 MB",
