@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/drover-vm/drover/migration/scenarios"
 	"github.com/stretchr/testify/require"
 )
 
@@ -33,7 +34,7 @@ func TestCommandsOfFoundAreOnesThatThereAre(t *testing.T) {
 			continue
 		}
 		require.NotEmpty(t, patterns, c[0])
-		_, err := choose(allJobs([]string{"x86_64"}), "", patterns)
+		_, err := choose(jobsOf(scenarios.All(), []string{"x86_64"}), "", patterns)
 		require.NoError(t, err, c[0])
 	}
 }
