@@ -67,7 +67,7 @@ func (a *Args) quantity() float64 {
 }
 
 // Value takes a parameter's value as QEMU takes it: 300ms and 5s become milliseconds, 256MiB
-// and 1GB/s bytes, on and off truths, whole numbers stay; all else, and what stands in
+// and 1GB/s bytes, on and off truths, whole numbers stay; all else, and what is in
 // quotes, is a string.
 func (a *Args) Value() json.RawMessage {
 	w := a.next("the value")

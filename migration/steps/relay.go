@@ -9,7 +9,7 @@ import (
 	"github.com/drover-vm/drover/migration/internal/procfs"
 )
 
-// A Relay stands between the two sides. It passes on what they send each other as
+// A Relay is between the two sides. It passes on what they send each other as
 // it is, and counts it: what goes over the link is so known from outside. It is also
 // where a fault can be put.
 type Relay struct {
@@ -124,7 +124,7 @@ func (r *Relay) close() {
 	r.work.Wait()
 }
 
-// Sent is how many bytes have gone towards the destination.
+// Sent is how many bytes were sent towards the destination.
 func (r *Relay) Sent() (bytes int64) {
 	for _, l := range r.connections() {
 		bytes += l.Forward.Bytes()
@@ -132,7 +132,7 @@ func (r *Relay) Sent() (bytes int64) {
 	return bytes
 }
 
-// Passed is how many bytes have gone in either direction.
+// Passed is how many bytes were sent in either direction.
 func (r *Relay) Passed() (bytes int64) {
 	for _, l := range r.connections() {
 		bytes += l.Forward.Bytes() + l.Back.Bytes()
@@ -143,11 +143,11 @@ func (r *Relay) Passed() (bytes int64) {
 // mostStrangers bounds how many are named.
 const mostStrangers = 16
 
-// expects says whether a connection is the source's. Anybody on this host may come to a
+// expects reports whether a connection is the source's. Anybody on this host may come to a
 // TCP port: others are sent away, and named in the record.
 func (r *Relay) expects(in net.Conn) bool {
 	ours, err := procfs.Owns(r.source, in)
-	if ours || err != nil { // where it can't be told, it is taken for the source's
+	if ours || err != nil { // where it can't be found out, it is taken for the source's
 		return true
 	}
 	r.mu.Lock()

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Owns says whether the other end of a connection that was accepted here is a process, or
+// Owns reports whether the other end of a connection that was accepted here is a process, or
 // one that it has started. Of a TCP connection the other end must be on this host.
 func Owns(pid int, accepted net.Conn) (bool, error) {
 	switch c := accepted.(type) {
@@ -122,7 +122,7 @@ func tcpInode(local, remote int) (string, error) {
 	return "", err
 }
 
-// holds says whether a process, or one that it has started, has the socket.
+// holds reports whether a process, or one that it has started, has the socket.
 func holds(pid int, inode string) bool {
 	for _, p := range withChildren(pid) {
 		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p))

@@ -20,9 +20,9 @@ import (
 
 var update = flag.Bool("update", false, "record the transcripts again, with each QEMU that DROVER_FLEET or DROVER_QEMU names")
 
-// stories are conversations that are recorded from real QEMUs and replayed where
+// conversations are recorded from real QEMUs and replayed where
 // none is. Each asks the same each time, and looks at what it gets.
-var stories = map[string]func(t *testing.T, ctx context.Context, s *qtest.Session){
+var conversations = map[string]func(t *testing.T, ctx context.Context, s *qtest.Session){
 	"memory": func(t *testing.T, ctx context.Context, s *qtest.Session) {
 		order, err := s.ByteOrder(ctx)
 		require.NoError(t, err)
@@ -68,7 +68,7 @@ var stories = map[string]func(t *testing.T, ctx context.Context, s *qtest.Sessio
 	},
 }
 
-// anyDevice stands in for a monitor where a transcript is replayed.
+// anyDevice takes the place of a monitor where a transcript is replayed.
 func anyDevice(context.Context, string) ([]qtest.Property, error) {
 	list := []qtest.Property{{Name: "hotpluggable", Type: "bool"}}
 	for range 24 {
@@ -77,18 +77,18 @@ func anyDevice(context.Context, string) ([]qtest.Property, error) {
 	return list, nil
 }
 
-func tell(t *testing.T, conn net.Conn, o qtest.Options, story func(*testing.T, context.Context, *qtest.Session)) {
+func converse(t *testing.T, conn net.Conn, o qtest.Options, conversation func(*testing.T, context.Context, *qtest.Session)) {
 	o.Machine.Properties = anyDevice
 	s := qtest.New(conn, o)
 	defer s.Close()
-	story(t, t.Context(), s)
+	conversation(t, t.Context(), s)
 }
 
-// TestStoriesOnEveryPeer keeps the stories true of what is there today.
-func TestStoriesOnEveryPeer(t *testing.T) {
-	for name, story := range stories {
+// TestConversationsOnEveryPeer holds them against what is there today.
+func TestConversationsOnEveryPeer(t *testing.T) {
+	for name, conversation := range conversations {
 		t.Run(name, func(t *testing.T) {
-			onEveryPeer(t, func(t *testing.T, p *peer) { tell(t, p.conn, qtest.Options{}, story) })
+			onEveryPeer(t, func(t *testing.T, p *peer) { converse(t, p.conn, qtest.Options{}, conversation) })
 		})
 	}
 }
@@ -98,10 +98,10 @@ func TestTranscripts(t *testing.T) {
 	const dir = "testdata/transcripts"
 	if *update {
 		for _, binary := range qemutest.Binaries(t, "x86_64") {
-			for name, story := range stories {
+			for name, conversation := range conversations {
 				var b bytes.Buffer
 				w := transcript.NewWriter(&b)
-				tell(t, startQEMU(t, binary).conn, qtest.Options{Trace: w.Trace}, story)
+				converse(t, startQEMU(t, binary).conn, qtest.Options{Trace: w.Trace}, conversation)
 				require.NoError(t, w.Err())
 				path := filepath.Join(dir, qemutest.Version(t, binary), name+".txt")
 				require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
@@ -109,7 +109,7 @@ func TestTranscripts(t *testing.T) {
 			}
 		}
 	}
-	for name, story := range stories {
+	for name, conversation := range conversations {
 		files, err := filepath.Glob(filepath.Join(dir, "*", name+".txt"))
 		require.NoError(t, err)
 		require.NotEmpty(t, files, "no transcript of %s; record one with -update and DROVER_QEMU", name)
@@ -121,7 +121,7 @@ func TestTranscripts(t *testing.T) {
 				messages, err := transcript.Read(f)
 				require.NoError(t, err)
 				conn, replay := fakeqemu.Replay(messages)
-				tell(t, conn, qtest.Options{}, story)
+				converse(t, conn, qtest.Options{}, conversation)
 				require.NoError(t, replay.Wait())
 			})
 		}
