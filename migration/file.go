@@ -75,6 +75,7 @@ type parser struct {
 	doc        []string
 	docDone    bool
 	last       string // the line that must be the last
+	behindLast bool   // another was told of that comes behind it
 }
 
 func (p *parser) line(number int, text string) *LineError {
@@ -94,8 +95,13 @@ func (p *parser) line(number int, text string) *LineError {
 	if err != nil || len(words) == 0 {
 		return err
 	}
+	if p.behindLast {
+		return nil
+	}
 	if p.last != "" {
-		return &LineError{Text: fmt.Sprintf("%q comes behind %q, which must be the last line", joined(words), p.last)}
+		last := p.last
+		p.last, p.behindLast = "", true
+		return &LineError{Text: fmt.Sprintf("%q comes behind %q, which must be the last line", joined(words), last)}
 	}
 	verb, n, ok := p.vocabulary.find(words)
 	if !ok || verb.Declare == nil {

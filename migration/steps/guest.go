@@ -61,7 +61,7 @@ func guestVerbs() migration.Vocabulary {
 			Step: do(QuitDestination),
 		},
 		{
-			Name: "end destination", Doc: "Ends a destination that may wait for ever, or that has ended.", Example: "end destination",
+			Name: "end destination", Doc: "Kills a destination whose end is not looked at: one that may wait for ever, or has exited, with whatever status.", Example: "end destination",
 			Step: do(EndDestination),
 		},
 		{
@@ -189,6 +189,7 @@ func EndDestination() migration.Step {
 	return step("end destination", func(ctx context.Context, p *migration.Pair) error {
 		select {
 		case <-p.Destination.Exited():
+			p.Destination.MayEnd()
 			return nil
 		default:
 			return p.Destination.EndNow(ctx)

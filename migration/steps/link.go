@@ -124,7 +124,7 @@ func HoldTap() migration.Step {
 const streamSocket = "migration.sock"
 
 func newRelay(p *migration.Pair, network, to string) (*Relay, error) {
-	own := map[string]string{"tcp": "127.0.0.1:0", "unix": p.Path("tap.sock")}[network]
+	own := map[string]string{"tcp": loopbackLike(to), "unix": p.Path("tap.sock")}[network]
 	if own == "" {
 		return nil, fmt.Errorf("a tap is for tcp and unix, and the destination listens on %s", p.URI)
 	}
@@ -146,6 +146,14 @@ func newRelay(p *migration.Pair, network, to string) (*Relay, error) {
 	p.Defer(r.close)
 	p.URI = network + ":" + l.Addr().String()
 	return r, nil
+}
+
+// loopbackLike is a port of the loopback's in the address family of a TCP address.
+func loopbackLike(address string) string {
+	if strings.HasPrefix(address, "[") {
+		return "[::1]:0"
+	}
+	return "127.0.0.1:0"
 }
 
 // OpenTap lets the stream through.

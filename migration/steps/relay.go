@@ -38,9 +38,15 @@ func (r *Relay) leadsTo() address {
 	return r.to
 }
 
-// accept joins one connection after another, so that they come to the destination in
-// the order in which the source makes them, but for one that a step holds back.
+// waiting is how many connections may wait to be joined. No migration makes as many.
+const waiting = 1000
+
+// accept takes one connection after another as soon as it comes, while it can be told whose
+// it is, and joins them in that order.
 func (r *Relay) accept() {
+	came := make(chan net.Conn, waiting)
+	defer close(came)
+	r.work.Go(func() { r.join(came) })
 	for {
 		in, err := r.listener.Accept()
 		if err != nil {
@@ -50,6 +56,14 @@ func (r *Relay) accept() {
 			_ = in.Close()
 			continue
 		}
+		came <- in
+	}
+}
+
+// join joins one connection after another, so that they come to the destination in the
+// order in which the source makes them, but for one that a step holds back.
+func (r *Relay) join(came <-chan net.Conn) {
+	for in := range came {
 		l := r.take()
 		r.work.Go(func() { l.Run(in, func() (net.Conn, error) { return r.leadsTo().dial() }) })
 		if !l.Stalls() {
