@@ -32,11 +32,8 @@ func nameWidth(jobs []job) (width int) {
 	return width
 }
 
-func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
-	flags, err := parseRun(args, stderr)
-	if err != nil {
-		return usageExit(err, stderr)
-	}
+func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, stderr io.Writer) int {
+	flags := *f
 	jobs, err := flags.jobs(ctx, stdin)
 	if err != nil {
 		return complain(stderr, err)
@@ -87,7 +84,10 @@ func runExit(sum report.Sum, err error) int {
 
 // jobs finds what to run, and the QEMUs to run it on.
 func (f runFlags) jobs(ctx context.Context, stdin io.Reader) ([]job, error) {
-	env := f.environment()
+	env, err := f.environment()
+	if err != nil {
+		return nil, err
+	}
 	archs, err := f.targets(env)
 	if err != nil {
 		return nil, err
