@@ -41,7 +41,11 @@ func dispatch(ctx context.Context, args []string, stdin, stdout, stderr *os.File
 	defer end(nil)
 	out, errs := newPrinter(ctx, end, stdout), newPrinter(ctx, func(error) {}, stderr)
 	s := &session{stdin: stdin, stdout: out, stderr: errs}
-	return ended(s.execute(ctx, args), out, errs)
+	status := ended(s.execute(ctx, args), out, errs)
+	if status == exitCannotRun && bisecting(args) {
+		return exitAbort
+	}
+	return status
 }
 
 // ended is the exit status of a command, another where its output has been lost.

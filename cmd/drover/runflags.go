@@ -30,7 +30,12 @@ For one side only: --qemu-src and --qemu-dst, or the variables with _SRC and _DS
 With --fleet they are all that DROVER_FLEET names, else all private copies.
 
 Exit status: 0 when nothing failed, 1 when a scenario failed, 2 when one could not
-be tried or judged, or the run was interrupted. A skipped scenario did not fail.`
+be tried or judged, or the run was interrupted. A skipped scenario did not fail.
+
+With --bisect, for "git bisect run drover run --bisect --qemu build/qemu-system-x86_64
+SCENARIO": 0 when all passed, 1 when one failed, 125 when a QEMU is not there or does not
+start, or a scenario was skipped or could not be judged, 128 when the command line is
+wrong or the run was interrupted.`
 
 // runFlags are what "drover run" was told.
 type runFlags struct {
@@ -40,6 +45,8 @@ type runFlags struct {
 	parallel                                                          int
 	patterns                                                          []string
 	args                                                              qemuArgs
+	repeats                                                           repeats
+	bisect                                                            bool
 }
 
 func runCommand() *command {
@@ -76,7 +83,9 @@ func (f *runFlags) declare(set *pflag.FlagSet) {
 	set.BoolVar(&f.times, "times", false, "print the time per phase at the end")
 	set.DurationVar(&f.budget, "budget", 0, "`time` that one scenario may take (default: what its steps may)")
 	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
+	set.BoolVar(&f.bisect, "bisect", false, "exit as \"git bisect run\" wants it: 0 good, 1 bad, 125 where this QEMU can't be tried, 128 to stop")
 	f.args.flags(set)
+	f.repeats.flags(set)
 }
 
 func (f *runFlags) check(words []string) error {
@@ -87,7 +96,7 @@ func (f *runFlags) check(words []string) error {
 	case f.hold && f.parallel > 1:
 		return usageError("--hold needs --parallel 1: it waits for a key")
 	}
-	return cmp.Or(checkParallel(f.parallel), checkTime("budget", f.budget))
+	return cmp.Or(checkParallel(f.parallel), checkTime("budget", f.budget), f.repeats.check())
 }
 
 // options are those that are the same for every scenario of a target.

@@ -158,7 +158,7 @@ func TestHoldKeepsBothVMsUntilAKey(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(t.TempDir(), "never.scenario")
 	require.NoError(t, os.WriteFile(file, []byte("# A status that never comes.\nset max-bandwidth 1MB\nboot\nlisten unix\nmigrate\nawait status cancelled\n"), 0o600))
-	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TMPDIR=" + dir},
+	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TMPDIR=" + dir, "DROVER_CACHE=" + t.TempDir()},
 		"run", "--hold", "--budget", "4s", file)
 	s.await(t, "Press a key to go on.")
 	for _, word := range []string{"never", "source.qmp", "destination.qmp", "target remote", "gdb -p"} {
