@@ -39,7 +39,7 @@ func standard() []string {
 type diagnosis struct {
 	QEMUs []patient   `json:"qemus"`
 	Host  []host.Fact `json:"host"`
-	// Accel is what -accel auto chooses for the QEMU that drover would run, and why;
+	// Accel is what --accel auto chooses for the QEMU that drover would run, and why;
 	// AccelError says why it can't choose.
 	Accel      string    `json:"accel,omitempty"`
 	AccelError string    `json:"accel_error,omitempty"`
@@ -203,10 +203,10 @@ func (d *diagnosis) print(out io.Writer) {
 	_ = w.Flush()
 
 	if d.Accel != "" {
-		fmt.Fprintf(out, "\nAccelerator that -accel auto chooses\n  %s\n", plain.Text(d.Accel))
+		fmt.Fprintf(out, "\nAccelerator that --accel auto chooses\n  %s\n", plain.Text(d.Accel))
 	}
 	if d.AccelError != "" {
-		fmt.Fprintf(out, "\nAccelerator that -accel auto chooses\n  can't be chosen: %s\n", plain.Cut(d.AccelError, longestComplaint))
+		fmt.Fprintf(out, "\nAccelerator that --accel auto chooses\n  can't be chosen: %s\n", plain.Cut(d.AccelError, longestComplaint))
 	}
 
 	fmt.Fprintln(out, "\nScenarios")

@@ -34,7 +34,10 @@ func TestOnlyAFailureThatComesAndGoesHasARate(t *testing.T) {
 		name     string
 		outcomes string
 	}{
-		{"always", "fff"}, {"never", "ppp"}, {"skipped", "sss"}, {"unknown", "pu"},
+		{"always", "fff"},
+		{"never", "ppp"},
+		{"skipped", "sss"},
+		{"unknown", "pu"},
 		{"flaky", "pfpusp"},
 	} {
 		for _, o := range seen.outcomes {
