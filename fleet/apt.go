@@ -47,8 +47,8 @@ func (f Fleet) newApt(ctx context.Context, r Release, folder string) (apt, error
 		}
 	}
 	var arch bytes.Buffer
-	if said, err := (command{path: dpkg, args: []string{"--print-architecture"}, stdout: &arch}).run(ctx); err != nil {
-		return apt{}, &FetchError{Release: r.Suite, Step: "sources", Reason: "dpkg --print-architecture: " + aptLine(said), Err: err}
+	if output, err := (command{path: dpkg, args: []string{"--print-architecture"}, stdout: &arch}).run(ctx); err != nil {
+		return apt{}, &FetchError{Release: r.Suite, Step: "sources", Reason: "dpkg --print-architecture: " + aptLine(output), Err: err}
 	}
 	sources, err := f.sourcesFor(r)
 	if err != nil {
@@ -139,7 +139,7 @@ func aptConfiguration(folder, arch, target string) string {
 func (a apt) do(ctx context.Context, step string, c command) error {
 	c.path = a.get
 	c.args = append([]string{"-c", filepath.Join(a.folder, "apt.conf"), "-y", "-q"}, c.args...)
-	said, err := c.run(ctx)
+	output, err := c.run(ctx)
 	if err == nil {
 		return nil
 	}
@@ -149,7 +149,7 @@ func (a apt) do(ctx context.Context, step string, c command) error {
 			Remedy: "what was downloaded is kept for the next time",
 		}
 	}
-	reason, remedy := explainApt(said)
+	reason, remedy := explainApt(output)
 	if errors.Is(err, errStalled) {
 		reason, remedy = "apt-get hangs: "+err.Error(), "is this machine connected?"
 	}

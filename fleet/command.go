@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// stallTimeout ends a tool that says nothing for so long. apt's own time
+	// stallTimeout ends a tool that prints nothing for so long. apt's own time
 	// limits (see aptConfiguration) end a dead connection earlier.
 	stallTimeout = 2 * time.Minute
 
@@ -30,8 +30,8 @@ const (
 	keptOutput = 64 << 10
 )
 
-// errStalled is the cause of a tool's end that said nothing for stallTimeout.
-var errStalled = fmt.Errorf("it said nothing for %v", stallTimeout)
+// errStalled is why a tool was ended that printed nothing for stallTimeout.
+var errStalled = fmt.Errorf("it printed nothing for %v", stallTimeout)
 
 // A command is one run of a tool of the system. It dies with its context and
 // with this process, and its descendants with it.
@@ -44,7 +44,7 @@ type command struct {
 
 // run runs the tool to its end and returns its messages, which an error does
 // not hold.
-func (c command) run(ctx context.Context) (said string, err error) {
+func (c command) run(ctx context.Context) (output string, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stall := time.AfterFunc(stallTimeout, func() { cancel(errStalled) })

@@ -28,12 +28,12 @@ func (e *FetchError) Error() string {
 
 func (e *FetchError) Unwrap() error { return e.Err }
 
-// explainApt turns what apt-get said when it failed into one sentence and a
+// explainApt turns what apt-get printed when it failed into one sentence and a
 // way out.
-func explainApt(said string) (reason, remedy string) {
+func explainApt(output string) (reason, remedy string) {
 	has := func(parts ...string) bool {
 		for _, part := range parts {
-			if strings.Contains(said, part) {
+			if strings.Contains(output, part) {
 				return true
 			}
 		}
@@ -47,31 +47,31 @@ func explainApt(said string) (reason, remedy string) {
 	case has("No space left on device"):
 		return "the disk is full", "make room, or set DROVER_CACHE to a folder that has 500 MB"
 	case has("NO_PUBKEY", "Missing key", "EXPKEYSIG", "KEYEXPIRED", "BADSIG", "Sub-process /usr/bin/sqv returned"):
-		return unsigned + aptLine(said), renew
+		return unsigned + aptLine(output), renew
 	case has("Hash Sum mismatch", "File has unexpected size"):
-		return "what the mirror sends is not what its list says: " + aptLine(said),
+		return "what the mirror sends is not what its list says: " + aptLine(output),
 			"it may be in the middle of an update: try again, or name another mirror with DROVER_DEBIAN_MIRROR"
 	case has("Temporary failure resolving", "Could not resolve", "Something wicked happened resolving"):
-		return "the mirror's name can't be resolved: " + aptLine(said), "is this machine connected? A proxy is named by http_proxy or in apt's configuration"
+		return "the mirror's name can't be resolved: " + aptLine(output), "is this machine connected? A proxy is named by http_proxy or in apt's configuration"
 	case has("Could not connect", "Unable to connect", "Connection failed", "Network is unreachable", "connection timed out", "Connection timed out", "Connection refused"):
-		return "the mirror can't be reached: " + aptLine(said), "is this machine connected? A proxy is named by http_proxy or in apt's configuration"
+		return "the mirror can't be reached: " + aptLine(output), "is this machine connected? A proxy is named by http_proxy or in apt's configuration"
 	case has("Failed to fetch", "404  Not Found", "404 Not Found", "does not have a Release file", "no longer has a Release file"):
-		return "the mirror doesn't carry it: " + aptLine(said),
+		return "the mirror doesn't carry it: " + aptLine(output),
 			"old releases move to http://archive.debian.org/debian: name that, or another mirror, with DROVER_DEBIAN_MIRROR"
 	case has("is not signed", "couldn't be verified", "could not be verified"):
-		return unsigned + aptLine(said), renew
+		return unsigned + aptLine(output), renew
 	case has("Unable to locate package", "has no installation candidate", "Couldn't find any package"):
-		return "its package lists don't have the package: " + aptLine(said), "look at the host's apt sources (on Ubuntu some are in universe)"
+		return "its package lists don't have the package: " + aptLine(output), "look at the host's apt sources (on Ubuntu some are in universe)"
 	}
-	return "apt-get failed: " + aptLine(said), ""
+	return "apt-get failed: " + aptLine(output), ""
 }
 
-// aptLine returns the line that says most of what apt printed: its first
+// aptLine returns the most telling line of what apt printed: its first
 // error, else its first warning, else its last line.
-func aptLine(said string) string {
+func aptLine(output string) string {
 	last := ""
 	for _, prefix := range []string{"E: ", "W: ", ""} {
-		for line := range strings.Lines(said) {
+		for line := range strings.Lines(output) {
 			line = strings.TrimSpace(line)
 			if line == "" {
 				continue
@@ -83,7 +83,7 @@ func aptLine(said string) string {
 		}
 	}
 	if last == "" {
-		return "it said nothing"
+		return "it printed nothing"
 	}
 	return last
 }

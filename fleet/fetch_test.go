@@ -155,7 +155,7 @@ func TestAptsErrorsAreExplained(t *testing.T) {
 		{"gone", "update E: Failed to fetch http://x/InRelease  404  Not Found", "doesn't carry it", "archive.debian.org"},
 		{"key", "update W: GPG error: http://x InRelease: The following signatures couldn't be verified: NO_PUBKEY 0E98404D386FA1D9", "NO_PUBKEY", "debian-archive-keyring"},
 		{"unknown", "update E: The method driver /usr/lib/apt/methods/http could not be found.", "The method driver", ""},
-		{"mute", "update ", "it said nothing", ""},
+		{"mute", "update ", "it printed nothing", ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			h := newFakeHost(t)

@@ -83,7 +83,7 @@ type NamedError struct {
 	Variable string // who named it, for instance "DROVER_QEMU"
 	Path     string // as it was named
 	Reason   string
-	Err      error // from the system, where it said something
+	Err      error // of the system, where it has one
 }
 
 func (e *NamedError) Error() string {

@@ -85,11 +85,11 @@ func (g *fetching) try(ctx context.Context, root, arch string, l layout) error {
 	// while another thread forks.
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	said, err := command{path: "/bin/sh", args: []string{script, "-version"}}.run(ctx)
-	if err != nil || !strings.Contains(said, "QEMU emulator version") {
+	output, err := command{path: "/bin/sh", args: []string{script, "-version"}}.run(ctx)
+	if err != nil || !strings.Contains(output, "QEMU emulator version") {
 		return &FetchError{
 			Release: g.release.Suite, Step: "check", Err: err,
-			Reason: fmt.Sprintf("%s was unpacked but does not run here: %s", binaryName(arch), aptLine(said)),
+			Reason: fmt.Sprintf("%s was unpacked but does not run here: %s", binaryName(arch), aptLine(output)),
 			Remedy: "is another one installed? Name it with DROVER_QEMU",
 		}
 	}

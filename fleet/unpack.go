@@ -48,11 +48,11 @@ func (f Fleet) unpack(ctx context.Context, file string, root *os.Root) error {
 		return err
 	}
 	defer read.Close()
-	var said string
+	var output string
 	exited := make(chan error, 1)
 	go func() {
 		var err error
-		said, err = command{path: f.inPath("dpkg-deb"), args: []string{"--fsys-tarfile", file}, stdout: write}.run(ctx)
+		output, err = command{path: f.inPath("dpkg-deb"), args: []string{"--fsys-tarfile", file}, stdout: write}.run(ctx)
 		write.Close()
 		exited <- err
 	}()
@@ -65,7 +65,7 @@ func (f Fleet) unpack(ctx context.Context, file string, root *os.Root) error {
 	if toolErr := <-exited; ctx.Err() != nil {
 		return ended.By(ctx)
 	} else if toolErr != nil && (err == nil || broken(err)) {
-		err = fmt.Errorf("dpkg-deb: %w: %s", toolErr, aptLine(said))
+		err = fmt.Errorf("dpkg-deb: %w: %s", toolErr, aptLine(output))
 		if exit, ok := errors.AsType[*exec.ExitError](toolErr); ok && exit.Exited() {
 			return &damagedError{filepath.Base(file), err}
 		}

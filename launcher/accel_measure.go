@@ -74,5 +74,5 @@ func (c *Console) timeOf(place int64) time.Time {
 	if chunks := c.Chunks(place); len(chunks) > 0 {
 		return chunks[0].Time
 	}
-	return c.LastOutput() // forgotten: a console that said too much meanwhile
+	return c.LastOutput() // forgotten: a console that printed too much meanwhile
 }

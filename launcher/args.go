@@ -52,11 +52,11 @@ func CheckPairArgs(args []string) error {
 			return &ArgError{o.String(), "QEMU would wait for a command before it makes the machine", leaveOut}
 		}
 		if what, remedy := o.claims(options); what != "" {
-			return &ArgError{o.String(), "it goes to both QEMUs, and only one can have " + what, remedy}
+			return &ArgError{o.String(), "it goes to both QEMUs, and only one can have " + printable(what), remedy}
 		}
 		if o.name == "object" && o.sharesRAM() {
 			return &ArgError{
-				o.String(), "both QEMUs would map " + o.get("mem-path") + " as their RAM, and each would see the other's guest write",
+				o.String(), "both QEMUs would map " + printable(o.get("mem-path")) + " as their RAM, and each would see the other's guest write",
 				"leave share=on out, use memory-backend-memfd, or name a folder as mem-path",
 			}
 		}

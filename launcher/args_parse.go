@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // An option is one of QEMU's, as it stands in a command line.
@@ -58,13 +61,22 @@ func parseArgs(args []string) (options []option) {
 
 // String is the option as a person would write it, shortened.
 func (o option) String() string {
-	const most = 160
 	text := ShellQuote(o.words...)
-	if strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }) {
-		text = fmt.Sprintf("%q", strings.Join(o.words, " "))
+	if printable(text) != text {
+		text = printable(strings.Join(o.words, " "))
 	}
+	return text
+}
+
+// printable is a text as it fits into a sentence: quoted where it has characters that
+// don't print, and shortened.
+func printable(text string) string {
+	const most = 160
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	if strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) || c == utf8.RuneError }) {
+		return strconv.Quote(text)
 	}
 	return text
 }

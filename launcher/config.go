@@ -19,14 +19,14 @@ const (
 	// DefaultStartTimeout bounds the start of a QEMU, from exec to the answer
 	// of both its sessions.
 	DefaultStartTimeout = 20 * time.Second
-	// DefaultQuitPatience is how long Close waits after quit before SIGTERM.
-	DefaultQuitPatience = 3 * time.Second
-	// DefaultTermPatience is how long Close waits after SIGTERM before SIGKILL.
-	DefaultTermPatience = 2 * time.Second
+	// DefaultQuitTimeout is how long Close waits after quit before SIGTERM.
+	DefaultQuitTimeout = 3 * time.Second
+	// DefaultTermTimeout is how long Close waits after SIGTERM before SIGKILL.
+	DefaultTermTimeout = 2 * time.Second
 )
 
 // DefaultSandbox is QEMU's own system call filter as it is set where
-// Config.Sandbox says nothing: obsolete calls and those that change who one is
+// Config.Sandbox says nothing: obsolete calls and those that change the user
 // are refused. Starting programs is not, for exec: migrations are programs.
 const DefaultSandbox = "on,elevateprivileges=deny"
 
@@ -98,22 +98,22 @@ type Config struct {
 	CoreDumps bool
 	// StartTimeout bounds the start; 0 means DefaultStartTimeout.
 	StartTimeout time.Duration
-	// QuitPatience is how long Close waits after quit before it sends SIGTERM;
-	// 0 means DefaultQuitPatience.
-	QuitPatience time.Duration
-	// TermPatience is how long Close waits after SIGTERM before it sends
-	// SIGKILL; 0 means DefaultTermPatience.
-	TermPatience time.Duration
+	// QuitTimeout is how long Close waits after quit before it sends SIGTERM;
+	// 0 means DefaultQuitTimeout.
+	QuitTimeout time.Duration
+	// TermTimeout is how long Close waits after SIGTERM before it sends
+	// SIGKILL; 0 means DefaultTermTimeout.
+	TermTimeout time.Duration
 	// HangTimeout, where it isn't zero, has the VM watched: when its monitor
 	// has been deaf for so long, its state is collected (Diagnose) and it is
 	// killed, and every wait ends with an *ExitError whose By is a *HangError.
 	// A monitor that is busy, but there, is left alone. See VM.Watch.
 	HangTimeout time.Duration
 	// Reservation is the room on this machine that the VM takes its place in.
-	// It stays the caller's, who releases it after Close. Nil means that
+	// It stays the caller's, to be released after Close. Nil means that
 	// Launch takes room for one VM and Close gives it back.
 	Reservation *Reservation
-	// Known is what has been asked of binaries before, for who starts many VMs. Nil means
+	// Known is what has been asked of binaries before, for callers that start many VMs. Nil means
 	// that Launch asks each time, which takes a twentieth of a second.
 	Known *probe.Known
 	// QMP is handed to the session; Trace and Explain, where set, are called
@@ -147,8 +147,8 @@ func (c Config) withDefaults() Config {
 		c.KeptBytes = DefaultKeptBytes
 	}
 	setDefault(&c.StartTimeout, DefaultStartTimeout)
-	setDefault(&c.QuitPatience, DefaultQuitPatience)
-	setDefault(&c.TermPatience, DefaultTermPatience)
+	setDefault(&c.QuitTimeout, DefaultQuitTimeout)
+	setDefault(&c.TermTimeout, DefaultTermTimeout)
 	return c
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // consoleKept is how much of a console stays in memory. A guest that talks
-// more than that loses its oldest words there, not in the file in Config.Dir.
+// more than that loses its oldest output there, not in the file in Config.Dir.
 const consoleKept = 1 << 20
 
 // piecesKept is how many moments of arrival are kept with it.
@@ -47,7 +47,7 @@ type line interface {
 	SetWriteDeadline(time.Time) error
 }
 
-// ConsoleError says that a console ended, or the caller's patience did, before
+// ConsoleError says that a console ended, or the caller's context did, before
 // what was waited for came. Tail is the end of what did come.
 type ConsoleError struct {
 	Waiting string // what for
@@ -60,7 +60,7 @@ func (e *ConsoleError) Error() string {
 	if e.Tail != "" {
 		seen = fmt.Sprintf("%q at its end", e.Tail)
 	}
-	return fmt.Sprintf("waiting for %s on the console, which says %s: %v", e.Waiting, seen, e.Cause)
+	return fmt.Sprintf("waiting for %s on the console, which shows %s: %v", e.Waiting, seen, e.Cause)
 }
 
 func (e *ConsoleError) Unwrap() error { return e.Cause }
@@ -99,7 +99,7 @@ func (c *Console) append(p []byte, now time.Time) {
 	c.wake()
 }
 
-// trim forgets the oldest words where there are too many, a good part at a
+// trim forgets the oldest output where there is too much, a good part at a
 // time.
 func (c *Console) trim() {
 	drop := 0
@@ -118,7 +118,7 @@ func (c *Console) trim() {
 	c.pieces[0].place = c.dropped
 }
 
-// finish tells all who wait that nothing more will come, and why.
+// finish lets all waiters know that nothing more will come, and why.
 func (c *Console) finish(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -167,8 +167,8 @@ func (c *Console) LastOutput() time.Time {
 // the place behind it. It ends with a *ConsoleError where the context or the
 // console ends first.
 func (c *Console) Wait(ctx context.Context, from int64, text string) (int64, error) {
-	return c.WaitFunc(ctx, from, strconv.Quote(text), func(said []byte) (int, error) {
-		if at := bytes.Index(said, []byte(text)); at >= 0 {
+	return c.WaitFunc(ctx, from, strconv.Quote(text), func(output []byte) (int, error) {
+		if at := bytes.Index(output, []byte(text)); at >= 0 {
 			return at + len(text), nil
 		}
 		return -1, nil
@@ -177,8 +177,8 @@ func (c *Console) Wait(ctx context.Context, from int64, text string) (int64, err
 
 // WaitMatch is Wait for a regular expression.
 func (c *Console) WaitMatch(ctx context.Context, from int64, pattern *regexp.Regexp) (int64, error) {
-	return c.WaitFunc(ctx, from, pattern.String(), func(said []byte) (int, error) {
-		if at := pattern.FindIndex(said); at != nil {
+	return c.WaitFunc(ctx, from, pattern.String(), func(output []byte) (int, error) {
+		if at := pattern.FindIndex(output); at != nil {
 			return at[1], nil
 		}
 		return -1, nil
@@ -189,13 +189,13 @@ func (c *Console) WaitMatch(ctx context.Context, from int64, pattern *regexp.Reg
 // time there is more of it, until match returns the length of what satisfied
 // it (anything but -1) or an error. match must not change the bytes. A slow one
 // doesn't hold the guest up. what names the thing waited for in a *ConsoleError.
-func (c *Console) WaitFunc(ctx context.Context, from int64, what string, match func(said []byte) (int, error)) (int64, error) {
+func (c *Console) WaitFunc(ctx context.Context, from int64, what string, match func(output []byte) (int, error)) (int64, error) {
 	for {
 		c.mu.Lock()
 		start := max(from, c.dropped)
-		said, more, end := c.since(start), c.more, c.end
+		output, more, end := c.since(start), c.more, c.end
 		c.mu.Unlock()
-		n, err := match(said)
+		n, err := match(output)
 		switch {
 		case err != nil:
 			return 0, c.failed(what, err)
@@ -217,6 +217,6 @@ func (c *Console) failed(what string, cause error) error {
 		return already
 	}
 	const shown = 200
-	said := c.Since(0)
-	return &ConsoleError{Waiting: what, Tail: string(said[max(0, len(said)-shown):]), Cause: cause}
+	output := c.Since(0)
+	return &ConsoleError{Waiting: what, Tail: string(output[max(0, len(output)-shown):]), Cause: cause}
 }

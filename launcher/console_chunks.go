@@ -49,8 +49,8 @@ func (c *Console) Chunks(from int64) []Chunk {
 func (c *Console) Follow(ctx context.Context, from int64) iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {
 		for place := from; ; {
-			_, err := c.WaitFunc(ctx, place, "more", func(said []byte) (int, error) {
-				return min(len(said), 1) - 1, nil
+			_, err := c.WaitFunc(ctx, place, "more", func(output []byte) (int, error) {
+				return min(len(output), 1) - 1, nil
 			})
 			if err != nil {
 				yield(Chunk{}, err)

@@ -19,7 +19,7 @@ func (c *Console) Send(ctx context.Context, text string) error {
 	return err
 }
 
-// Write is Send without a way to give up but the VM's end.
+// Write is Send without an end but the VM's end.
 func (c *Console) Write(p []byte) (int, error) {
 	return c.send(context.Background(), string(p))
 }

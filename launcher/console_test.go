@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/internal/fakeprocess"
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/launcher"
 )
@@ -256,4 +257,20 @@ func TestConsoleWithItsTimesIsKept(t *testing.T) {
 		}
 		require.Equal(t, string(text), played.String())
 	})
+}
+
+func TestWaitThatEndsNamesBothTheTimeAndWhoseItWas(t *testing.T) {
+	vm := onFake(t, launcher.Config{}, func(*fakeprocess.Process) {})
+	own := errors.New("the 10s that the step may take are over")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 10*time.Millisecond, own)
+	defer cancel()
+	_, err := vm.Console().Wait(ctx, 0, "never")
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, own)
+	var waited *launcher.ConsoleError
+	require.ErrorAs(t, err, &waited)
+	require.ErrorContains(t, err, "nothing at all")
+	err = vm.Watch(ctx, time.Minute)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	require.ErrorIs(t, err, own)
 }

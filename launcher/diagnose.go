@@ -17,9 +17,9 @@ import (
 
 // Bounds of the parts of a diagnosis, within those of its context.
 const (
-	pulsePatience     = 2 * time.Second
-	registersPatience = 2 * time.Second
-	stacksPatience    = 15 * time.Second // gdb reads QEMU's symbols first
+	pulseTimeout     = 2 * time.Second
+	registersTimeout = 2 * time.Second
+	stacksTimeout    = 15 * time.Second // gdb reads QEMU's symbols first
 )
 
 // A Diagnosis is what could be seen of a VM from outside at one time. What
@@ -48,7 +48,7 @@ func (v *VM) Diagnose(ctx context.Context) *Diagnosis {
 		Console: string(v.console.Since(v.console.Mark() - 1024)), Command: v.ShellCommand(),
 		Process: v.processState(),
 	}
-	look, cancel := context.WithTimeout(ctx, pulsePatience)
+	look, cancel := context.WithTimeout(ctx, pulseTimeout)
 	d.Pulse = v.Pulse(look)
 	cancel()
 	switch d.Pulse {
@@ -67,7 +67,7 @@ func (v *VM) Diagnose(ctx context.Context) *Diagnosis {
 }
 
 func (d *Diagnosis) askMonitor(ctx context.Context, v *VM) {
-	ctx, cancel := context.WithTimeout(ctx, registersPatience)
+	ctx, cancel := context.WithTimeout(ctx, registersTimeout)
 	defer cancel()
 	status, err := qapi.QueryStatus(ctx, v.qmp)
 	if err != nil {
@@ -81,7 +81,7 @@ func (d *Diagnosis) askMonitor(ctx context.Context, v *VM) {
 	d.Registers = strings.ReplaceAll(text, "\r\n", "\n")
 }
 
-// String tells it in lines, one heading a part.
+// String is the diagnosis in lines, one heading a part.
 func (d *Diagnosis) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s at %s: its monitor is %s, its process is %s\n", d.Name, d.Time.Format(time.TimeOnly), d.Pulse, d.Process)
@@ -138,7 +138,7 @@ func stacks(ctx context.Context, pid int) (string, error) {
 		if err != nil {
 			continue
 		}
-		text, err := output(ctx, stacksPatience, exec.Command(path, tool[1:]...))
+		text, err := output(ctx, stacksTimeout, exec.Command(path, tool[1:]...))
 		if err == nil && strings.Contains(text, "#0") {
 			return text, nil
 		}
@@ -151,35 +151,35 @@ func stacks(ctx context.Context, pid int) (string, error) {
 }
 
 func reason(err error, text string) string {
-	said := lastLines(text, 2)
+	output := lastLines(text, 2)
 	if err == nil {
-		return said
+		return output
 	}
-	return strings.TrimSuffix(err.Error()+": "+said, ": ")
+	return strings.TrimSuffix(err.Error()+": "+output, ": ")
 }
 
 // output runs a command to its end, with all that a QEMU's process has: it ends
 // with us, and in time.
-func output(ctx context.Context, patience time.Duration, cmd *exec.Cmd) (string, error) {
-	said := &tail{most: 256 << 10}
-	cmd.Stdout, cmd.Stderr = said, said
+func output(ctx context.Context, timeout time.Duration, cmd *exec.Cmd) (string, error) {
+	printed := &tail{most: 256 << 10}
+	cmd.Stdout, cmd.Stderr = printed, printed
 	cmd.WaitDelay = lastWords
 	p, err := startProcess(cmd, false)
 	if err != nil {
 		return "", err
 	}
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
 	case <-p.done:
 	case <-ctx.Done():
 		err = ended.By(ctx)
 	case <-timer.C:
-		err = fmt.Errorf("it took longer than %v", patience)
+		err = fmt.Errorf("it took longer than %v", timeout)
 	}
 	p.kill()
 	if state := p.state(); err == nil && !state.Success() {
 		err = errors.New(state.String())
 	}
-	return said.String(), err
+	return printed.String(), err
 }

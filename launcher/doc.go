@@ -11,12 +11,14 @@
 // Nothing is left. When Close returns, QEMU, what it started, every
 // descriptor, socket and goroutine is gone, also where QEMU had crashed, was
 // stopped or heard nothing: Close asks with quit, then with SIGTERM, then
-// doesn't ask (Config.QuitPatience, Config.TermPatience). Where this process
+// doesn't ask (Config.QuitTimeout, Config.TermTimeout). Where this process
 // ends without Close, by a panic, os.Exit or any signal, SIGKILL included, the
 // kernel kills its QEMUs (not a binary that is set-uid or has capabilities of
 // its own; and what a QEMU has started, for exec:, only sees its stream end). A
-// launcher makes no files but those that Config names
-// (Dir, Attach) and the slots of Reserve in the user's cache folder.
+// launcher makes no files but those that Config names (Dir, of which each is
+// bounded by KeptBytes, and Attach) and the slots of Reserve in the user's cache folder.
+// PrivateFolder and ArtifactFolder are for what a caller makes beside them: they go
+// with the next one's where their process was killed.
 //
 // Nobody waits for the dead. When QEMU ends, every wait on its sessions and
 // its console ends at once with an *ExitError: how it ended and who ended it,
@@ -35,6 +37,9 @@
 //
 // VMs of all the user's processes share the machine: Launch waits where it
 // is full, and Reserve makes room for several VMs at once.
+//
+// What another user can change is not used: no lock, no answer of the cache, no
+// folder for sockets.
 //
 // All of it is for Linux. A VM and its parts are safe for concurrent use.
 package launcher

@@ -34,7 +34,7 @@ func (v *VM) Quit(ctx context.Context) error {
 }
 
 // Close ends QEMU, if it has not ended: it sends quit, after
-// Config.QuitPatience SIGTERM, and after Config.TermPatience SIGKILL, which
+// Config.QuitTimeout SIGTERM, and after Config.TermTimeout SIGKILL, which
 // also goes to what QEMU started. When it returns there is no process, file,
 // socket or goroutine left of the VM. Only the first call does anything; the
 // others return what that one did.
@@ -77,14 +77,14 @@ func (v *VM) end() (err error) {
 // endProcess escalates until QEMU has ended, and says whether it went well.
 func (v *VM) endProcess() error {
 	if v.qmp != nil && v.qmp.Err() == nil {
-		ctx, cancel := context.WithTimeout(context.Background(), v.config.QuitPatience)
+		ctx, cancel := context.WithTimeout(context.Background(), v.config.QuitTimeout)
 		_ = v.Quit(ctx)
 		cancel()
 	}
 	if !v.process.exited(0) {
-		v.endBecause(&forcedError{v.config.QuitPatience})
+		v.endBecause(&forcedError{v.config.QuitTimeout})
 		v.process.terminate()
-		if !v.process.exited(v.config.TermPatience) {
+		if !v.process.exited(v.config.TermTimeout) {
 			v.process.kill()
 		}
 	}
@@ -97,8 +97,8 @@ func (v *VM) endProcess() error {
 }
 
 // A forcedError is why Close ended a QEMU by force.
-type forcedError struct{ patience time.Duration }
+type forcedError struct{ timeout time.Duration }
 
 func (e *forcedError) Error() string {
-	return fmt.Sprintf("it was forced to end, for it had not done so %v after quit", e.patience)
+	return fmt.Sprintf("it was forced to end, for it had not done so %v after quit", e.timeout)
 }

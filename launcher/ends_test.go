@@ -217,7 +217,7 @@ func TestEveryEndIsCompleteAndSaysHow(t *testing.T) {
 				}
 				dir := t.TempDir()
 				vm, err := launcher.Launch(ctx, launcher.Config{
-					Binary: binary, Machine: "none", QuitPatience: end.quit, Attach: filepath.Join(dir, "a"),
+					Binary: binary, Machine: "none", QuitTimeout: end.quit, Attach: filepath.Join(dir, "a"),
 				})
 				require.NoError(t, err)
 				waited := make(chan error)
@@ -253,7 +253,7 @@ func TestWhoHearsNothingIsKilledInItsTime(t *testing.T) {
 	wrapper := filepath.Join(t.TempDir(), "qemu-system-x86_64")
 	text := fmt.Sprintf("#!/bin/sh\ntrap '' TERM\n%s \"$@\"\n", qemutest.Binary(t, "x86_64"))
 	require.NoError(t, os.WriteFile(wrapper, []byte(text), 0o700))
-	vm := launchAnyEnd(t, launcher.Config{Binary: wrapper, QuitPatience: 300 * time.Millisecond, TermPatience: 200 * time.Millisecond})
+	vm := launchAnyEnd(t, launcher.Config{Binary: wrapper, QuitTimeout: 300 * time.Millisecond, TermTimeout: 200 * time.Millisecond})
 	hangMainLoop(t, vm)
 	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", vm.PID()))
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// An ExitError says how a QEMU ended that was expected to live, and its last
-// words. Every wait on a session or console of that QEMU ends with it.
+// An ExitError says how a QEMU ended that was expected to live, and the end of
+// its output. Every wait on a session or console of that QEMU ends with it.
 type ExitError struct {
 	Name   string           // the guest's name
 	Binary string           // what was run
@@ -42,8 +42,8 @@ func (e *ExitError) Error() string {
 	if e.By != nil {
 		fmt.Fprintf(&b, ": %v", e.By)
 	}
-	if said := lastLines(e.Stderr, 3); said != "" {
-		fmt.Fprintf(&b, ": %s", said)
+	if output := lastLines(e.Stderr, 3); output != "" {
+		fmt.Fprintf(&b, ": %s", output)
 	}
 	if e.When == "" && e.QMP != "" {
 		fmt.Fprintf(&b, "; last on its monitor: %s", e.QMP)

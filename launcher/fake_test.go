@@ -41,9 +41,9 @@ func TestFakeIsLaunchedTalkedToAndQuit(t *testing.T) {
 	require.NoError(t, vm.Quit(t.Context()))
 }
 
-func TestQuitThatIsNotAnsweredIsFollowedBySignals(t *testing.T) {
-	vm := onFake(t, launcher.Config{QuitPatience: 100 * time.Millisecond}, func(p *fakeprocess.Process) {
-		p.Handle("quit", func(fakeqemu.Command) (any, error) { return struct{}{}, nil }) // and lives on
+func TestQuitThatIsNotFollowedIsFollowedBySignals(t *testing.T) {
+	vm := onFake(t, launcher.Config{QuitTimeout: 100 * time.Millisecond}, func(p *fakeprocess.Process) {
+		p.Handle("quit", func(fakeqemu.Command) (any, error) { return nil, &fakeqemu.Error{Desc: "not now"} })
 	})
 	_ = vm.Close() // says that QEMU had to be forced
 	require.NotNil(t, vm.ExitState())

@@ -44,9 +44,9 @@ func temporaryFolder() (string, error) {
 
 // aboutTMPDIR says that the folder for temporary files can't be used, and why.
 func aboutTMPDIR(path string, err error) error {
-	named := "the folder for temporary files is " + path
+	named := "the folder for temporary files is " + printable(path)
 	if os.Getenv("TMPDIR") != "" {
-		named = "TMPDIR is " + path
+		named = "TMPDIR is " + printable(path)
 	}
 	return fmt.Errorf("%s, which can't be used: %w; set TMPDIR to a folder that this user may write", named, err)
 }

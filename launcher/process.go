@@ -99,8 +99,8 @@ func (p *process) kill() {
 }
 
 // exited says whether the child is gone, after waiting at most that long.
-func (p *process) exited(patience time.Duration) bool {
-	timer := time.NewTimer(patience)
+func (p *process) exited(timeout time.Duration) bool {
+	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
 	case <-p.done:

@@ -45,7 +45,7 @@ func (v *VM) Pulse(ctx context.Context) Pulse {
 	}
 }
 
-// A HangError says that a QEMU did not answer for so long that it was given up.
+// A HangError says that a QEMU has not answered for so long that it counts as hung.
 type HangError struct {
 	Name      string
 	Pulse     Pulse         // Deaf
@@ -62,14 +62,14 @@ func (e *HangError) Error() string {
 }
 
 // Watch asks QEMU's monitor for a sign of life, out of band where it can, four
-// times within patience, and returns a *HangError once none has come for
+// times within timeout, and returns a *HangError once none has come for
 // that long. It returns an *ExitError when QEMU ends, and the cause of ctx when
 // that does. A monitor that is busy with one long command answers out of band.
-func (v *VM) Watch(ctx context.Context, patience time.Duration) error {
-	tick := time.NewTicker(max(patience/4, time.Millisecond))
+func (v *VM) Watch(ctx context.Context, timeout time.Duration) error {
+	tick := time.NewTicker(max(timeout/4, time.Millisecond))
 	defer tick.Stop()
 	for last := time.Now(); ; {
-		ask, cancel := context.WithDeadline(ctx, last.Add(patience))
+		ask, cancel := context.WithDeadline(ctx, last.Add(timeout))
 		err := v.qmp.Alive(ask)
 		cancel()
 		now := time.Now()
@@ -80,7 +80,7 @@ func (v *VM) Watch(ctx context.Context, patience time.Duration) error {
 			return ended.By(ctx)
 		case err == nil:
 			last = now
-		case now.Sub(last) >= patience:
+		case now.Sub(last) >= timeout:
 			return &HangError{Name: v.config.Name, Pulse: Deaf, For: now.Sub(last)}
 		}
 		select {

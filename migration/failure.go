@@ -28,6 +28,7 @@ func (r *run) holdIfAnyFails() Step {
 		p.gatherLogs(ctx)
 		for _, v := range record.Judge(p.Facts) {
 			if v.Outcome == record.Fail {
+				_ = r.artifacts.Keep()
 				r.options.Hold(r.ctx, p, r.dir)
 				break
 			}
@@ -48,6 +49,7 @@ func (r *run) afterFailure(ctx context.Context, p *Pair, failed error) {
 		p.noteUnexpectedEnds()
 		p.noteStrangers()
 		if r.options.Hold != nil && len(p.Sides()) > 0 {
+			_ = r.artifacts.Keep()
 			r.options.Hold(ctx, p, r.dir)
 		}
 	}

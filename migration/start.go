@@ -55,7 +55,7 @@ func (r *run) config(side string) launcher.Config {
 // start brings up the VMs that the scenario works on: the source with the
 // guest program, the destination waiting to be told where to listen.
 func start(s Scenario) Step {
-	return Step{Name: "start", Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: "start", Timeout: launcher.DefaultStartTimeout + StepTimeout, Do: func(ctx context.Context, p *Pair) error {
 		r := p.run
 		if s.Guest.RAM == HandedOverRAM || s.Guest.Accel != "" {
 			if err := r.needBare(ctx, p, s); err != nil {
@@ -128,6 +128,7 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 		Binary: vm.Binary(), Version: fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Micro), Package: v.Package,
 		CommandLine: vm.ShellCommand(),
 	}
+	p.run.clock.usage.watch(vm.PID())
 	side := &Side{VM: vm, Facts: facts, role: c.Name, schemas: &p.run.schemas}
 	if err := vm.SaveCommand(p.run.dir); err != nil {
 		return side, err

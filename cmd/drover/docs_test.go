@@ -55,7 +55,7 @@ func TestCommandLinesOfTheDocumentsAreRight(t *testing.T) {
 			var out strings.Builder
 			s := session{dry: true, stdout: &out, stderr: &out}
 			require.Equal(t, exitOK, s.execute(t.Context(), line), "%s: drover %q: %s", path, line, &out)
-			if line[0] == "run" || line[0] == "list" {
+			if line[0] == "run" || line[0] == "list" || line[0] == "matrix" {
 				requireScenarios(t, path, line)
 			}
 		}
@@ -116,21 +116,29 @@ func commandLines(t *testing.T, document string) (lines [][]string) {
 // capitals or a file.
 func requireScenarios(t *testing.T, path string, line []string) {
 	t.Helper()
-	s := session{}
-	c, rest, err := find(s.root(), line)
-	require.NoError(t, err)
-	require.NoError(t, c.ParseFlags(doubleDashed(c.Flags(), rest)))
-	words := c.Flags().Args()
-	if at := c.ArgsLenAtDash(); at >= 0 {
-		words = words[:at]
-	}
-	for _, word := range words {
+	for _, word := range scenariosOf(t, line) {
 		if word == strings.ToUpper(word) || strings.HasSuffix(word, scenarios.Extension) {
 			continue
 		}
 		_, err := choose(jobsOf(scenarios.All(), targets), "", []string{word})
 		require.NoError(t, err, "%s: drover %q", path, line)
 	}
+}
+
+// scenariosOf are those that a command line names.
+func scenariosOf(t *testing.T, line []string) []string {
+	t.Helper()
+	c, rest, err := find((&session{}).root(), line)
+	require.NoError(t, err)
+	require.NoError(t, c.ParseFlags(doubleDashed(c.Flags(), rest)))
+	if f := c.Flag("scenarios"); f != nil {
+		return strings.Split(f.Value.String(), ",")
+	}
+	words := c.Flags().Args()
+	if at := c.ArgsLenAtDash(); at >= 0 {
+		words = words[:at]
+	}
+	return words
 }
 
 func TestCommandLinesAreFoundInDocuments(t *testing.T) {

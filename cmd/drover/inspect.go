@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -9,15 +10,20 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/drover-vm/drover/internal/plain"
 	"github.com/drover-vm/drover/migration/report"
 	"github.com/drover-vm/drover/migration/stream"
 )
 
 const inspectText = `Reads a migration stream: a file that "migrate file:..." left, also one of the
-capability mapped-ram, or what went over a socket, as far as one channel has it.
-FILE may be - for the standard input. It tells what sent the stream, the blocks of
-RAM with their pages, each section, and what is wrong with any of it: what devices
-say is held against the description that the stream has of itself.
+capability mapped-ram, a save image of libvirt, or what went over a socket, as far
+as one channel has it. FILE may be - for the standard input, and may be a block
+device. Of a file that has no stream, or a packed one, it prints what it is and the
+command that gets at the stream.
+
+It prints what sent the stream, the blocks of RAM with their pages, each section,
+and what is wrong with any of it: the devices' state is held against the
+description that the stream has of itself.
 
 Exit status: 0 when all is well with the stream, 1 when something isn't, 2 when
 there is no migration stream to read.`
@@ -30,13 +36,7 @@ func inspectCommand() *command {
 			Short: "read a migration stream, and print what is in it and what is wrong with it",
 			Long:  inspectText,
 		},
-		check: func(words []string) error {
-			if len(words) != 1 {
-				return usageError("inspect takes one file: drover inspect FILE")
-			}
-			return nil
-		},
-		run: f.run,
+		check: f.check, run: f.run,
 	}
 	c.Flags().BoolVar(&f.json, "json", false, "write one JSON object")
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "also write the fields of each device, and the commands")
@@ -50,51 +50,63 @@ type inspectFlags struct {
 	offset        int64
 }
 
-func (f *inspectFlags) run(_ context.Context, words []string, stdin *os.File, stdout, stderr io.Writer) int {
-	found, err := readStream(words[0], stdin, stream.Options{Offset: f.offset})
-	if found == nil || found.Version == 0 { // not even its beginning is that of a stream
-		return complain(stderr, err)
+func (f *inspectFlags) check(words []string) error {
+	switch {
+	case len(words) != 1:
+		return usageError("inspect takes one file: drover inspect FILE")
+	case f.offset < 0:
+		return usageError("--offset must not be negative")
 	}
-	in := inspection{File: words[0], Stream: found, Problems: found.Check()}
+	return nil
+}
+
+func (f *inspectFlags) run(ctx context.Context, words []string, stdin *os.File, stdout, stderr io.Writer) int {
+	in, err := inspect(ctx, words[0], stdin, f.offset)
+	if ctx.Err() != nil {
+		return complain(stderr, fmt.Errorf("interrupted: %w", context.Cause(ctx)))
+	}
 	if err != nil {
-		broken := &stream.Error{}
-		if !errors.As(err, &broken) {
-			return complain(stderr, err)
-		}
-		in.Problems = append(in.Problems, broken.Problem())
+		return complain(stderr, errors.New(plain.Text(err.Error())))
 	}
+	out := bufio.NewWriterSize(plain.NewWriter(stdout), 64<<10)
 	if f.json {
 		in.fields(f.verbose)
-		report.JSONLine(stdout, in)
+		report.JSONLine(out, in)
 	} else {
-		in.text(stdout, f.verbose)
+		in.text(out, f.verbose)
 	}
+	_ = out.Flush()
 	if len(in.Problems) > 0 {
 		return exitFailed
 	}
 	return exitOK
 }
 
-// readStream reads from a file in any place where that can be, else from front to back.
-func readStream(name string, stdin *os.File, o stream.Options) (*stream.Stream, error) {
-	f := stdin
-	if name != "-" {
-		opened, err := os.Open(name)
-		if err != nil {
-			return nil, err
-		}
-		defer opened.Close()
-		f = opened
-	}
-	info, err := f.Stat()
+// inspect reads the stream in a file. The error is why there is none.
+func inspect(ctx context.Context, name string, stdin *os.File, offset int64) (*inspection, error) {
+	f, err := openInput(ctx, name, stdin, offset)
 	if err != nil {
 		return nil, err
 	}
-	if info.IsDir() {
-		return nil, fmt.Errorf("%s is a folder", name)
+	defer f.close()
+	wrapping, err := f.unwrap()
+	if err != nil {
+		return nil, err
 	}
-	if info.Mode().IsRegular() && name != "-" {
-		return stream.ReadFile(f, info.Size(), o)
+	found, err := f.read()
+	if found == nil || found.Version == 0 { // not even its beginning is that of a stream
+		return nil, f.noStream(wrapping, err)
 	}
-	return stream.Read(f, o)
+	in := &inspection{File: name, Wrapping: wrapping.Name, Stream: found, Problems: found.Check(), Remarks: found.Remarks()}
+	if wrapping.Unfinished {
+		in.Problems = append(in.Problems, stream.Problem{Offset: -1, What: "libvirt did not finish this save image"})
+	}
+	if err != nil {
+		broken := &stream.Error{}
+		if !errors.As(err, &broken) {
+			return nil, err
+		}
+		in.Problems = append(in.Problems, broken.Problem())
+	}
+	return in, nil
 }

@@ -6,14 +6,18 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/drover-vm/drover/internal/plain"
 	"github.com/drover-vm/drover/migration/stream"
 )
 
-// An inspection is what is written of a stream.
+// An inspection is what is written of a stream. All names in it are somebody else's:
+// text goes through plain.Text before it is printed.
 type inspection struct {
-	File string
+	File     string
+	Wrapping string `json:",omitempty"` // what the file is, where it isn't a stream alone
 	*stream.Stream
 	Problems []stream.Problem
+	Remarks  []stream.Problem `json:",omitempty"`
 }
 
 // fields leaves out what only -v is to show.
@@ -30,13 +34,14 @@ func (in *inspection) fields(verbose bool) {
 
 func (in *inspection) text(w io.Writer, verbose bool) {
 	c := in.Configuration
-	fmt.Fprintf(w, "%s: %d bytes from byte %d on\n", in.File, in.Size, in.Offset)
+	fmt.Fprintf(w, "%s: %d bytes from byte %d on\n", plain.Text(in.File), in.Size, in.Offset)
 	facts := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fact := func(name, value string) {
 		if value != "" {
-			fmt.Fprintf(facts, "%s\t%s\n", name, value)
+			fmt.Fprintf(facts, "%s\t%s\n", name, plain.Text(value))
 		}
 	}
+	fact("file", in.Wrapping)
 	fact("machine", c.Machine)
 	fact("capabilities", strings.Join(c.Capabilities, ", "))
 	fact("uuid", c.UUID)
@@ -45,80 +50,101 @@ func (in *inspection) text(w io.Writer, verbose bool) {
 	}
 	fact("commands", in.commands())
 	fact("RAM", in.ram())
+	if in.TrailingZeros {
+		fact("behind it", fmt.Sprintf("%d bytes, all of them zeros", in.Trailing))
+	}
 	facts.Flush()
 	in.blocks(w)
 	in.sections(w, verbose)
 	fmt.Fprintln(w)
+	for _, r := range in.Remarks {
+		fmt.Fprintf(w, "remark: %s\n", plain.Text(r.String()))
+	}
 	for _, p := range in.Problems {
-		fmt.Fprintf(w, "problem: %s\n", p)
+		fmt.Fprintf(w, "problem: %s\n", plain.Text(p.String()))
 	}
 	if len(in.Problems) == 0 {
 		fmt.Fprintln(w, "no problems")
 	}
 }
 
-// commands are told in their order, those in a row once.
+// maxCommandsShown is how many commands are printed: postcopy sends as many as it likes
+// that discard pages.
+const maxCommandsShown = 100
+
+// commands are printed in their order, those in a row once.
 func (in *inspection) commands() string {
-	var said []string
+	var shown []string
 	for i, n := 0, 0; i < len(in.Commands); i += n {
+		if len(shown) == maxCommandsShown {
+			return fmt.Sprintf("%s, and %d more", strings.Join(shown, ", "), int64(len(in.Commands)-i)+in.MoreCommands)
+		}
 		one := in.Commands[i].String()
-		for n = 1; i+n < len(in.Commands) && in.Commands[i+n].String() == one; n++ {
+		for n = 1; i+n < len(in.Commands) && in.Commands[i+n].Code == in.Commands[i].Code; n++ {
 		}
 		if n > 1 {
 			one += fmt.Sprintf(" (%d times)", n)
 		}
-		said = append(said, one)
+		shown = append(shown, one)
 	}
-	return strings.Join(said, ", ")
+	if in.MoreCommands > 0 {
+		shown = append(shown, fmt.Sprintf("and %d more", in.MoreCommands))
+	}
+	return strings.Join(shown, ", ")
 }
 
 func (in *inspection) ram() string {
 	r := in.RAM
-	said := fmt.Sprintf("%d bytes in %d blocks", r.Total, len(r.Blocks))
+	text := fmt.Sprintf("%d bytes in %d blocks", r.Total, len(r.Blocks))
 	if len(r.Blocks) == 1 {
-		said = strings.TrimSuffix(said, "s")
+		text = strings.TrimSuffix(text, "s")
 	}
 	if r.Mapped {
-		said += ", each page with a place of its own in the file"
+		text += ", each page with a place of its own in the file"
 	}
 	if r.Syncs > 0 {
-		said += fmt.Sprintf(", over channels of their own (%d syncs)", r.Syncs)
+		text += fmt.Sprintf(", over channels of their own (%d syncs)", r.Syncs)
 	}
-	return said
+	return text
 }
 
 func (in *inspection) blocks(w io.Writer) {
 	if len(in.RAM.Blocks) == 0 {
 		return
 	}
-	fmt.Fprintln(w)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	zero := "zero"
 	if in.RAM.Mapped {
 		zero = "absent"
 	}
-	fmt.Fprintf(t, "bytes\tpages\tsent\t%s\twhole\txbzrle\tcompressed\t  block\n", zero)
-	for _, b := range in.RAM.Blocks {
-		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%d\t%d\t  %s\n", b.Length, b.Pages, b.Sent, b.Zero, b.Normal, b.XBZRLE, b.Compressed, b.Name)
+	t := newNumberTable("bytes", "pages", "sent", zero, "normal", "xbzrle", "compressed")
+	rows := func(row func(name string, numbers ...uint64)) {
+		for _, b := range in.RAM.Blocks {
+			row(b.Name, b.Length, uint64(b.Pages), uint64(b.Sent), uint64(b.Zero), uint64(b.Normal), uint64(b.XBZRLE), uint64(b.Compressed))
+		}
 	}
-	t.Flush()
+	rows(t.measure)
+	t.head(w, "block")
+	rows(func(name string, numbers ...uint64) { t.row(w, name, numbers...) })
 }
 
 func (in *inspection) sections(w io.Writer, verbose bool) {
 	if len(in.Sections) == 0 {
 		return
 	}
-	fmt.Fprintln(w)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprint(t, "section\tat byte\tbytes\tversion\t  name\n")
+	t := newNumberTable("section", "at byte", "bytes", "version")
+	numbers := func(s *stream.Section) []uint64 {
+		return []uint64{uint64(s.ID), uint64(s.Offset), uint64(s.Size), uint64(s.Version)}
+	}
 	for _, s := range in.Sections {
-		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t  %s\n", s.ID, s.Offset, s.Size, s.Version, in.title(s))
-		if verbose && s.Fields != nil {
-			t.Flush()
+		t.measure("", numbers(s)...)
+	}
+	t.head(w, "name")
+	for _, s := range in.Sections {
+		t.row(w, in.title(s), numbers(s)...)
+		if verbose {
 			fields(w, s.Fields, "    ")
 		}
 	}
-	t.Flush()
 }
 
 func (in *inspection) title(s *stream.Section) string {
@@ -135,15 +161,55 @@ func (in *inspection) title(s *stream.Section) string {
 // fields are written as a tree, so that what is in a struct stands under it.
 func fields(w io.Writer, all []stream.Field, indent string) {
 	for _, f := range all {
-		kind := f.Type
+		name, kind := plain.Text(f.Name), plain.Text(f.Type)
 		if f.Count > 0 {
 			kind += fmt.Sprintf("[%d]", f.Count)
 		}
 		if f.Fields != nil {
-			fmt.Fprintf(w, "%s%s  %s\n", indent, f.Name, kind)
+			fmt.Fprintf(w, "%s%s  %s\n", indent, name, kind)
 			fields(w, f.Fields, indent+"  ")
 			continue
 		}
-		fmt.Fprintf(w, "%s%s = %s  %s\n", indent, f.Name, f.Value, kind)
+		fmt.Fprintf(w, "%s%s = %s  %s\n", indent, name, plain.Text(f.Value), kind)
 	}
+}
+
+// A numberTable has columns of numbers, and a name behind them. It is measured first and then
+// printed line by line, so that it may have any number of lines.
+type numberTable struct {
+	titles []string
+	widths []int
+}
+
+func newNumberTable(titles ...string) *numberTable {
+	t := &numberTable{titles: titles}
+	for _, title := range titles {
+		t.widths = append(t.widths, len(title))
+	}
+	return t
+}
+
+func (t *numberTable) measure(_ string, numbers ...uint64) {
+	for i, n := range numbers {
+		digits := 1
+		for ; n >= 10; n /= 10 {
+			digits++
+		}
+		t.widths[i] = max(t.widths[i], digits)
+	}
+}
+
+func (t *numberTable) head(w io.Writer, name string) {
+	fmt.Fprintln(w)
+	for i, title := range t.titles {
+		fmt.Fprintf(w, "%*s", t.widths[i]+2, title)
+	}
+	fmt.Fprintf(w, "  %s\n", name)
+}
+
+func (t *numberTable) row(w io.Writer, name string, numbers ...uint64) {
+	for i, n := range numbers {
+		fmt.Fprintf(w, "%*d", t.widths[i]+2, n)
+	}
+	fmt.Fprintf(w, "  %s\n", plain.Text(name))
 }

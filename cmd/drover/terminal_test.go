@@ -155,19 +155,18 @@ func TestKilledDroverTakesItsQEMUsAlong(t *testing.T) {
 }
 
 func TestHoldKeepsBothVMsUntilAKey(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(t.TempDir(), "never.scenario")
-	require.NoError(t, os.WriteFile(file, []byte("# A status that never comes.\nset max-bandwidth 1MB\nboot\nlisten unix\nmigrate\nawait status cancelled\n"), 0o600))
+	dir, file := t.TempDir(), filepath.Join(t.TempDir(), "never.scenario")
+	require.NoError(t, os.WriteFile(file, []byte("boot\nlisten unix\nmigrate\nawait status colo\n"), 0o600))
 	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TMPDIR=" + dir, "DROVER_CACHE=" + t.TempDir()},
-		"run", "--hold", "--budget", "4s", file)
+		"run", "--hold", "--budget", "3s", file)
 	s.await(t, "Press a key to go on.")
-	for _, word := range []string{"never", "source.qmp", "destination.qmp", "target remote", "gdb -p"} {
+	for _, word := range []string{"Held: ", "source.qmp", "destination.qmp", "target remote", "gdb -p"} {
 		require.Contains(t, s.String(), word)
 	}
 	require.True(t, anyQEMU(dir))
 	_, err := s.tty.Write([]byte(" "))
 	require.NoError(t, err)
 	require.Equal(t, exitFailed, s.exit(t), s)
-	require.Contains(t, s.String(), "budget of 4s is spent")
+	require.Contains(t, s.String(), "budget of 3s is spent")
 	require.False(t, anyQEMU(dir), "a QEMU is still alive")
 }

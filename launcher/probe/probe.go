@@ -18,7 +18,7 @@ import (
 	"github.com/drover-vm/drover/internal/ended"
 )
 
-// Info is what a binary said of itself. [Binary] fills in the first three
+// Info is what a binary answered about itself. [Binary] fills in the first three
 // fields, [Inspect] all.
 type Info struct {
 	Path    string   `json:"path"` // absolute

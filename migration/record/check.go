@@ -49,7 +49,7 @@ func Checks() []Check {
 	migration := []Fact{FactSource, FactDestination, FactMigration}
 	return []Check{
 		{"steps", "every step of the scenario did what its name says", endings(), nil, nil, false, judgeSteps},
-		{"guest lives", "the workload's counter changes and its console speaks", lived, nil, []Fact{FactLife, FactEarlierLives}, false, judgeLife},
+		{"guest lives", "the workload's counter changes and its console brings a heartbeat", lived, nil, []Fact{FactLife, FactEarlierLives}, false, judgeLife},
 		{"exactly one side runs", "the source stopped once, before the destination ran, and never ran again", moved, nil, append(both, FactStand), true, judgeOneSide},
 		{"events", "the migration's statuses came in an order that they may have, on both sides", moved, nil, both, true, judgeSequence},
 		{"reported", "what QEMU reports of the migration agrees with its events and with the link", moved, nil, append(migration, FactLink), true, judgeReported},

@@ -116,6 +116,8 @@ func TestEventsThatAreUnfitLeaveTheirChecksUnknown(t *testing.T) {
 		{"a status in another case", func(r *Record) { r.Source.Events[1].Data = raw(`{"Status": "setup"}`) }, "it has no status"},
 		{"a status that is a number", func(r *Record) { r.Source.Events[1].Data = raw(`{"status": 7}`) }, "its status is 7"},
 		{"a status that nobody knows", func(r *Record) { r.Source.Events[1].Data = raw(`{"status": "hovering"}`) }, `"hovering"`},
+		{"a status twice", func(r *Record) { r.Source.Events[1].Data = raw(`{"status": "failed", "status": "setup"}`) }, "twice"},
+		{"a status in two cases", func(r *Record) { r.Source.Events[1].Data = raw(`{"STATUS": "failed", "status": "setup"}`) }, "differs only in case"},
 		{"no data", func(r *Record) { r.Source.Events[1].Data = nil }, "there is nothing"},
 		{"a pass without a number", func(r *Record) { r.Source.Events[5].Data = raw(`{"Pass": 3}`) }, "MIGRATION_PASS"},
 		{"half a pass", func(r *Record) { r.Source.Events[5].Data = raw(`{"pass": 3.5}`) }, "3.5"},

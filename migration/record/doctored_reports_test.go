@@ -51,6 +51,9 @@ func doctoredReports() []doctored {
 		{"reported", "no dirty bitmap syncs", nil, func(r *Record) {
 			r.Migration.Source = r.Migration.reply(map[string]any{"dirty-sync-count": nil})
 		}, Unknown, []string{"no dirty-sync-count"}},
+		{"reported", "a downtime twice", nil, func(r *Record) {
+			r.Migration.Source = raw(`{"downtime": 9000, %s`, r.Migration.Source[1:])
+		}, Unknown, []string{"downtime: the key is there twice"}},
 		{"reported", "a downtime in words", nil, func(r *Record) {
 			r.Migration.Source = raw(`{"status": "completed", "total-time": 140, "downtime": "short", "setup-time": 1, "ram": {}}`)
 		}, Unknown, []string{`downtime is "short"`}},

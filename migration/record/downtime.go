@@ -17,8 +17,8 @@ type StandstillFacts struct {
 // pausedByQEMU says whether it is QEMU that paused the guest, and not the scenario.
 func (r *Record) pausedByQEMU() bool { return !r.stoppedFirst() }
 
-// gap is how long the guest was paused by both sides' events, in ms; NaN where they don't
-// tell.
+// gap is how long the guest was paused by both sides' events, in ms; NaN where one of
+// them is missing.
 func (r *Record) gap() float64 {
 	stop, resume := first(r.leavingEvents(), "STOP"), time.Time{}
 	if r.Destination != nil {

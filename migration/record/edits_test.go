@@ -35,7 +35,7 @@ func TestSavedRunsPass(t *testing.T) {
 }
 
 // editedItems is how many of a list are edited one by one.
-const editedItems = 3
+const editedItems = 2
 
 // edit replaces each value of JSON by each of some others, one at a time, and takes it away.
 func edit(root any, with []any, visit func(path, how string)) {
@@ -111,7 +111,7 @@ var ofStayed = []string{
 // TestEditedRecordDoesNotPass: whatever is taken out of a run's record, or replaced, it
 // passes no more, unless nothing could tell that it had been there.
 func TestEditedRecordDoesNotPass(t *testing.T) {
-	values := []any{nil, -1, 0, 1e18, "x", "0001-01-01T00:00:00Z", "9999-01-01T00:00:00Z", []any{}, map[string]any{}, true}
+	values := []any{nil, -1, 0, 1e18, "x", "9999-01-01T00:00:00Z", []any{}}
 	for _, name := range []string{"10.0-precopy-unix-plain", "10.0-bad_dest", "5.2-multifd-tcp-uri-plain-none", "11.1-exact-ram-postcopy", "10.0-fault-cut-active"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -3,9 +3,7 @@ package record
 import (
 	"encoding/json"
 	"maps"
-	"reflect"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -14,15 +12,18 @@ import (
 
 // FuzzJudge: whatever a record's text is, it is judged without a panic, soon, and passes
 // only with every fact that its ending demands.
+//
+// Its seeds are short, for the fuzzer tries to make shorter what it finds, in a time of
+// which the length is the square. FuzzEdit has the long ones.
 func FuzzJudge(f *testing.F) {
-	f.Add(saved(f)["10.0-deprecated"]) // a large text is changed in a place that is of no interest
-	for _, r := range []*Record{good(), faulty(), stayed(), hot(), lost()} {
-		text, err := json.Marshal(r)
-		require.NoError(f, err)
-		f.Add(text)
+	for _, text := range []string{
+		`{"Format":1}`, `{"Format":1,"Ends":"lost","Host":{}}`, `{"Format":1,"Legs":[{"Format":1}]}`, `{"Format":1,"Gathers":["Life"],"RAMBytes":1}`,
+		`{"Format":1,"Scenario":"deprecated","Ends":"nowhere","Steps":[{"Name":"x"}],"Teardown":{"Exits":[{"Side":"source","State":"exit status 0","Clean":true}]}}`,
+		`{"Format":1,"Measures":[{"What":"x","Value":null,"Unit":"","Min":1}],"Parameters":{"downtime-limit":1e9}}`,
+		`{"Format":1,"Workload":{"Range":{"Start":1,"End":2},"Stride":0,"Runs":null,"Pages":1}}`,
+	} {
+		f.Add([]byte(text))
 	}
-	f.Add([]byte(`{"Format":1}`))
-	f.Add([]byte(`{"Format":1,"Legs":[{"Format":1}]}`))
 	f.Fuzz(func(t *testing.T, text []byte) { requireHonest(t, text) })
 }
 
@@ -107,7 +108,7 @@ func requireHonest(t *testing.T, text []byte) {
 	require.NoError(t, err)
 	back, err := decode(again)
 	require.NoError(t, err, "what was read can be saved")
-	require.True(t, reflect.DeepEqual(Judge(r), Judge(back)) || strings.Contains(string(text), "\\u"), "it is judged the same again")
+	require.Equal(t, Judge(r), Judge(back), "it is judged the same again")
 }
 
 func scratch(r *Record) (sum uint64) {

@@ -89,7 +89,7 @@ func (l LifeFacts) Judge() (Outcome, string) {
 	case l.Heartbeats < 0 || l.Seconds < 0:
 		return unsure("%d heartbeats in %g s were gathered on the %s", l.Heartbeats, l.Seconds, l.Side)
 	}
-	return pass("the byte at %#x went from %d to %d, and the console spoke", l.Before.Address, l.Before.Value, l.After.Value)
+	return pass("the byte at %#x went from %d to %d, and its console brought a heartbeat", l.Before.Address, l.Before.Value, l.After.Value)
 }
 
 func judgeOneSide(r *Record) (Outcome, string) {

@@ -83,7 +83,7 @@ func (r *Record) busy() string {
 		evidence = append(evidence, fmt.Sprintf("drover did not run for %.1f s", h.StoppedSeconds))
 	}
 	if load := max(h.LoadBefore, h.LoadAfter); h.CPUs > 0 && load > float64(loadPerCPU*h.CPUs+loadOfRun) {
-		evidence = append(evidence, fmt.Sprintf("its load was %.1f on %d processors", load, h.CPUs))
+		evidence = append(evidence, fmt.Sprintf("its load was %.1f on %d CPUs", load, h.CPUs))
 	}
 	return strings.Join(evidence, ", ")
 }

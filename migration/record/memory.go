@@ -102,7 +102,7 @@ func judgeExact(r *Record) (Outcome, string) {
 	if len(m.Left) > 0 {
 		return unsure("%s was left out of the comparison of all memory", join(m.Left))
 	}
-	outcome, witness := m.judge(r.ram(), nil, "of all of RAM, before the guest ran again,")
+	outcome, witness := m.judge(r.ram(), nil, "of RAM, before the guest ran again,")
 	return outcome, witness + m.leftOut()
 }
 

@@ -20,7 +20,8 @@ func object(text json.RawMessage) (members, error) {
 	if err := json.Unmarshal(text, &m); err != nil || m == nil {
 		return nil, errors.New("it is no object")
 	}
-	return m, nil
+	s := scan{text: text} // which finds keys that are there twice
+	return m, s.value(nil, false)
 }
 
 // object is a member that is an object.

@@ -11,7 +11,7 @@ type Tolerance struct {
 	Load bool
 	Why  string // it is needed at all
 	// Seen is the most that it took, in 533 runs of all scenarios on 5.2, 7.2, 10.0 and 11.1,
-	// on 2 processors with a load of 3 to 4, where nothing else is said.
+	// on 2 CPUs with a load of 3 to 4, where nothing else is said.
 	Seen string
 }
 

@@ -36,13 +36,11 @@ const HotPages = 64
 // decided by what leaves the fewest wrong, so that a single bad page is named
 // wherever it lies, and not everything behind it.
 func judgeWorkload(r *Record) (Outcome, string) {
-	if outcome, witness := r.Workload.judge(r.program()); outcome != Pass {
-		return outcome, witness
-	}
-	if ram := r.ram(); ram < r.Workload.Range.End {
+	outcome, witness := r.Workload.judge(r.program())
+	if ram := r.ram(); outcome == Pass && ram < r.Workload.Range.End {
 		return unsure("the workload is %v, and the guest has %d bytes of RAM", r.Workload.Range, ram)
 	}
-	return r.Workload.judge(r.program())
+	return outcome, witness
 }
 
 func (w *WorkloadFacts) judge(p fixtures.Program) (Outcome, string) {

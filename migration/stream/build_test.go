@@ -59,6 +59,62 @@ func (b *builder) ram(pages int, more, payload func()) *builder {
 	})
 }
 
+// sizedRAM is two sections of RAM like those of ram, in pages of another size: zero pages
+// but for each third, which goes as it is.
+func (b *builder) sizedRAM(size uint64, pages int) *builder {
+	b.section(1, 9, "ram", 4, func() {
+		b.u64(uint64(pages)*size | 4).name("ram").u64(uint64(pages) * size).u64(0x10)
+	})
+	return b.section(3, 9, "", 0, func() {
+		for n := range uint64(pages) {
+			again := uint64(0)
+			if n > 0 {
+				again = 0x20
+			}
+			kind := uint64(0x02)
+			if n%3 == 1 {
+				kind = 0x08
+			}
+			b.u64(n*size | kind | again)
+			if n == 0 {
+				b.name("ram")
+			}
+			if kind == 0x02 {
+				b.u8(0)
+			} else {
+				b.raw(strings.Repeat(string(rune('a'+n%26)), int(size)))
+			}
+		}
+		b.u64(0x10)
+	})
+}
+
+// mapped is a block of a mapped-ram file that begins here: those pages are there which
+// have a text.
+func (b *builder) mapped(name string, size uint64, pages ...string) *builder {
+	b.name(name).u64(uint64(len(pages)) * size).u32(1).u64(size)
+	bitmap := len(b.b) + 16
+	words := (len(pages) + 63) / 64 * 8
+	at := (bitmap + words + int(size) - 1) / int(size) * int(size)
+	b.u64(uint64(bitmap)).u64(uint64(at))
+	set := make([]byte, at-bitmap)
+	for n, text := range pages {
+		if text != "" {
+			set[n/8] |= 1 << (n % 8)
+		}
+	}
+	b.raw(string(set))
+	for _, text := range pages {
+		b.raw(text + strings.Repeat("\x00", int(size)-len(text)))
+	}
+	return b
+}
+
+// shared is a block of a mapped-ram file that isn't in it.
+func (b *builder) shared(name string, size, length uint64) *builder {
+	return b.name(name).u64(length).u64(0x100000).u32(1).u64(size).u64(0).u64(0)
+}
+
 func nothing() {}
 
 // page is a page's head: the first of a block names it.

@@ -35,14 +35,38 @@ func (p *problems) add(at int64, format string, args ...any) {
 	p.more++
 }
 
+func (p *problems) full() bool { return len(p.list) == maxProblems }
+
+// all are those found, and how many more there are.
+func (p problems) all(name string) []Problem {
+	list := slices.Clone(p.list)
+	slices.SortStableFunc(list, func(a, b Problem) int { return cmp.Compare(a.Offset, b.Offset) })
+	if p.more > 0 {
+		list = append(list, Problem{-1, fmt.Sprintf("%d more %s", p.more, name)})
+	}
+	return list
+}
+
 func (s *Stream) problem(at int64, format string, args ...any) { s.problems.add(at, format, args...) }
 
-// Check says what is wrong with a stream that could be read: its description parses
-// and names each device section, and no other; sizes and versions are as it says; the
+func (s *Stream) remark(at int64, format string, args ...any) { s.remarks.add(at, format, args...) }
+
+// Remarks are what is worth knowing of a stream and is no fault of it: a description that
+// is missing, or known not to tell all, so that less can be read than of others.
+func (s *Stream) Remarks() []Problem {
+	found := problems{list: slices.Clone(s.remarks.list), more: s.remarks.more}
+	if s.Ended && s.Description == nil && !s.garbled && !s.Postcopy() {
+		found.add(-1, "the stream has no description of itself, as with suppress-vmdesc=on, so what devices have in it can't be read")
+	}
+	return found.all("remarks")
+}
+
+// Check returns what is wrong with a stream that could be read: its description parses
+// and names each device section, and no other; sizes and versions are as in there; the
 // number behind a section is the section's; each page lies in its block, and each page
-// of a block was sent at least once; what is live has an end, and so has the stream. A
-// stream that broke off is not held against what it lacks: the error of [Read] says
-// where that was.
+// of a block was sent at least once; what is live has an end, and so has the stream,
+// with nothing but zeros behind it. A stream that broke off is not held against what it
+// lacks: the error of [Read] is where that was. What is no fault is in [Stream.Remarks].
 func (s *Stream) Check() []Problem {
 	found := problems{list: slices.Clone(s.problems.list), more: s.problems.more}
 	if s.Ended {
@@ -53,45 +77,36 @@ func (s *Stream) Check() []Problem {
 				found.add(section.Offset, "%s has a beginning and no end", section)
 			}
 		}
-		if s.Trailing > 0 {
+		if s.Trailing > 0 && !s.TrailingZeros {
 			found.add(s.Offset+s.Size, "%d bytes stand behind the end of the stream", s.Trailing)
 		}
 	}
-	slices.SortStableFunc(found.list, func(a, b Problem) int { return cmp.Compare(a.Offset, b.Offset) })
-	if found.more > 0 {
-		found.list = append(found.list, Problem{-1, fmt.Sprintf("%d more problems", found.more)})
-	}
-	return found.list
+	return found.all("problems")
 }
 
 func (s *Stream) checkDescription(found *problems) {
 	d := s.Description
 	if d == nil {
-		if !s.Postcopy() && !s.garbled {
-			found.add(-1, "the stream has no description of itself, so what devices say can't be read")
-		}
 		return
 	}
-	if c := d.Configuration; c != nil && int64(c.size) != s.Configuration.size {
-		found.add(s.Offset, "the configuration has %d bytes, and the description says %d", s.Configuration.size, c.size)
+	if c := d.Configuration; c != nil {
+		if described := c.size + s.Configuration.undescribed(c); int64(described) != s.Configuration.size {
+			found.add(s.Offset, "the configuration has %d bytes, and the description says %d", s.Configuration.size, described)
+		}
 	}
-	type name struct {
-		name     string
-		instance uint32
-	}
-	sent := map[name]int{}
+	sent := map[deviceName]int{}
 	for _, section := range s.Sections {
 		if section.Live {
 			continue
 		}
-		sent[name{section.Name, section.Instance}]++
+		sent[deviceName{section.Name, section.Instance}]++
 		if d.device(section.Name, section.Instance) == nil {
 			found.add(section.Offset, "%s is not in the description", section)
 		}
 	}
 	for i := range d.Devices {
 		state := &d.Devices[i]
-		n := sent[name{state.Name, state.Instance}]
+		n := sent[deviceName{state.Name, state.Instance}]
 		if n != 1 {
 			found.add(-1, "the description has %s (instance %d), and the stream has it %d times", state.Name, state.Instance, n)
 		}
@@ -100,9 +115,7 @@ func (s *Stream) checkDescription(found *problems) {
 
 // Postcopy says whether the guest began to run on the destination before its RAM was
 // there. Such a stream has no description.
-func (s *Stream) Postcopy() bool {
-	return slices.ContainsFunc(s.Commands, func(c Command) bool { return c.Name == "postcopy-listen" })
-}
+func (s *Stream) Postcopy() bool { return s.listens }
 
 // Multifd says whether pages went over other channels than this. QEMU up to 7.2 does
 // not mark that.
@@ -113,6 +126,10 @@ func (s *Stream) checkRAM(found *problems) {
 		lost := b.Pages - b.Sent
 		shared := b.Address != nil && b.Sent == 0 // its RAM is the destination's as well
 		if lost <= 0 || s.Multifd() || shared {
+			continue
+		}
+		if found.full() {
+			found.more++
 			continue
 		}
 		first, _ := b.seen.missing(uint64(b.Pages))

@@ -8,17 +8,19 @@ import (
 // Commands' codes that mean something to a reader.
 const (
 	commandAdvise   = 3
+	commandListen   = 4
 	commandPackaged = 7
 )
 
 // commandNames are those of the commands by their codes (migration/savevm.c, enum
 // qemu_vm_cmd in QEMU).
-func commandNames() []string {
-	return []string{
-		"invalid", "open-return-path", "ping", "postcopy-advise", "postcopy-listen", "postcopy-run",
-		"postcopy-ram-discard", "packaged", "enable-colo", "postcopy-resume", "recv-bitmap", "switchover-start",
-	}
+var commandNames = [...]string{
+	"invalid", "open-return-path", "ping", "postcopy-advise", commandListen: "postcopy-listen", "postcopy-run",
+	"postcopy-ram-discard", commandPackaged: "packaged", "enable-colo", "postcopy-resume", "recv-bitmap", "switchover-start",
 }
+
+// maxCommands is how many are kept; those behind are counted.
+const maxCommands = 1 << 16
 
 // String is the command's name, or its number.
 func (c Command) String() string {
@@ -36,21 +38,28 @@ func (p *parser) command(at int64) {
 	if p.err != nil {
 		return
 	}
-	if names := commandNames(); int(c.Code) < len(names) {
-		c.Name = names[c.Code]
+	if int(c.Code) < len(commandNames) {
+		c.Name = commandNames[c.Code]
 	}
 	p.in = "the command " + c.String()
 	c.Size = int64(size)
+	if c.Code == commandPackaged && size == 4 {
+		c.Size = int64(binary.BigEndian.Uint32(data))
+	}
+	if len(p.Commands) < maxCommands {
+		p.Commands = append(p.Commands, c)
+	} else {
+		p.MoreCommands++
+	}
 	switch {
 	case c.Code == commandAdvise && size == 16:
 		p.advised = binary.BigEndian.Uint64(data)
+		p.learnPageSize(at, binary.BigEndian.Uint64(data[8:]), p.in)
+	case c.Code == commandListen:
+		p.listens = true
 	case c.Code == commandPackaged && size == 4:
-		c.Size = int64(binary.BigEndian.Uint32(data))
-		p.Commands = append(p.Commands, c)
 		p.packaged(at, c.Size)
-		return
 	}
-	p.Commands = append(p.Commands, c)
 }
 
 // packaged reads parts of the stream that were sent as one, so that the destination

@@ -5,6 +5,29 @@ import (
 	"slices"
 )
 
+// capabilitiesState names the subsection that has the capabilities.
+const capabilitiesState = "configuration/capabilities"
+
+// undescribed is how many bytes the names of capabilities take beyond their description,
+// or fewer, in two's complement: QEMU describes the first alone.
+func (c *Configuration) undescribed(described *State) (more uint64) {
+	for _, sub := range described.Subsections {
+		for _, f := range sub.Fields {
+			if sub.State != capabilitiesState || f.Length == nil || int(*f.Length) != len(c.Capabilities) {
+				continue
+			}
+			for _, name := range c.Capabilities {
+				more += uint64(1 + len(name))
+			}
+			more -= f.total()
+		}
+	}
+	return more
+}
+
+// maxCapabilities is more than any QEMU has.
+const maxCapabilities = 256
+
 // configuration reads what both sides must agree on, which machine types up to 2.3
 // don't send (migration/savevm.c, vmstate_configuration in QEMU).
 func (p *parser) configuration() (c Configuration) {
@@ -39,13 +62,16 @@ func (p *parser) agreement(c *Configuration, at int64, name string) {
 	switch name {
 	case "configuration/target-page-bits":
 		c.PageBits = int(p.u32())
-		if p.err == nil && (c.PageBits > 16 || 1<<c.PageBits < minPage) {
+		if p.err == nil && (c.PageBits < 0 || c.PageBits > 31 || !validPage(1<<c.PageBits)) {
 			p.fail(at, "pages of 2^%d bytes", c.PageBits)
-		} else if p.options.PageSize == 0 {
-			p.pageSize = 1 << c.PageBits
 		}
-	case "configuration/capabilities":
-		for n := p.u32(); n > 0 && p.err == nil; n-- {
+		p.learnPageSize(at, 1<<(c.PageBits&31), "the configuration")
+	case capabilitiesState:
+		n := p.u32()
+		if n > maxCapabilities {
+			p.fail(at, "%d capabilities, more than the %d that are read,", n, maxCapabilities)
+		}
+		for ; n > 0 && p.err == nil; n-- {
 			c.Capabilities = append(c.Capabilities, p.name())
 		}
 		p.sharedIgnored = slices.Contains(c.Capabilities, "x-ignore-shared")

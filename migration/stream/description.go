@@ -3,18 +3,24 @@ package stream
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 )
 
-// A Description is what a stream says of its own sections, in JSON behind its end
+// A Description is the stream's description of its own sections, in JSON behind its end
 // (docs/devel/migration/main.rst in QEMU).
 type Description struct {
 	PageSize      uint32  `json:"page_size"`     // bytes, of the target
 	Configuration *State  `json:"configuration"` // since QEMU 7.1; nil before
 	Devices       []State `json:"devices"`       // in the order of the stream; those that aren't live
+
+	index map[deviceName]*State
+}
+
+// A deviceName is what tells a device from others.
+type deviceName struct {
+	name     string
+	instance uint32
 }
 
 // A State is how a section, a struct or a subsection lies in the stream.
@@ -26,7 +32,8 @@ type State struct {
 	Fields      []Element `json:"fields"`
 	Subsections []State   `json:"subsections"`
 
-	size uint64 // bytes of payload
+	size  uint64 // bytes of payload
+	parts int    // fields, structs and subsections in it
 }
 
 // An Element is a field of a State.
@@ -55,25 +62,30 @@ const (
 	maxSize        = 1 << 40  // bytes of payload, so that sums don't overflow
 )
 
-// ParseDescription reads the JSON.
+// ParseDescription reads the JSON. Its time and memory are linear in the length of the
+// text: at most 16 MiB, 64 structs in each other, and one field, struct, subsection or
+// device for each 40 bytes are read; QEMU writes more than 50 bytes for each.
 func ParseDescription(text []byte) (*Description, error) {
-	d := &Description{}
 	if len(text) > maxDescription {
 		return nil, fmt.Errorf("stream: the description has %d bytes, more than the %d that are read", len(text), maxDescription)
 	}
-	if err := json.Unmarshal(text, d); err != nil {
+	d, err := decodeDescription(text)
+	if err != nil {
 		return nil, fmt.Errorf("stream: the description: %w", err)
 	}
-	all := []*State{}
-	if d.Configuration != nil {
-		all = append(all, d.Configuration)
+	if c := d.Configuration; c != nil {
+		if err := c.measure(0); err != nil {
+			return nil, fmt.Errorf("stream: the description of %s: %w", c.title(), err)
+		}
 	}
+	d.index = make(map[deviceName]*State, len(d.Devices))
 	for i := range d.Devices {
-		all = append(all, &d.Devices[i])
-	}
-	for _, s := range all {
+		s := &d.Devices[i]
 		if err := s.measure(0); err != nil {
 			return nil, fmt.Errorf("stream: the description of %s: %w", s.title(), err)
+		}
+		if name := (deviceName{s.Name, s.Instance}); d.index[name] == nil {
+			d.index[name] = s
 		}
 	}
 	return d, nil
@@ -93,7 +105,7 @@ func (s *State) measure(depth int) error {
 	if depth > maxDepth {
 		return errTooLarge
 	}
-	s.size = 0
+	s.size, s.parts = 0, 1+len(s.Fields)
 	for i := range s.Fields {
 		f := &s.Fields[i]
 		f.inner = f.Struct
@@ -104,6 +116,7 @@ func (s *State) measure(depth int) error {
 			if err := f.inner.measure(depth + 1); err != nil {
 				return err
 			}
+			s.parts += f.inner.parts
 		}
 		if s.size += f.total(); s.size > maxSize {
 			return errTooLarge
@@ -114,6 +127,7 @@ func (s *State) measure(depth int) error {
 		if err := sub.measure(depth + 1); err != nil {
 			return err
 		}
+		s.parts += sub.parts
 		if s.size += sub.head() + sub.size; s.size > maxSize {
 			return errTooLarge
 		}
@@ -134,43 +148,53 @@ func (f *Element) total() uint64 { return f.count() * uint64(f.Size) }
 // head is what stands before a subsection: a mark, its name with its length, its version.
 func (s *State) head() uint64 { return uint64(1 + 1 + len(s.State) + 4) }
 
-// device finds what is said of a section.
+// device finds the description of a section; of several, the first.
 func (d *Description) device(name string, instance uint32) *State {
 	if d == nil {
 		return nil
 	}
-	for i := range d.Devices {
-		if d.Devices[i].Name == name && d.Devices[i].Instance == instance {
-			return &d.Devices[i]
-		}
-	}
-	return nil
+	return d.index[deviceName{name, instance}]
 }
 
-// descriptionAtEnd finds a description that goes up to the end of the file: its mark,
-// and the length of just what follows. It is nil where there is none.
-func descriptionAtEnd(f io.ReaderAt, from, size int64) *Description {
-	for tail := int64(64 << 10); ; tail *= 4 {
-		tail = min(tail, size-from, maxDescription+5)
+// describeAhead looks for a description at the end of the file: its mark, and the length
+// of just what follows, up to zeros that may stand behind it.
+func (p *parser) describeAhead() {
+	p.zerosFrom = zerosAtEnd(p.file, p.Offset, p.size)
+	for tail := int64(64 << 10); p.described == nil && p.describedBy == nil; tail *= 4 {
+		tail = min(tail, p.zerosFrom-p.Offset, maxDescription+5)
 		b := make([]byte, tail)
-		if n, _ := f.ReadAt(b, size-tail); int64(n) < tail {
-			return nil
+		if n, _ := p.file.ReadAt(b, p.zerosFrom-tail); int64(n) < tail {
+			return
 		}
-		if d := descriptionIn(b); d != nil || tail == size-from || tail == maxDescription+5 {
-			return d
+		p.describe(b, p.zerosFrom-tail)
+		if tail == p.zerosFrom-p.Offset || tail == maxDescription+5 {
+			break
 		}
+	}
+	if d := p.described; d != nil && d.PageSize != 0 {
+		p.learnPageSize(p.describedAt, uint64(d.PageSize), byDescription)
 	}
 }
 
-func descriptionIn(b []byte) *Description {
+// describe takes the description at the end of b, which stands there in the file.
+func (p *parser) describe(b []byte, at int64) {
+	from := descriptionIn(b)
+	if from < 0 {
+		return
+	}
+	p.describedAt = at + int64(from)
+	p.described, p.describedBy = ParseDescription(b[from+5:])
+}
+
+// descriptionIn is where the mark of a description stands that goes up to the end of b.
+func descriptionIn(b []byte) int {
 	for end := len(b); ; {
 		at := bytes.LastIndexByte(b[:end], markDescription)
 		if at < 0 {
-			return nil
+			return -1
 		}
 		if rest := b[at+1:]; len(rest) > 4 && rest[4] == '{' && uint64(binary.BigEndian.Uint32(rest)) == uint64(len(rest)-4) {
-			d, _ := ParseDescription(rest[4:]) // an error is found again when the stream gets there
-			return d
+			return at
 		}
 		end = at
 	}
@@ -194,10 +218,26 @@ func (p *parser) description() {
 	if p.err != nil {
 		return
 	}
-	d, err := ParseDescription(text)
+	d, err := p.described, p.describedBy
+	if at != p.describedAt {
+		d, err = ParseDescription(text)
+	}
 	if err != nil {
 		p.problem(at, "%s", err)
 		return
 	}
 	p.Description, p.garbled = d, false
+	if d.PageSize != 0 {
+		p.describedPages(at, uint64(d.PageSize))
+	}
+}
+
+// describedPages holds the size of pages in the description against that with which the
+// pages were read before it.
+func (p *parser) describedPages(at int64, size uint64) {
+	if p.toldPageSize() || p.RAM.All() == 0 {
+		p.learnPageSize(at, size, byDescription)
+	} else if size != p.pageSize {
+		p.remark(at, "%s has pages of %d bytes, and those before it were read as pages of %d", byDescription, size, p.pageSize)
+	}
 }

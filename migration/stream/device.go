@@ -51,19 +51,12 @@ func find(fields []Field, path string) *Field {
 // device reads a device's payload, which doesn't tell its length. It is known from the
 // description, or else its end is looked for.
 func (p *parser) device(s *Section) {
-	if p.described == nil && !p.looked && p.live > 0 {
-		// Whatever is left of a stream behind RAM is what devices say.
+	if p.described == nil && p.describedBy == nil && !p.looked && p.live > 0 {
+		// Whatever is left of a stream behind RAM is the devices' payloads.
 		p.looked = true
-		if rest := p.ahead(maxAhead); p.drained {
-			p.described = descriptionIn(rest)
-		}
+		p.describe(bytes.TrimRight(p.ahead(maxAhead), "\x00"), p.offset())
 	}
-	var n int
-	if known := p.described.device(s.Name, s.Instance); known != nil && p.ends(s, known) {
-		n = int(known.size)
-	} else {
-		n = p.toFooter(s)
-	}
+	n := p.deviceEnd(s)
 	if p.devices += int64(n); p.devices > maxDevices {
 		p.fail(p.offset(), "devices with more than %d bytes together", maxDevices)
 	}
@@ -71,38 +64,21 @@ func (p *parser) device(s *Section) {
 	s.Size = int64(len(s.Data))
 }
 
-// ends says whether the section ends where its description says.
-func (p *parser) ends(s *Section, known *State) bool {
-	if known.size > maxAhead {
-		return false
-	}
-	n := int(known.size)
-	b := p.ahead(n + footerSize + maxHead)
-	switch {
-	case len(b) < n:
-		return false
-	case len(b) < n+footerSize || b[n] != markFooter:
-		return p.follows(b[n:], n) && !p.endsBefore(s, b, n)
-	}
-	id := binary.BigEndian.Uint32(b[n+1:])
-	return id == s.ID || p.follows(b[n+footerSize:], n+footerSize)
-}
-
-// endsBefore says whether the section's footer is in the n bytes that its description
-// takes for it.
-func (p *parser) endsBefore(s *Section, b []byte, n int) bool {
-	i := bytes.LastIndex(b[:n], s.footer())
-	return p.footers && i >= 0 && p.follows(b[i+footerSize:], i+footerSize)
-}
-
-// maxFields is how many fields are made of a stream, whatever it claims.
-const maxFields = 1 << 20
+// How many fields are made of a stream, whatever it claims: so many in any case, one more
+// for some of its bytes, but not more than any machine has. What is inside of the others
+// is left as bytes.
+const (
+	fewFields  = 4096
+	fieldBytes = 4
+	maxFields  = 1 << 18
+)
 
 // A decoder makes fields of payloads.
 type decoder struct {
 	*parser
 	section *Section
 	left    int // fields that may still be made
+	steps   int // elements that may still be tried for arrays of pointers
 }
 
 func (p *parser) decodeDevices() {
@@ -110,19 +86,32 @@ func (p *parser) decodeDevices() {
 	if d == nil {
 		d = p.described // of a stream that breaks off before
 	}
-	dec := &decoder{parser: p, left: maxFields}
+	most := min(maxFields, fewFields+int(p.Size/fieldBytes))
+	dec := &decoder{parser: p, left: most, steps: 2 * most}
 	for _, s := range p.Sections {
 		if known := d.device(s.Name, s.Instance); known != nil && !s.Live {
 			dec.section = s
 			dec.decode(s, known)
 		}
 	}
+	if dec.left <= 0 {
+		p.remark(-1, "what devices have in more than %d fields is not taken apart", most)
+	}
 }
 
 func (d *decoder) decode(s *Section, known *State) {
 	switch {
+	case d.left <= 0:
 	case int64(known.size) != s.Size:
-		d.problem(s.Offset, "%s has %d bytes, and the description says %d", s, s.Size, known.size)
+		actual, explained := d.withPointers(s, known)
+		if !explained {
+			d.problem(s.Offset, "%s has %d bytes, and the description says %d", s, s.Size, known.size)
+			return
+		}
+		d.remark(s.Offset, "%s has %d bytes, and the description says %d: it describes an array by its first element, though others may have another size, as null pointers have before QEMU 10.0", s, s.Size, known.size)
+		if actual != nil {
+			s.Fields = d.fields(actual, s.Data, s.Offset)
+		}
 	case known.Version != s.Version && known.State != "":
 		d.problem(s.Offset, "%s has version %d, and the description says %d", s, s.Version, known.Version)
 	default:
@@ -182,7 +171,8 @@ func (d *decoder) field(f *Element, b []byte, at int64) Field {
 	return made
 }
 
-func (d *decoder) elements(f *Element, b []byte, at int64) (all []Field) {
+func (d *decoder) elements(f *Element, b []byte, at int64) []Field {
+	all := make([]Field, 0, min(int(f.count()), d.left, len(b)))
 	for i := 0; len(b) > 0 && d.left > 0; i++ {
 		d.left--
 		one := b[:f.Size]

@@ -2,8 +2,9 @@ package stream_test
 
 import (
 	"bytes"
-	"io"
-	"runtime"
+	"encoding/binary"
+	"encoding/json"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,130 +13,200 @@ import (
 )
 
 // FuzzRead: whatever the bytes are, both ways of reading end with a stream or with an
-// error that says where, and don't take more memory than they should.
+// error that says where, and do no more work than the package promises.
 func FuzzRead(f *testing.F) {
 	f.Add(tiny())
 	f.Add(withoutAFooter())
 	f.Add(packaged(38))
 	f.Add(xbzrleFirst())
 	f.Add(recorded(f, "11.1-multifd"))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		page := make([]byte, 4096)
-		o := stream.Options{Page: func(p stream.Page) error {
-			if p.Address%4096 != 0 || p.Address >= p.Block.Length {
-				t.Fatalf("a page at %#x of a block with %#x bytes", p.Address, p.Block.Length)
-			}
-			_ = p.Onto(page)
-			return nil
-		}}
-		for _, read := range []func() (*stream.Stream, error){
-			func() (*stream.Stream, error) { return readFile(b, o) },
-			func() (*stream.Stream, error) { return stream.Read(bytes.NewReader(b), o) },
-		} {
-			s, err := read()
-			require.NotNil(t, s)
-			require.LessOrEqual(t, s.Offset+s.Size, int64(len(b)))
-			if err == nil {
-				require.True(t, s.Ended)
-			}
-			for _, p := range s.Check() {
-				require.NotEmpty(t, p.String())
-			}
+	f.Add(css("00\x01\x02\x03\x04\x050", `{"name": "images", "array_len": 4, "type": "nullptr", "size": 1}`))
+	f.Add(css("\x01\x00\x00\x00\x0500", `{"name": "images", "array_len": 3, `+image+`}`))
+	f.Add(build().machine("sun4u").sizedRAM(8192, 4).end(""))
+	f.Add(mappedFile(3*4096, []string{"x-ignore-shared", "mapped-ram"}, func(b *builder) {
+		b.shared("one", 4096, 4096).mapped("two", 4096, "", "text")
+	}))
+	f.Fuzz(requireSound)
+}
+
+// FuzzMutatedStreams: as FuzzRead, of streams of real QEMUs in which something has been
+// changed (see mutated).
+func FuzzMutatedStreams(f *testing.F) {
+	streams := [][]byte{squeezed(recorded(f, "10.0-none-mapped-ram"))}
+	for _, name := range recordings(f) {
+		if b := recorded(f, name); len(b) <= maxMutated {
+			streams = append(streams, b)
 		}
+	}
+	require.Greater(f, len(streams), 8)
+	for which := range streams {
+		f.Add(byte(which), []byte{})
+		f.Add(byte(which), []byte("\x81\x00\x00\x05\xff\xff\xff\xff\x85\x00\x00\x30\x00\x00\x00\x00"))
+		f.Add(byte(which), []byte("\x84\x00\x00\x03\x00\x00\x00\x80\x02\x80\x00\x00\x00\x00\x00\x07"))
+		f.Add(byte(which), []byte("\x86\x00\x00\x02\x00\x00\x01\x00\x07\xff\x00\x00\x00\x00\x40\x01"))
+	}
+	f.Fuzz(func(t *testing.T, which byte, edits []byte) {
+		b := streams[int(which)%len(streams)]
+		requireSound(t, mutated(b, streams[(int(which)+1)%len(streams)], edits))
 	})
 }
 
-// TestClaimsCostNoMemory: a stream may say of anything that it is huge.
-func TestClaimsCostNoMemory(t *testing.T) {
-	blocks := build()
-	blocks.section(1, 9, "ram", 4, func() {
-		blocks.u64(1<<62 | 4).name("pc.ram").u64(1 << 62)
-		for n := range 1000 {
-			blocks.page(n<<40, 0x02).u8(0)
+// maxMutated is the length of streams that are small enough to be read often.
+const maxMutated = 40 << 10
+
+// squeezed is a mapped-ram file of one block without the gap before its pages, and with
+// one page.
+func squeezed(b []byte) []byte {
+	s, err := readFile(b, stream.Options{})
+	if err != nil || len(s.RAM.Blocks) != 1 {
+		panic("a stream of one mapped block is expected")
+	}
+	block := s.RAM.Blocks[0]
+	head := bytes.Clone(b[:block.Mapped.Bitmap+8])
+	binary.BigEndian.PutUint64(head[len(head)-16:], uint64(len(head)))
+	rest := b[block.Mapped.Pages+int64(block.Length):]
+	for _, length := range []uint64{block.Length | 4, block.Length} { // of all RAM, and of the block
+		at := bytes.Index(head, binary.BigEndian.AppendUint64(nil, length))
+		binary.BigEndian.PutUint64(head[at:], length-block.Length+4096)
+	}
+	return slices.Concat(head, make([]byte, 4096), rest)
+}
+
+// maxEdits is how many changes are made to one stream.
+const maxEdits = 16
+
+// mutated makes the changes to a stream that are written in edits, 8 bytes each: what to
+// do, a place of 3 bytes, and a number. Where the first byte is 0x80 or more the place
+// is near something that means something: 0x06 and 0x04 begin a description and a section.
+func mutated(b, other, edits []byte) []byte {
+	b = bytes.Clone(b)
+	for n := 0; len(edits) >= 8 && n < maxEdits && len(b) > 0; n++ {
+		what, place, value := edits[0], int(edits[1])<<16|int(edits[2])<<8|int(edits[3]), binary.BigEndian.Uint32(edits[4:])
+		edits = edits[8:]
+		at := place * len(b) >> 24
+		if what >= 0x80 {
+			at = meaning(b, place)
 		}
-	})
-	array := build()
-	array.section(4, 3, "lamp", 1, func() { array.u8(1) })
-	mapped := build().machine("x").capabilities("mapped-ram")
-	mapped.section(1, 9, "ram", 4, func() {
-		mapped.u64(1<<62 | 4).name("pc.ram").u64(1 << 62).u32(1).u64(4096).u64(200).u64(1 << 40)
-	})
-	for name, b := range map[string][]byte{
-		"RAM":                blocks.end(""),
-		"mapped RAM":         mapped.end(""),
-		"an array":           array.end(`{"devices": [{"name": "lamp", "vmsd_name": "x", "fields": [{"name": "a", "type": "uint8", "array_len": 4294967295, "size": 255}]}]}`),
-		"an array of arrays": array.end(`{"devices": [{"name": "lamp", "vmsd_name": "x", "fields": [{"name": "a", "array_len": 4294967295, "size": 0, "struct": {"fields": [{"name": "a", "array_len": 4294967295, "size": 0}]}}]}]}`),
-		"the description":    build().u8(0).u8(6).u32(0xffffffff).b,
-		"a package":          build().u8(8).u16(7).u16(4).u32(0xffffffff).b,
-		"the machine":        build().u8(7).u32(0xffffffff).b,
-		"capabilities":       build().machine("x").u8(5).name("configuration/capabilities").u32(1).u32(0xffffffff).b,
+		length := min(int(value&0xffff), len(b)-at)
+		switch what % 8 {
+		case 0:
+			b[at] = byte(value)
+		case 1:
+			copy(b[at:], binary.BigEndian.AppendUint32(nil, value))
+		case 2:
+			b = slices.Delete(b, at, at+length)
+		case 3:
+			b = slices.Insert(b, at, make([]byte, length)...)
+		case 4:
+			b = slices.Insert(b, at, bytes.Clone(b[at:at+length])...)
+		case 5:
+			b = b[:at]
+		case 6:
+			to := int(value>>16) * len(b) >> 16
+			copy(b[to:], bytes.Clone(b[at:at+length]))
+		case 7:
+			if at < len(other) {
+				b = slices.Insert(b, at, other[at:min(at+length, len(other))]...)
+			}
+		}
+	}
+	return b
+}
+
+// meaning is near the place-th byte that begins a part of a stream, as far as one can tell.
+func meaning(b []byte, place int) int {
+	near := place & 0x0f
+	nth := place >> 4
+	for at := 0; at+5 < len(b); at++ {
+		head := b[at] <= 8 && b[at+1] == 0 && b[at+2] == 0 && b[at+3] == 0 || b[at] == 0x7e && b[at+1] == 0
+		if head && b[at] != 0 {
+			if nth--; nth < 0 {
+				return min(at+near, len(b)-1)
+			}
+		}
+	}
+	return len(b) - 1
+}
+
+// requireSound reads a stream in each way.
+func requireSound(t *testing.T, b []byte) {
+	page := make([]byte, 4096)
+	o := stream.Options{Page: func(p stream.Page) error {
+		if p.Address >= p.Block.Length || p.Kind == stream.NormalPage && p.Address%uint64(len(p.Data)) != 0 {
+			t.Fatalf("a page at %#x of a block with %#x bytes", p.Address, p.Block.Length)
+		}
+		_ = p.Onto(page)
+		return nil
+	}}
+	for _, read := range []func() (*stream.Stream, stream.Work, error){
+		func() (*stream.Stream, stream.Work, error) { return stream.ReadFileWork(b, o) },
+		func() (*stream.Stream, stream.Work, error) { return stream.ReadWork(bytes.NewReader(b), o) },
 	} {
-		t.Run(name, func(t *testing.T) {
-			var before, after runtime.MemStats
-			runtime.ReadMemStats(&before)
-			s, _ := readFile(b, stream.Options{})
-			s.Check()
-			_, _ = stream.Read(bytes.NewReader(b), stream.Options{})
-			runtime.ReadMemStats(&after)
-			require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4<<20))
-		})
+		s, work, err := read()
+		require.NotNil(t, s)
+		require.LessOrEqual(t, s.Offset+s.Size, int64(len(b)))
+		if err == nil {
+			require.True(t, s.Ended)
+		}
+		for _, p := range append(s.Check(), s.Remarks()...) {
+			require.NotEmpty(t, p.String())
+		}
+		require.LessOrEqual(t, work.All(), 1<<20+16*int64(len(b)))
+		require.LessOrEqual(t, countSections(s), 4096+2*len(b))
 	}
-}
-
-// TestWhatIsLookedForIsBounded: a section that never ends is not kept for ever.
-func TestWhatIsLookedForIsBounded(t *testing.T) {
-	b := build()
-	b.u8(1).u32(1).name("dirty-bitmap").u32(0).u32(1)
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	_, err := stream.Read(io.MultiReader(bytes.NewReader(b.b), endless{}), stream.Options{})
-	runtime.ReadMemStats(&after)
-	require.ErrorContains(t, err, "no end of a section within 67108864 bytes at byte 34, in section 1 (dirty-bitmap)")
-	require.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(512<<20))
-}
-
-// endless is a reader of zeros.
-type endless struct{}
-
-func (endless) Read(b []byte) (int, error) { clear(b); return len(b), nil }
-
-// repeated reads the same bytes so many times.
-type repeated struct {
-	b     []byte
-	at, n int
-}
-
-func (r *repeated) Read(to []byte) (n int, err error) {
-	for n < len(to) && r.n > 0 {
-		k := copy(to[n:], r.b[r.at:])
-		n += k
-		if r.at += k; r.at == len(r.b) {
-			r.at, r.n = 0, r.n-1
+	f, err := openFile(b)
+	if err != nil {
+		return
+	}
+	whole := make([]byte, f.PageSize())
+	for _, block := range f.RAM.Blocks[:min(len(f.RAM.Blocks), 100)] {
+		if f.Has(block.Name, 0) {
+			_ = f.ReadPage(block.Name, 0, whole)
 		}
 	}
-	if n == 0 && r.n == 0 {
-		err = io.EOF
-	}
-	return n, err
 }
 
-// BenchmarkRead reads 150 MiB of pages that are sent whole, and a real machine's devices.
-func BenchmarkRead(b *testing.B) {
-	const pages = 150 << 20 / 4096
-	real := recorded(b, "11.1")
-	s, err := readFile(real, stream.Options{})
-	require.NoError(b, err)
-	devices := real[s.Device("apic", 0).Offset-int64(len("\x04\x00\x00\x00\x07\x04apic\x00\x00\x00\x00\x00\x00\x00\x03")):]
-	head := build()
-	head.section(1, 200, "ram", 4, func() { head.u64(pages<<12|4).name("pc.ram").u64(pages<<12).page(0, 0x02).u8(0) })
-	head.b = head.b[:len(head.b)-5]
-	page := append([]byte{0, 0, 0, 0, 0, 0, 0, 0x28}, bytes.Repeat([]byte("page"), 1024)...)
-	last := new(builder).u64(0x10).u8(0x7e).u32(200).u8(3).u32(200).u64(0x10).u8(0x7e).u32(200).b
-	b.SetBytes(pages * 4096)
-	for b.Loop() {
-		s, err := stream.Read(io.MultiReader(bytes.NewReader(head.b), &repeated{b: page, n: pages}, bytes.NewReader(last), bytes.NewReader(devices)), stream.Options{})
-		if err != nil || s.RAM.Normal != pages {
-			b.Fatal(err)
+func countSections(s *stream.Stream) (n int) {
+	for _, section := range s.Sections {
+		n += 1 + countFields(section.Fields)
+	}
+	return n
+}
+
+// FuzzDescription: what is read of a description is JSON, and no more than its length
+// allows is made of it.
+func FuzzDescription(f *testing.F) {
+	f.Add([]byte(tinyDescription))
+	f.Add([]byte(noDevices))
+	f.Add([]byte(`{"devices": [null, {"name": null, "fields": null, "more": [{"a": [1.5e3, true]}]}], "page_size": 4096, "page_size": 8192}`))
+	f.Add([]byte(`{"devices": [{"fields": [{"name": "\ud800\u0000", "size": 4294967295, "array_len": 4294967295, "fields": []}]}]} `))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		d, err := stream.ParseDescription(text)
+		if err != nil {
+			require.Nil(t, d)
+			return
+		}
+		require.True(t, json.Valid(text))
+		for i := range d.Devices {
+			require.GreaterOrEqual(t, d.Devices[i].Size(), int64(0))
+		}
+	})
+}
+
+// TestRealStreamsAreMutated: the target would find nothing if nothing ever changed.
+func TestRealStreamsAreMutated(t *testing.T) {
+	b := recorded(t, "7.2")
+	require.Equal(t, b, mutated(b, nil, nil))
+	for what := range byte(8) {
+		for _, near := range []byte{0, 0x80} {
+			changed := mutated(b, bytes.Repeat([]byte("other"), len(b)), []byte{near | what, 0, 0x40, 0, 0x12, 0x34, 0x56, 0x78})
+			require.NotEqual(t, b, changed, "%#x", near|what)
 		}
 	}
+	s, err := readFile(squeezed(recorded(t, "10.0-none-mapped-ram")), stream.Options{})
+	require.NoError(t, err)
+	require.Empty(t, s.Check())
+	s, err = readFile(mutated(b, nil, []byte{0x85, 0, 0x0f, 0xf0, 0, 0, 0, 0}), stream.Options{})
+	require.ErrorContains(t, err, "truncated")
+	require.NotEmpty(t, s.Sections)
 }

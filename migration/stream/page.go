@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 )
 
 // A PageKind is how a page was sent.
@@ -13,9 +14,9 @@ type PageKind int
 
 const (
 	ZeroPage       PageKind = iota // all its bytes are the same
-	NormalPage                     // whole
+	NormalPage                     // as it is
 	XBZRLEPage                     // what has changed since it was sent before
-	CompressedPage                 // whole, compressed
+	CompressedPage                 // as it is, compressed
 )
 
 // A Page is a page as it was sent. Data is good until the function returns that was
@@ -129,12 +130,31 @@ func (s *pageSet) add(page uint64) bool {
 	return true
 }
 
+// scaled is the same addresses, in pages of another size.
+func (s *pageSet) scaled(from, to uint64) (scaled pageSet) {
+	for which, part := range s.parts {
+		for i, word := range part {
+			for ; word != 0; word &= word - 1 {
+				page := which*setPart + uint64(i*64+bits.TrailingZeros64(word))
+				scaled.add(page * from / to)
+			}
+		}
+	}
+	scaled.last, scaled.which = nil, 0
+	return scaled
+}
+
 // missing is the first page below n that is not in it.
 func (s *pageSet) missing(n uint64) (uint64, bool) {
-	for page := uint64(0); page < n; page++ {
-		part := s.parts[page/setPart]
-		if part == nil || part[page%setPart/64]&(1<<(page%64)) == 0 {
-			return page, true
+	for which := uint64(0); which*setPart < n; which++ {
+		part := s.parts[which]
+		if part == nil {
+			return which * setPart, true
+		}
+		for i, word := range part {
+			if page := which*setPart + uint64(i*64+bits.TrailingZeros64(^word)); word != ^uint64(0) {
+				return page, page < n
+			}
 		}
 	}
 	return 0, false

@@ -2,9 +2,7 @@ package stream
 
 import (
 	"bytes"
-	"encoding/binary"
 	"fmt"
-	"slices"
 )
 
 // What a part of the stream begins with (migration/savevm.h in QEMU).
@@ -32,15 +30,25 @@ const (
 type parser struct {
 	source
 	*Stream
-	options               Options
-	described             *Description // where it was found ahead of time
-	pageSize              uint64
+	options     Options
+	described   *Description // where it was found ahead of time
+	describedAt int64        // in the file; 0 where it was not
+	describedBy error        // what is wrong with it
+	zerosFrom   int64        // the file has zeros only from there on; 0 where it was not looked for
+
+	pageSize  uint64
+	pagesFrom string // what told the size of pages; "" while it is only assumed
+	guessed   bool   // it was looked for in the pages
+	lengths   uint64 // of all blocks, or-ed
+
 	sections              map[uint32]*Section
 	blocks                map[string]*Block
 	block                 *Block // of the page before
 	devices               int64  // bytes of their payloads so far
 	live                  int    // live sections that have ended
 	looked                bool   // ahead for the description
+	bare                  bool   // a section had no footer
+	wasted                int64  // bytes that were searched in vain
 	until                 int64  // the end of the package that is being read; 0 outside
 	sharedIgnored, mapped bool   // capabilities
 	advised               uint64 // the sizes of pages of all blocks, or-ed; 0 without postcopy
@@ -48,21 +56,15 @@ type parser struct {
 
 func newParser(o Options) *parser {
 	p := &parser{Stream: &Stream{Offset: o.Offset}, options: o, sections: map[uint32]*Section{}, blocks: map[string]*Block{}}
-	p.pageSize = 4096
+	p.pageSize = defaultPage
 	if o.PageSize > 0 {
-		p.pageSize = uint64(o.PageSize)
+		p.pageSize, p.pagesFrom = uint64(o.PageSize), byCaller
 	}
-	if o.Offset < 0 || p.pageSize&(p.pageSize-1) != 0 || p.pageSize < minPage || p.pageSize > maxPage {
+	if o.Offset < 0 || !validPage(p.pageSize) {
 		p.fail(o.Offset, "an offset below 0, or a page size of %d, was asked for", p.pageSize)
 	}
 	return p
 }
-
-// A page has room for flags in its address, and a lookahead for itself.
-const (
-	minPage = 1 << 10
-	maxPage = 1 << 16
-)
 
 func (p *parser) stream() (*Stream, error) {
 	p.header()
@@ -170,8 +172,10 @@ func (p *parser) livePart(s *Section) {
 		if p.mapped {
 			return // what it has jumped over is counted with the pages
 		}
-	} else if n := p.toFooter(s); p.err == nil {
+	} else if n, found := p.toFooter(s); found {
 		p.skip(int64(n))
+	} else {
+		p.endless()
 	}
 	s.Size += p.offset() - from
 }
@@ -183,6 +187,7 @@ func (p *parser) footer(s *Section) {
 	}
 	at := p.offset()
 	if b := p.ahead(1); len(b) == 0 || b[0] != markFooter {
+		p.bare = true
 		if p.footers {
 			p.problem(at, "%s has no footer, where others have", s)
 		}
@@ -190,72 +195,10 @@ func (p *parser) footer(s *Section) {
 	}
 	p.u8()
 	p.footers = true
-	if id := p.u32(); p.err == nil && id != s.ID {
+	id := p.u32()
+	if p.err == nil && id != s.ID {
 		p.problem(at, "the footer of %s has the number %d", s, id)
+		return
 	}
-}
-
-// footer is what stands behind the section.
-func (s *Section) footer() []byte { return binary.BigEndian.AppendUint32([]byte{markFooter}, s.ID) }
-
-// toFooter looks for the end of a section that doesn't tell its length: its own
-// footer, with something behind it that can follow a section.
-func (p *parser) toFooter(s *Section) int {
-	footer := s.footer()
-	from := 0
-	for want := sourceSize / 2; p.err == nil; want *= 2 {
-		b := p.ahead(want)
-		for {
-			i := bytes.Index(b[from:], footer)
-			if i < 0 {
-				from = max(from, len(b)-len(footer)+1)
-				break
-			}
-			from += i
-			if b := p.ahead(from + len(footer) + maxHead); p.follows(b[from+len(footer):], from+len(footer)) {
-				return from
-			}
-			b = p.ahead(want)
-			from++
-		}
-		switch {
-		case p.drained && want > len(b):
-			p.truncated()
-		case want >= maxAhead:
-			p.fail(p.offset(), "no end of a section within %d bytes", maxAhead)
-		}
-	}
-	return 0
-}
-
-const (
-	footerSize = 1 + 4
-	maxHead    = 1 + 4 + 1 + 255 + 4 + 4 // of a section, with the longest name
-)
-
-// follows says whether b, which begins so many bytes ahead, can stand behind a section.
-func (p *parser) follows(b []byte, ahead int) bool {
-	if p.until != 0 && p.offset()+int64(ahead) == p.until {
-		return true
-	}
-	if len(b) == 0 {
-		return true
-	}
-	rest := b[1:]
-	switch b[0] {
-	case markEOF:
-		return len(rest) == 0 || rest[0] == markDescription
-	case markStart, markFull:
-		if len(rest) < 5 {
-			return false
-		}
-		name := rest[5:]
-		name = name[:min(len(name), int(rest[4]))]
-		return len(name) > 0 && len(name) == int(rest[4]) && !slices.ContainsFunc(name, func(c byte) bool { return c < ' ' || c > '~' })
-	case markPart, markEnd:
-		return len(rest) >= 4 && p.sections[binary.BigEndian.Uint32(rest)] != nil
-	case markCommand:
-		return len(rest) >= 2 && int(binary.BigEndian.Uint16(rest)) < 2*len(commandNames())
-	}
-	return false
+	s.footed = true
 }

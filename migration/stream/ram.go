@@ -37,7 +37,7 @@ type RAM struct {
 // Counts are pages that were sent, one as often as it was.
 type Counts struct {
 	Zero       int64 // of one value, mostly zero
-	Normal     int64 // whole
+	Normal     int64 // as they are
 	XBZRLE     int64 `json:",omitempty"` // as what has changed since they were sent before
 	Compressed int64 `json:",omitempty"`
 }
@@ -72,6 +72,18 @@ type Block struct {
 	seen pageSet
 }
 
+// maxBlocks is more than any machine has.
+const maxBlocks = 1 << 16
+
+// pagesOf is how many pages of such a size the block has.
+func (b *Block) pagesOf(size uint64) int64 {
+	n := b.Length / size
+	if b.Length%size != 0 {
+		n++
+	}
+	return int64(n)
+}
+
 // ram reads the payload of one section of RAM: pages, until the mark of its end.
 func (p *parser) ram(s *Section) {
 	if s.Version != ramVersion {
@@ -80,6 +92,9 @@ func (p *parser) ram(s *Section) {
 	for p.err == nil {
 		at := p.offset()
 		word := p.u64()
+		if p.pagesFrom == "" && !p.guessed && p.err == nil {
+			p.guessPageSize(word)
+		}
 		flags, address := word&(p.pageSize-1), word&^(p.pageSize-1)
 		switch {
 		case p.err != nil:
@@ -191,6 +206,8 @@ func (p *parser) blockList(at int64, total uint64) {
 		switch {
 		case p.err != nil:
 			return
+		case len(p.RAM.Blocks) == maxBlocks:
+			p.fail(at, "more than %d blocks of RAM", maxBlocks)
 		case b.Name == "":
 			p.fail(at, "a block of RAM without a name")
 		case p.blocks[b.Name] != nil:
@@ -199,7 +216,7 @@ func (p *parser) blockList(at int64, total uint64) {
 			p.fail(at, "block %q has %#x bytes, and only %#x are left of all RAM,", b.Name, b.Length, left)
 		}
 		left -= b.Length
-		b.Pages = int64((b.Length + p.pageSize - 1) / p.pageSize)
+		b.Pages = b.pagesOf(p.pageSize)
 		p.hugePages(b)
 		if p.sharedIgnored {
 			b.Address = new(p.u64())
@@ -207,6 +224,7 @@ func (p *parser) blockList(at int64, total uint64) {
 		if p.mapped {
 			p.mappedHeader(b)
 		}
+		p.lengths |= b.Length
 		p.RAM.Blocks = append(p.RAM.Blocks, b)
 		p.blocks[b.Name] = b
 	}

@@ -43,6 +43,8 @@ func (e *Error) Truncated() bool { return errors.Is(e.Err, io.ErrUnexpectedEOF) 
 const (
 	// sourceSize is how much is read at once: it stays in a processor's cache.
 	sourceSize = 256 << 10
+	// jumpSize is how much is read first at another place of the file.
+	jumpSize = 4 << 10
 	// maxAhead is how far is looked for the end of something that doesn't tell its
 	// length; nothing in a stream is that long that isn't a live section of its own.
 	maxAhead = 64 << 20
@@ -59,9 +61,19 @@ type source struct {
 	at, full int   // buf[at:full] is ahead
 	base     int64 // where buf[0] stands in the file
 	drained  bool  // from has nothing more
+	window   int   // how much is read next; 0 is as much as there is room for
 
-	in  string // what is being read
-	err error
+	work work
+	in   string // what is being read
+	err  error
+}
+
+// work is what was done beside taking each byte once. All of it is to be at most
+// linear in the length of the stream, whatever the stream claims.
+type work struct {
+	read     int64 // bytes read
+	moved    int64 // bytes moved inside of the buffer
+	searched int64 // bytes searched for the end of a section
 }
 
 func (s *source) offset() int64 { return s.base + int64(s.at) }
@@ -77,29 +89,48 @@ func (s *source) fail(at int64, format string, args ...any) {
 // good until the next call.
 func (s *source) ahead(n int) []byte {
 	for s.full-s.at < n && !s.drained && s.err == nil {
-		s.fill(n)
+		s.makeRoom(n)
+		s.fill()
 	}
 	return s.buf[s.at:s.full]
 }
 
-// fill reads once. The buffer grows only by what has come, so that a length that
-// a stream claims costs nothing.
-func (s *source) fill(n int) {
-	if s.at > 0 {
-		copy(s.buf, s.buf[s.at:s.full])
-		s.base += int64(s.at)
-		s.full -= s.at
-		s.at = 0
-	}
+// makeRoom makes place for more in the buffer, which has to hold n bytes ahead. What is
+// ahead is moved only when as much has been taken before it. Else the buffer grows, but
+// only when it is full: a length that a stream claims costs nothing.
+func (s *source) makeRoom(n int) {
+	ahead := s.full - s.at
 	switch {
 	case s.buf == nil:
 		s.buf = make([]byte, sourceSize)
+	case ahead == 0 || s.at+n > len(s.buf) && s.at >= ahead:
+		s.move(s.buf)
 	case s.full == len(s.buf):
-		s.buf = append(s.buf, make([]byte, min(n, 2*len(s.buf))-s.full)...)
+		s.move(make([]byte, 2*len(s.buf)))
+	}
+}
+
+// move puts what is ahead at the beginning of a buffer.
+func (s *source) move(to []byte) {
+	n := copy(to, s.buf[s.at:s.full])
+	s.work.moved += int64(n)
+	s.base += int64(s.at)
+	s.buf, s.at, s.full = to, 0, n
+}
+
+// fill reads once.
+func (s *source) fill() {
+	room := s.buf[s.full:]
+	if s.window > 0 {
+		room = room[:min(len(room), s.window)]
+		if s.window *= 2; s.window >= sourceSize {
+			s.window = 0
+		}
 	}
 	for range 100 {
-		k, err := s.from.Read(s.buf[s.full:])
+		k, err := s.from.Read(room)
 		s.full += k
+		s.work.read += int64(k)
 		if errors.Is(err, io.EOF) {
 			s.drained = true
 			return
@@ -189,6 +220,10 @@ func (s *source) jump(to int64) {
 		s.fail(s.offset(), "the stream goes on at byte %d of a file that has %d,", to, s.size)
 		return
 	}
+	if s.from != nil && s.offset() <= to && to <= s.base+int64(s.full) {
+		s.at = int(to - s.base)
+		return
+	}
 	s.from = io.NewSectionReader(s.file, to, s.size-to)
-	s.base, s.at, s.full, s.drained = to, 0, 0, false
+	s.base, s.at, s.full, s.drained, s.window = to, 0, 0, false, jumpSize
 }

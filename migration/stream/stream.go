@@ -14,15 +14,19 @@ type Stream struct {
 	Configuration Configuration
 	Sections      []*Section // in the order of their beginnings
 	RAM           RAM
-	Commands      []Command
+	Commands      []Command // the first 65536
+	MoreCommands  int64     `json:",omitempty"` // those behind
 
-	Ended       bool         // with the mark of its end
-	Description *Description `json:"-"` // nil where the stream has none
-	Trailing    int64        // bytes in the file behind it; 0 where it wasn't read from a file
+	Ended         bool         // with the mark of its end
+	Description   *Description `json:"-"` // nil where the stream has none
+	Trailing      int64        // bytes in the file behind it; 0 where it wasn't read from a file, and of a volume
+	TrailingZeros bool         `json:",omitempty"` // these are nothing but zeros
 
 	footers  bool // behind each section stands its number again
 	garbled  bool // there is a description, which can't be read
+	listens  bool // the command postcopy-listen was among the commands
 	problems problems
+	remarks  problems
 }
 
 // A Configuration is what must be equal on both sides, and is told first.
@@ -54,7 +58,8 @@ type Section struct {
 	// Data is a device's payload.
 	Data []byte `json:"-"`
 
-	ended bool
+	ended  bool
+	footed bool // its own footer stands behind it, or behind its last part
 }
 
 // String names the section as errors do.
@@ -87,9 +92,14 @@ func (s *Stream) Device(name string, instance uint32) *Section {
 type Options struct {
 	// Offset is how many bytes of the file stand before the stream.
 	Offset int64
-	// PageSize is that of the target's pages, in bytes. Zero is what the stream says,
-	// else 4096, as it is for all targets that have one size only.
+	// PageSize is that of the target's pages, in bytes, from 256 to 65536. The stream is
+	// believed before it where it tells it itself: the configuration, the command
+	// postcopy-advise, the capability mapped-ram or the description does. Where nothing
+	// does, zero has it found out from the pages; 4096 is tried first.
 	PageSize int
+	// Volume says that the file is larger than what was written to it, as a block device
+	// is: what stands behind the stream is left alone. Only [ReadFile] looks at it.
+	Volume bool
 	// Page, where set, is called with each page of RAM in the order of the stream. Of
 	// a mapped-ram file, where pages are in no order, it is called once for each
 	// that is there, when all else has been read. An error ends the reading.
@@ -97,28 +107,36 @@ type Options struct {
 }
 
 // Read reads a stream from front to back, up to its end. Where it goes wrong the error
-// is an *[Error], and the Stream holds what came before that. Memory is bounded,
-// whatever the bytes are: 64 MiB for what is looked ahead, 256 MiB for what devices
-// say of themselves, and a small multiple of what has been read for anything else.
+// is an *[Error], and the Stream holds what came before that. Time and memory have
+// bounds, whatever the bytes are: see the package's.
 func Read(r io.Reader, o Options) (*Stream, error) {
 	p := newParser(o)
+	return p.readFrom(r)
+}
+
+func (p *parser) readFrom(r io.Reader) (*Stream, error) {
 	p.from = r
-	p.skip(o.Offset)
+	p.skip(p.Offset)
 	return p.stream()
 }
 
 // ReadFile is Read for something that can be read in any place: mapped-ram files need
-// that, and of any other the description at its end is known first.
+// that, and of any other the description at its end is known first. Zeros behind the
+// stream's end are no fault of it, as on a volume that is larger.
 func ReadFile(f io.ReaderAt, size int64, o Options) (*Stream, error) {
 	p := newParser(o)
+	return p.readFile(f, size)
+}
+
+func (p *parser) readFile(f io.ReaderAt, size int64) (*Stream, error) {
 	p.file, p.size = f, size
-	p.jump(o.Offset)
+	p.jump(p.Offset)
 	if p.err == nil {
-		p.described = descriptionAtEnd(f, o.Offset, size)
+		p.describeAhead()
 	}
 	s, err := p.stream()
-	if err == nil {
-		s.Trailing = size - p.offset()
+	if err == nil && !p.options.Volume {
+		p.trailing()
 	}
 	return s, err
 }

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"testing/iotest"
 
@@ -26,6 +28,18 @@ func recorded(t testing.TB, name string) []byte {
 	b, err := io.ReadAll(z)
 	require.NoError(t, err)
 	return b
+}
+
+// recordings are the names of all of them.
+func recordings(t testing.TB) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob("testdata/streams/*.gz")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, f := range files {
+		names = append(names, strings.TrimSuffix(filepath.Base(f), ".gz"))
+	}
+	return names
 }
 
 func readFile(b []byte, o stream.Options) (*stream.Stream, error) {

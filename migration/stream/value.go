@@ -20,15 +20,15 @@ func text(f Field, size int) string {
 	if f.Count == 0 {
 		return numberText(f.Type, f.Data)
 	}
-	var said []string
+	var texts []string
 	for b := f.Data; len(b) > 0; b = b[size:] {
-		if len(said) == shownElements {
-			said = append(said, "...")
+		if len(texts) == shownElements {
+			texts = append(texts, "...")
 			break
 		}
-		said = append(said, numberText(f.Type, b[:size]))
+		texts = append(texts, numberText(f.Type, b[:size]))
 	}
-	return strings.Join(said, " ")
+	return strings.Join(texts, " ")
 }
 
 func hexText(b []byte) string {

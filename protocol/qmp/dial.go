@@ -69,15 +69,17 @@ var errHungUp = errors.New("the peer closed the connection before it greeted")
 // anything, where that is so.
 func (s *Session) early(err error) error {
 	s.mu.Lock()
-	cause := s.cause
+	causes := []error{s.cause, s.broken}
 	s.mu.Unlock()
 	select {
 	case <-s.greeted:
 		return err
 	default:
 	}
-	if errors.Is(cause, io.EOF) || errors.Is(cause, syscall.ECONNRESET) || errors.Is(cause, syscall.EPIPE) {
-		return fmt.Errorf("%w (%w)", err, errHungUp)
+	for _, cause := range causes {
+		if errors.Is(cause, io.EOF) || errors.Is(cause, syscall.ECONNRESET) || errors.Is(cause, syscall.EPIPE) {
+			return fmt.Errorf("%w (%w)", err, errHungUp)
+		}
 	}
 	return err
 }

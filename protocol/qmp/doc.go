@@ -16,8 +16,8 @@
 //	event, err := session.Wait(ctx, before, "STOP")
 //
 // Reading is for everyone: no waiter takes an event from another, and a slow
-// one holds up nobody. The log keeps the last Options.EventLog events; who asks
-// for older ones is told how many are gone ([LostError]).
+// one holds up nobody. The log keeps the last Options.EventLog events; a reader that
+// asks for older ones gets the number that is gone ([LostError]).
 //
 // Deadlines are the caller's. A context that ends abandons one wait and no
 // more: the reply that comes late is dropped, and the session goes on. When the

@@ -16,7 +16,7 @@ import (
 // beginning, before any event.
 type Mark = eventlog.Mark
 
-// An Event is something that QEMU said unasked.
+// An Event is a message of QEMU that answers no command.
 type Event struct {
 	Name  string
 	Data  json.RawMessage // nil where the event has none

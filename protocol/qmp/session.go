@@ -37,7 +37,7 @@ type Session struct {
 	queue   []*call          // not yet written, in order
 	closing bool
 	broken  error // why writing failed
-	cause   error // why the stream ended, as it was met
+	cause   error // why reading ended
 	err     error // why the session ended; set before done is closed
 }
 
@@ -146,10 +146,10 @@ func (s *Session) run(read func(*splitter) error) {
 func (s *Session) explain(cause error) error {
 	s.mu.Lock()
 	closing := s.closing
+	s.cause = cause
 	if s.broken != nil {
 		cause = s.broken
 	}
-	s.cause = cause
 	s.mu.Unlock()
 	if closing {
 		return net.ErrClosed

@@ -28,7 +28,7 @@ type Options struct {
 
 	// Explain is called once, by the session, when the connection ends without
 	// Close. What it returns is the Cause that every caller gets, unless it is nil; a
-	// launcher adds there how QEMU exited and what it said last. Callers wait for it
+	// launcher adds there how QEMU exited and the end of its output. Callers wait for it
 	// as long as their contexts do, and Close waits for it too.
 	Explain func(error) error
 
@@ -158,7 +158,7 @@ func (s *Session) tryEnqueue(c *call, first, n int, encode func(b []byte, index 
 	return nil, nil
 }
 
-// madeRoom wakes who waits in enqueue. s.mu is held.
+// madeRoom wakes the callers that wait in enqueue. s.mu is held.
 func (s *Session) madeRoom() {
 	if s.room != nil {
 		close(s.room)

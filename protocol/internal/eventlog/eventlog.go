@@ -61,8 +61,8 @@ func New[T any](bound int) *Log[T] {
 // called before the first entry.
 func (l *Log[T]) Weigh(most int, weigh func(T) int) { l.most, l.weigh = most, weigh }
 
-// Append makes the entry for the place at which it will stand, and wakes who
-// waits. The function is called with the log locked: it must not call back.
+// Append makes the entry for the place at which it will stand, and wakes the
+// waiters. The function is called with the log locked: it must not call back.
 // After End nothing is appended, and the function not called.
 func (l *Log[T]) Append(entry func(Mark) T) {
 	l.mu.Lock()
