@@ -87,7 +87,8 @@ func commandLines(t *testing.T, document string) (lines [][]string) {
 	t.Helper()
 	for line := range strings.Lines(document) {
 		shown, atPrompt := strings.CutPrefix(strings.TrimSpace(line), "$ ")
-		candidates := []string{shown}
+		_, inScript, _ := strings.Cut(shown, "; ") // as in sh -c 'make; drover run'
+		candidates := []string{shown, strings.TrimRight(inScript, "'")}
 		if !atPrompt {
 			candidates = nil
 			for i, quoted := range strings.Split(line, "`") {
@@ -142,6 +143,6 @@ func scenariosOf(t *testing.T, line []string) []string {
 }
 
 func TestCommandLinesAreFoundInDocuments(t *testing.T) {
-	const document = "Run `drover run a/b`, `drover preflight` or `drover`.\n```console\n$ drover list -v   # all\n$ go run ./cmd/drover run -- -cpu 'a b'\n$ make\n```\n    $ drover vet x\n"
-	require.Equal(t, [][]string{{"run", "a/b"}, {"list", "-v"}, {"run", "--", "-cpu", "a b"}, {"vet", "x"}}, commandLines(t, document))
+	const document = "Run `drover run a/b`, `drover preflight` or `drover`.\n```console\n$ drover list -v   # all\n$ go run ./cmd/drover run -- -cpu 'a b'\n$ make\n```\n    $ drover vet x\n$ sh -c 'make; drover run --bisect y'\n"
+	require.Equal(t, [][]string{{"run", "a/b"}, {"list", "-v"}, {"run", "--", "-cpu", "a b"}, {"vet", "x"}, {"run", "--bisect", "y"}}, commandLines(t, document))
 }
