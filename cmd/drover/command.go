@@ -105,6 +105,9 @@ func (s *session) do(c *command, words []string) error {
 
 // execute does what the words after "drover" say, and returns the exit status.
 func (s *session) execute(ctx context.Context, args []string) int {
+	if len(args) > 0 && (args[0] == "--version" || args[0] == "-version") {
+		args = append([]string{"version"}, args[1:]...)
+	}
 	root := s.root()
 	c, rest, err := find(root, args)
 	switch {
