@@ -13,10 +13,14 @@ import (
 	"github.com/drover-vm/drover/migration/scenarios"
 )
 
-const judgeUsage = `usage: drover judge [-json] DIR ...
+const judgeUsage = `usage: drover judge [flags] DIR ...
 
 Judges saved runs again: DIR is a folder that "drover run" left (with -keep it
 leaves every one), or the record.json in it. Nothing is run.
+
+What came of a run and the evidence that decides it are printed; all of it stands in
+report.html and report.txt, which are written into DIR. They are a function of what is
+in the folder alone.
 
 A record proves what it holds, and no more: what its run was to gather and the
 record lacks is unknown, and a record that hides something (a key twice, or in
@@ -31,6 +35,8 @@ flags:
 func judgeCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
 	set := newFlagSet("judge", judgeUsage, stderr)
 	asJSON := set.Bool("json", false, "write one JSON object a run")
+	verbose := set.Bool("v", false, "print each check's verdict")
+	noWrite := set.Bool("no-write", false, "leave DIR as it is: write no report.html and report.txt into it")
 	dirs, err := parseMixed(set, args)
 	if err == nil && len(dirs) == 0 {
 		err = usageError("which run? Give the folder that \"drover run\" printed")
@@ -51,14 +57,30 @@ func judgeCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr
 		if result.Err() != nil {
 			status = max(status, exitFailed)
 		}
+		folder := folderOf(dir)
+		if folder != "" && !*noWrite {
+			if err := report.WriteRun(folder, result); err != nil {
+				status = complain(stderr, fmt.Errorf("%s; -no-write does without", plain.Text(err.Error())))
+			}
+		}
 		if *asJSON {
 			report.JSONLine(stdout, result)
 			continue
 		}
-		fmt.Fprintf(stdout, "%s  %s\n", report.Word(result.Outcome, false), plain.Text(result.Name()))
-		report.Verdicts(stdout, result.Verdicts)
+		report.Summary(stdout, folder, result)
+		if *verbose {
+			report.Verdicts(stdout, result.Verdicts)
+		}
 	}
 	return status
+}
+
+// folderOf is the folder of a saved run, "" where only its record was given.
+func folderOf(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return path
+	}
+	return ""
 }
 
 // judge judges one saved run. A record of a scenario that there is has to end as that does,
