@@ -143,6 +143,7 @@ func (d *textDisplay) done(name string, r *record.Result) {
 	if r == nil {
 		return
 	}
+	whole := r
 	r = plainResult(r)
 	if d.times != nil {
 		d.times.Add(r)
@@ -152,13 +153,21 @@ func (d *textDisplay) done(name string, r *record.Result) {
 		d.draw()
 		return
 	}
-	fmt.Fprintln(d.raw, report.Line(r, d.width, d.colour))
+	explained := report.Explained(whole)
+	if explained {
+		fmt.Fprintln(d.raw, report.Head(r, d.width, d.colour))
+	} else {
+		fmt.Fprintln(d.raw, report.Line(r, d.width, d.colour))
+	}
 	if d.verbose && r.Record != nil {
 		fmt.Fprintf(d.out, "    accelerator %s\n", r.Record.Accel)
 		report.Steps(d.out, r.Record.Steps)
 		report.Verdicts(d.out, r.Verdicts)
 	}
-	if r.Outcome != record.Skip && (r.Outcome != record.Pass || r.Dir != "") {
+	switch {
+	case explained:
+		report.Failure(d.out, whole)
+	case r.Outcome != record.Skip && (r.Outcome != record.Pass || r.Dir != ""):
 		report.Details(d.out, r)
 	}
 	d.draw()

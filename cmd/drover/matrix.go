@@ -93,7 +93,7 @@ func matrixCommand(ctx context.Context, args []string, _ *os.File, stdout, stder
 	if flags.json {
 		show = &jsonDisplay{out: io.Discard}
 	}
-	m, err := flags.run(ctx, show)
+	m, err := flags.run(ctx, reporting{show, stderr})
 	show.end(report.Sum{})
 	switch {
 	case ctx.Err() != nil:

@@ -62,6 +62,7 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 			jobs[i].options.Hold = holder(stdin, stderr, show)
 		}
 	}
+	show = reporting{show, stderr}
 	sum, err := runAll(ctx, jobs, flags.parallel, show)
 	show.end(sum)
 	switch {

@@ -98,7 +98,7 @@ func stoppedEarly(v record.Verdict) bool {
 }
 
 // broken is what a QEMU writes to stderr when its peer goes away.
-var broken = regexp.MustCompile(`(?i)broken pipe|connection reset|unable to (?:write|read)|channel error|load of migration failed|input/output error|not a migration stream|unable to shutdown|error while loading|failed to receive|unexpected end-of-file|cancel|software caused connection abort|premature|detected io failure|transport endpoint`)
+var broken = regexp.MustCompile(`(?i)broken pipe|connection reset|unable to (?:write|read)|channel error|load of migration failed|input/output error|not a migration stream|unable to shutdown|error while loading|failed to receive|unexpected end-of-file|cancel|software caused connection abort|premature|detected io failure|section.footer|transport endpoint`)
 
 // causedByScenario says that a check failed over what the scenario did itself: it cancelled
 // the migration, or broke its link.

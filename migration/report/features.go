@@ -46,9 +46,6 @@ func (x *explainer) channels(m *record.Measure) {
 		x.e.sentence = fmt.Sprintf("%d of %d channels carry the pages, where each is expected to carry %s of %s", used, n, bound(m.Bounds, m.Unit), size(sum))
 		x.add("%.3g %% of the %s over channels went over one of them", 100*most/max(sum, 1), size(sum))
 	}
-	for _, line := range barLines(rows)[:min(len(rows), 6)] {
-		x.add("%s", line)
-	}
 	x.e.figure = bars("Bytes sent over each connection", rows)
 }
 

@@ -75,6 +75,7 @@ func readBeside(dir string, r *record.Record) *Folder {
 	}
 	f.Scenario = text(dir, "run.scenario")
 	f.source, f.dest = readLogs(dir, "source", r.Source), readLogs(dir, "destination", r.Destination)
+	f.align()
 	return f
 }
 
@@ -117,16 +118,41 @@ func readLogs(dir, side string, facts *record.SideFacts) *logs {
 			break
 		}
 	}
-	l.beats = beats(text(dir, side+".console.cast"))
+	l.beats = beats(text(dir, side+".console.cast"), l.began)
 	return l
 }
 
-// beats are the times at which a console's recording (asciicast, version 2) has output.
-func beats(cast string) (at []time.Time) {
+// align moves the heartbeats to where the record, which has their time by our clock, has one
+// of each side's.
+func (f *Folder) align() {
+	s := f.Record.Standstill
+	if s == nil {
+		return
+	}
+	move := func(beats []time.Time, one int, to time.Time) {
+		if one < 0 || one >= len(beats) || to.IsZero() {
+			return
+		}
+		by := to.Sub(beats[one])
+		for i := range beats {
+			beats[i] = beats[i].Add(by)
+		}
+	}
+	move(f.source.beats, len(f.source.beats)-1, s.LastOnSource)
+	move(f.dest.beats, 0, s.FirstOnDestination)
+}
+
+// beats are the times at which a console's recording (asciicast, version 2) has output. Its
+// head has whole seconds, and the QEMU was started just before its monitor's session began.
+func beats(cast string, session time.Time) (at []time.Time) {
 	head, rest, _ := strings.Cut(cast, "\n")
 	var header struct{ Timestamp int64 }
 	if json.Unmarshal([]byte(head), &header) != nil || header.Timestamp <= 0 {
 		return nil
+	}
+	began := time.Unix(header.Timestamp, 0)
+	if late := session.Sub(began); late > 0 && late < 2*time.Second {
+		began = began.Add(min(late, time.Second))
 	}
 	scan := bufio.NewScanner(strings.NewReader(rest))
 	scan.Buffer(nil, mostOfFile)
@@ -136,7 +162,7 @@ func beats(cast string) (at []time.Time) {
 		if json.Unmarshal(scan.Bytes(), &event) != nil || len(event) != 3 || json.Unmarshal(event[0], &seconds) != nil || string(event[1]) != `"o"` {
 			continue
 		}
-		at = append(at, time.Unix(header.Timestamp, 0).Add(time.Duration(seconds*float64(time.Second))))
+		at = append(at, began.Add(time.Duration(seconds*float64(time.Second))))
 	}
 	return at
 }

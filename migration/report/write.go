@@ -16,11 +16,17 @@ func Summary(w io.Writer, dir string, result *record.Result) {
 	if result.Record == nil {
 		return
 	}
-	f := &Folder{Record: result.Record, source: &logs{name: "source"}, dest: &logs{name: "destination"}}
-	if dir != "" {
-		f = readBeside(dir, result.Record)
+	own := *result
+	own.Dir = dir
+	writeText(w, pageOf(readFor(&own), result).Sections[:2], 0)
+}
+
+// readFor reads what lies in the result's folder, where it has one.
+func readFor(r *record.Result) *Folder {
+	if r.Dir == "" {
+		return &Folder{Record: r.Record, source: &logs{name: "source"}, dest: &logs{name: "destination"}}
 	}
-	writeText(w, pageOf(f, result).Sections[:2], 0)
+	return readBeside(r.Dir, r.Record)
 }
 
 // WriteRun writes report.txt and report.html into a run's folder, in place of those that
