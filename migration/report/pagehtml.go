@@ -4,6 +4,7 @@ import (
 	_ "embed" // the page's template and style
 	"html/template"
 	"io"
+	"net/url"
 	"strings"
 
 	"github.com/drover-vm/drover/internal/plain"
@@ -23,7 +24,7 @@ var runPage = template.Must(template.New("page").Funcs(template.FuncMap{
 	"mark":  func(marks []string, i int) string { return at(marks, i) },
 	"words": func(mark string) string { return wordsOf[mark] },
 	"style": func() template.CSS { return template.CSS(pageStyle) }, //nolint:gosec // our own
-	"href":  func(file string) string { return "./" + file },
+	"href":  func(file string) string { return "./" + url.PathEscape(file) },
 }).Parse(pageTemplate))
 
 // wordsOf are the marks in words, for those that don't see colours.
