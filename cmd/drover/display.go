@@ -57,6 +57,7 @@ type textDisplay struct {
 	width   int           // of the column of names
 	times   *report.Times // where wanted
 	skips   *skips        // where those that were skipped are summed up
+	pages   bool          // an index links to what passed runs left: no line of each says where
 
 	mu      sync.Mutex
 	running []*underWay
@@ -167,7 +168,7 @@ func (d *textDisplay) done(name string, r *record.Result) {
 	switch {
 	case explained:
 		report.Failure(d.out, whole)
-	case r.Outcome != record.Skip && (r.Outcome != record.Pass || r.Dir != ""):
+	case r.Outcome != record.Skip && (r.Outcome != record.Pass || r.Dir != "" && !d.pages):
 		report.Details(d.out, r)
 	}
 	d.draw()

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -50,6 +51,7 @@ type matrixFlags struct {
 	parallel                                   int
 	qemus, patterns                            []string
 	args                                       qemuArgs
+	pages                                      pageFlags
 }
 
 // mostQEMUs is how many QEMUs a matrix takes: the runs grow with their square.
@@ -66,6 +68,7 @@ func parseMatrix(args []string, stderr io.Writer) (matrixFlags, error) {
 	set.BoolVar(&f.json, "json", false, "write one JSON object")
 	set.BoolVar(&f.verbose, "v", false, "print each step and its time")
 	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
+	f.pages.flags(set)
 	f.args.flags(set)
 	args = f.args.behindDashes(args)
 	var err error
@@ -77,6 +80,9 @@ func parseMatrix(args []string, stderr io.Writer) (matrixFlags, error) {
 	}
 	if f.patterns, err = namesIn("scenarios", f.scenarios); err != nil {
 		return f, err
+	}
+	if f.pages.github && f.json {
+		return f, usageError("-github prints lines that are no JSON: leave it or -json out")
 	}
 	return f, checkParallel(f.parallel)
 }
@@ -93,8 +99,13 @@ func matrixCommand(ctx context.Context, args []string, _ *os.File, stdout, stder
 	if flags.json {
 		show = &jsonDisplay{out: io.Discard}
 	}
-	m, err := flags.run(ctx, reporting{show, stderr})
-	show.end(report.Sum{})
+	pages, err := flags.pages.open(show, stdout, stderr, betweenQEMUs)
+	if err != nil {
+		show.end(report.Sum{})
+		return complain(stderr, err)
+	}
+	m, err := flags.run(ctx, pages)
+	pages.end(report.Sum{})
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(ctx, stderr, "all VMs have been ended")
@@ -105,7 +116,18 @@ func matrixCommand(ctx context.Context, args []string, _ *os.File, stdout, stder
 	default:
 		report.MatrixText(stdout, m)
 	}
-	return matrixExit(m)
+	return max(matrixExit(m), pages.exit())
+}
+
+// betweenQEMUs divides the name of a matrix's run into the scenario's, and the QEMUs between
+// which the guest moved.
+func betweenQEMUs(scenario string) (name, qemu string) {
+	rest, ok := strings.CutPrefix(scenario, "version/")
+	pair, name, both := strings.Cut(rest, "/")
+	if !ok || !both {
+		return scenario, ""
+	}
+	return name, strings.Replace(pair, "-", " to ", 1)
 }
 
 // matrixExit is the exit status for a matrix: what failed counts over what could not
@@ -142,7 +164,7 @@ func (f matrixFlags) run(ctx context.Context, show display) (*report.Matrix, err
 	for _, q := range fleet {
 		m.QEMUs = append(m.QEMUs, q.QEMU)
 	}
-	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Artifacts: f.artifacts, Known: new(probe.Known)}
+	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Artifacts: f.pages.artifacts(f.artifacts), Keep: f.pages.dir != "", Known: new(probe.Known)}
 	f.args.assign(&options)
 	m.Pairs = predictAll(ctx, fleet, options, show)
 	f.runPairs(ctx, m, chosen, options, show)

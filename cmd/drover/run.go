@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,6 +54,7 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 		if !flags.verbose {
 			text.skips = &skips{}
 		}
+		text.pages = flags.pages.dir != "" && !flags.keep
 		show = text
 	}
 	known := new(probe.Known)
@@ -62,16 +64,28 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 			jobs[i].options.Hold = holder(stdin, stderr, show)
 		}
 	}
-	show = reporting{show, stderr}
-	sum, err := runAll(ctx, jobs, flags.parallel, show)
-	show.end(sum)
+	pages, err := flags.pages.open(show, stdout, stderr, flags.ranOn)
+	if err != nil {
+		show.end(report.Sum{})
+		return complain(stderr, err)
+	}
+	sum, err := runAll(ctx, jobs, flags.parallel, pages)
+	pages.end(sum)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return interrupted(ctx, stderr, fmt.Sprintf("both VMs have been ended: %v", err))
 	case err != nil:
 		complain(stderr, err)
 	}
-	return runExit(sum, err)
+	return max(runExit(sum, err), pages.exit())
+}
+
+// ranOn divides a name into the scenario's, and the QEMU that it says it is for.
+func (f runFlags) ranOn(scenario string) (name, qemu string) {
+	if qemu, name, ok := strings.Cut(scenario, "/"); ok && f.fleet {
+		return name, qemu
+	}
+	return scenario, ""
 }
 
 // runExit is the exit status of a run. A scenario that failed counts more than one that

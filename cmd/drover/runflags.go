@@ -37,6 +37,7 @@ flags:
 type runFlags struct {
 	arch, qemu, source, destination, machine, accel, artifacts, suite string
 	keep, hold, json, verbose, times, fleet                           bool
+	pages                                                             pageFlags
 	budget                                                            time.Duration
 	parallel                                                          int
 	patterns                                                          []string
@@ -60,6 +61,7 @@ func parseRun(args []string, stderr io.Writer) (runFlags, error) {
 	set.BoolVar(&f.json, "json", false, "write one JSON object a line: each result, then the sum")
 	set.BoolVar(&f.verbose, "v", false, "print each step and its time, and a line for each skipped scenario")
 	set.BoolVar(&f.times, "times", false, "print the time per phase at the end")
+	f.pages.flags(set)
 	set.DurationVar(&f.budget, "budget", 0, "`time` that one scenario may take (default: what its steps may)")
 	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
 	f.args.flags(set)
@@ -70,6 +72,8 @@ func parseRun(args []string, stderr io.Writer) (runFlags, error) {
 	case err != nil:
 	case f.fleet && f.qemu+f.source+f.destination != "":
 		err = usageError("-fleet chooses the QEMUs itself: leave -qemu, -qemu-src and -qemu-dst out")
+	case f.pages.github && f.json:
+		err = usageError("-github prints lines that are no JSON: leave it or -json out")
 	case f.hold && f.parallel > 1:
 		err = usageError("-hold needs -parallel 1: it waits for a key")
 	default:
@@ -80,7 +84,7 @@ func parseRun(args []string, stderr io.Writer) (runFlags, error) {
 
 // options are those that are the same for every scenario of a target.
 func (f runFlags) options(arch string) migration.Options {
-	o := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Budget: f.budget, Artifacts: f.artifacts, Keep: f.keep}
+	o := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Budget: f.budget, Artifacts: f.pages.artifacts(f.artifacts), Keep: f.keep || f.pages.dir != ""}
 	f.args.assign(&o)
 	return o
 }
