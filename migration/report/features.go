@@ -74,7 +74,7 @@ func (x *explainer) silent(feature string, value float64, b record.Bounds, unit 
 	if n := c["ram.dirty-sync-count"]; n > 0 {
 		passes = fmt.Sprintf(" in %s passes", thousands(n))
 	}
-	x.e.sentence = fmt.Sprintf("%s: %s encoded%s, where %s is expected", feature, amount(value, unit), passes, bound(b, unit))
+	x.e.sentence = fmt.Sprintf("%s: %s encoded%s, expected %s", feature, amount(value, unit), passes, bound(b, unit))
 	miss, asked := c["xbzrle-cache.cache-miss"]
 	if value == 0 && asked && miss == 0 {
 		x.e.sentence += "; cache-miss 0: never tried"

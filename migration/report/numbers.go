@@ -181,7 +181,7 @@ func (x *explainer) measure() {
 		return
 	}
 	x.e.component = ""
-	x.e.sentence = fmt.Sprintf("%s: %s, where %s is expected", m.What, amount(m.Value, m.Unit), bound(m.Bounds, m.Unit))
+	x.e.sentence = fmt.Sprintf("%s: %s, expected %s", m.What, amount(m.Value, m.Unit), bound(m.Bounds, m.Unit))
 	if x.e.side == "" {
 		x.e.side = "source"
 	}

@@ -8,11 +8,19 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-// pageOf is a run's page: a pure function of its folder and its verdicts.
-func pageOf(f *Folder, result *record.Result) page {
+// pageOf is a run's page: a pure function of its folder and its verdicts. Where that breaks,
+// over a record that makes no sense, say, the page has what the verdicts say.
+func pageOf(f *Folder, result *record.Result) (p page) {
+	defer func() {
+		if broken := recover(); broken != nil {
+			p = page{Title: string(result.Outcome) + ": " + result.Name(), Outcome: string(result.Outcome)}
+			p.Sections = []section{f.headline(result, explanation{sentence: result.Reason}), {Title: "Deciding evidence"}}
+			p.Sections[1].para("", fmt.Sprintf("the explanation itself broke: %v", broken), "unknown")
+		}
+	}()
 	r := f.Record
 	c := sortCauses(r, result.Verdicts)
-	p := page{Title: string(result.Outcome) + ": " + result.Name(), Outcome: string(result.Outcome)}
+	p = page{Title: string(result.Outcome) + ": " + result.Name(), Outcome: string(result.Outcome)}
 	var e explanation
 	if c.first != nil && result.Outcome != record.Pass {
 		e = f.explain(*c.first)
@@ -68,7 +76,7 @@ func (f *Folder) headline(result *record.Result, e explanation) section {
 		s.para("where", what, "")
 		s.para("what", clip(e.sentence, 400), "")
 	} else if text := gist(result); text != "" {
-		s.para("what", clip(text, 400), "")
+		s.para("what", clip(strings.ReplaceAll(text, "  ", ", "), 400), "")
 	}
 	if failed := failedStep(r); failed != nil {
 		text := failed.Name

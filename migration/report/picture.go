@@ -121,7 +121,12 @@ func memoryMap(w *record.WorkloadFacts, wrong []record.Misfit) *figure {
 		return nil
 	}
 	cells := make([]int, n)
-	cell := func(at uint64) int { return min(n-1, int(float64(at-w.Range.Start)/span*float64(n))) }
+	cell := func(at uint64) int {
+		if at < w.Range.Start {
+			return 0
+		}
+		return int(min(float64(n-1), float64(at-w.Range.Start)/span*float64(n)))
+	}
 	for _, m := range wrong {
 		last := m.Address + uint64(max(m.Pages, 1)-1)*w.Stride
 		for c := cell(m.Address); c <= cell(last); c++ {
