@@ -44,6 +44,7 @@ func commands() []command {
 		{"matrix", "move guests between every two QEMUs of the fleet, and compare with what was predicted", matrixCommand, true},
 		{"preflight", "predict what becomes of a guest between two QEMUs, without moving one", preflightCommand, true},
 		{"judge", "judge a saved run again", judgeCommand, false},
+		{"report", "join what several runs reported, or say what changed between two", reportCommand, false},
 		{"inspect", "read a migration stream, and print what is in it and what is wrong with it", inspectCommand, false},
 		{"fleet", "fetch, list and remove private copies of QEMU", fleetCommand, true},
 		{"doctor", "print what this host has, what it lacks, and what that costs", doctorCommand, true},

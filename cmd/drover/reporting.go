@@ -89,19 +89,7 @@ func (d *reporting) linkTo(path string) string {
 	if d.dir == "" {
 		return ""
 	}
-	from, err := filepath.Abs(d.dir)
-	if err != nil {
-		return ""
-	}
-	to, err := filepath.Abs(path)
-	if err != nil {
-		return ""
-	}
-	relative, err := filepath.Rel(from, to)
-	if err != nil {
-		return ""
-	}
-	return "./" + filepath.ToSlash(relative)
+	return "./" + relative(d.dir, path)
 }
 
 func (d *reporting) end(sum report.Sum) {

@@ -204,8 +204,16 @@ func (x *explainer) measure() {
 // subjectOf is the component that a measure is about.
 func subjectOf(what string) string {
 	for _, s := range []struct{ word, component string }{
-		{"request", "postcopy"}, {"postcopy", "postcopy"}, {"throttle", "auto-converge"}, {"downtime", "downtime"}, {"throughput", "max-bandwidth"},
-		{"zero page", "zero-page detection"}, {"file", "file"}, {"threads", "threads"}, {"memory", "memory"}, {"dirt", "dirty rate"},
+		{"request", "postcopy"},
+		{"postcopy", "postcopy"},
+		{"throttle", "auto-converge"},
+		{"downtime", "downtime"},
+		{"throughput", "max-bandwidth"},
+		{"zero page", "zero-page detection"},
+		{"file", "file"},
+		{"threads", "threads"},
+		{"memory", "memory"},
+		{"dirt", "dirty rate"},
 	} {
 		if strings.Contains(what, s.word) {
 			return s.component

@@ -98,7 +98,10 @@ func (r *Results) index() index {
 			rows[name] = n
 			x.Rows = append(x.Rows, gridRow{Name: name, Cells: make([]*Outline, len(x.QEMUs))})
 		}
-		x.Rows[n].Cells[slices.Index(x.QEMUs, o.QEMU)] = o
+		cell := &x.Rows[n].Cells[slices.Index(x.QEMUs, o.QEMU)]
+		if *cell == nil || badness(o.Outcome) > badness((*cell).Outcome) { // of several runs the worst is shown
+			*cell = o
+		}
 	}
 	for _, outcome := range []record.Outcome{record.Fail, record.Unknown} {
 		for _, o := range r.Runs {
