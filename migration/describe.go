@@ -81,7 +81,8 @@ func (o *Options) shareMachine(ctx context.Context) error {
 	if o.Source == o.Destination {
 		return nil
 	}
-	machine, err := probe.SharedMachineOf(ctx, o.Source, o.Destination, o.Machine)
+	own := "qemu-system-" + cmp.Or(o.Arch, "x86_64")
+	machine, err := probe.SharedMachineOf(ctx, cmp.Or(o.Source, own), cmp.Or(o.Destination, own), o.Machine)
 	if err != nil {
 		return fmt.Errorf("migration: %w", err)
 	}
