@@ -22,15 +22,10 @@ func follow(vm *launcher.VM, to io.Writer) *sync.WaitGroup {
 	var group sync.WaitGroup
 	group.Go(func() {
 		p := &printer{to: to, prefix: vm.Name() + "| "}
-		place, err := int64(0), error(nil)
-		for err == nil {
-			place, err = vm.Console().WaitFunc(context.Background(), place, "output", func(output []byte) (int, error) {
-				if len(output) == 0 {
-					return -1, nil
-				}
-				p.print(output)
-				return len(output), nil
-			})
+		for chunk, err := range vm.Console().Follow(context.Background(), 0) {
+			if err == nil {
+				p.print(chunk.Bytes)
+			}
 		}
 		p.flush()
 	})
