@@ -71,7 +71,7 @@ fuzz: ## run every fuzz target for FUZZTIME (60s), one after the other
 		tests=$$($(GO) test -list '^Fuzz' "$$package"); \
 		for target in $$(echo "$$tests" | grep '^Fuzz'); do \
 			found=$$((found + 1)); echo "$$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' "$$package"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 1s "$$package"; \
 		done; \
 	done; echo "$$found fuzz targets ran"
 

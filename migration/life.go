@@ -60,6 +60,7 @@ func (p *Pair) plantCanaries(ctx context.Context) error {
 			p.canaries = append(p.canaries, c)
 		}
 	}
+	p.Facts.Canaries = len(p.canaries)
 	if len(p.canaries) == 0 {
 		return errors.New("no device of this machine keeps what is written to its registers")
 	}

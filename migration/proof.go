@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/drover-vm/drover/fixtures"
@@ -38,7 +37,7 @@ func expectRunningOnDestination() Step {
 // on the source to its first on the destination.
 func (p *Pair) noteDowntime() {
 	source, destination := p.Source.Console().Chunks(0), p.Destination.Console().Chunks(0)
-	if len(source) < 2 || len(destination) == 0 {
+	if len(source) == 0 || len(destination) == 0 {
 		return
 	}
 	longest := time.Duration(0)
@@ -134,6 +133,9 @@ func CompareMemory() Step {
 		defer both.Close()
 		workload := ram.NewWorkload(p.Program)
 		facts := &record.MemoryFacts{Left: p.Program.Scratch}
+		if facts.LeftOut, err = p.leftOut(ctx); err != nil {
+			return err
+		}
 		left := append([]fixtures.Range{p.Program.Workload()}, p.Program.Scratch...)
 		p.sums = ram.NewSums(both)
 		err = both.Walk(func(at uint64, pages [][]byte) {
@@ -233,54 +235,6 @@ func (p *Pair) SourceAtEnd(ctx context.Context) error {
 	stand.StatusAtEnd, stand.RunningEnd = status.Status, status.Running
 	stand.After, err = p.Counter(ctx, p.Source)
 	return err
-}
-
-// destinationResources gathers what the destination holds beyond what it held when it had
-// been started. Its guest's memory is its own to keep.
-func destinationResources() Step {
-	return Step{Name: "check the destination's resources", Do: func(ctx context.Context, p *Pair) error {
-		d := p.Destination
-		if d.ExitState() != nil {
-			return nil // which is the clean end's to judge
-		}
-		now := d.began
-		wait, cancel := p.AtMost(ctx, releaseTimeout)
-		defer cancel()
-		err := Poll(wait, "the destination to release what it used", func() (bool, error) {
-			var err error
-			now, err = d.Resources()
-			return len(now.Threads) <= len(d.began.Threads) && len(now.Files) <= len(d.began.Files), err
-		})
-		if wait.Err() == nil && err != nil {
-			return err
-		}
-		p.MeasureMore("threads", "threads of the destination, beyond those that it began with", d.began.Threads, now.Threads)
-		p.MeasureMore("files", "open files of the destination, beyond those that it began with", d.began.Files, now.Files)
-		return nil
-	}}
-}
-
-// MeasureMore adds how many more names there are now than before, and which, as a
-// quantity that has to be 0 or less. Both are sorted.
-func (p *Pair) MeasureMore(unit, what string, before, now []string) {
-	more := len(now) - len(before)
-	if more > 0 {
-		what += " (" + strings.Join(added(before, now), ", ") + ")"
-	}
-	p.Measure(what, float64(more), unit, record.AtMost(0))
-}
-
-// added are the names that stand more often in one list than in another, both sorted.
-func added(before, now []string) (more []string) {
-	before = slices.Clone(before)
-	for _, name := range now {
-		if i, was := slices.BinarySearch(before, name); was {
-			before = slices.Delete(before, i, i+1)
-		} else {
-			more = append(more, name)
-		}
-	}
-	return more
 }
 
 // NoteMigration keeps what both sides say of the migration that has ended.

@@ -130,7 +130,7 @@ func (r *run) run(ctx context.Context, result *record.Result) error {
 	r.ctx = ctx
 	r.clock = startClock()
 	defer r.clock.stop()
-	r.host = watchHost()
+	r.watchHost()
 	defer p.closeAll()
 	defer func() { _ = r.ram.Close() }() // nil has a Close that says so
 
@@ -178,13 +178,13 @@ func (r *run) save(facts *record.Record) error {
 // steps does one after another and returns the first error, with the step's name.
 func (r *run) steps(ctx context.Context, p *Pair) error {
 	steps := r.scenario.All()
-	p.Facts.Planned = len(steps)
 	if r.options.Rewrite != nil {
 		steps = r.options.Rewrite(steps)
 	}
 	if r.options.Hold != nil {
 		steps = slices.Insert(steps, len(steps)-1, r.holdIfAnyFails())
 	}
+	p.Facts.Planned = len(steps)
 	phase := record.PhaseStart
 	for _, step := range steps {
 		phase = cmp.Or(step.Phase, phase)

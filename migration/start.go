@@ -128,6 +128,7 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 		Binary: vm.Binary(), Version: fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Micro), Package: v.Package,
 		CommandLine: vm.ShellCommand(),
 	}
+	p.run.clock.usage.watch(vm.PID())
 	side := &Side{VM: vm, Facts: facts, role: c.Name, schemas: &p.run.schemas}
 	if err := vm.SaveCommand(p.run.dir); err != nil {
 		return side, err

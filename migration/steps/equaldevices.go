@@ -103,8 +103,11 @@ func compareBlocks(source, destination *savedStream) error {
 		if !same {
 			return fmt.Errorf("the source sends %d bytes of RAM by the name of %s, and the destination does not", b.Length, b.Name)
 		}
+		if b.Sent == 0 {
+			continue // it is shared, and stays where it is
+		}
 		for at := uint64(0); at < b.Length; at += ram.PageSize {
-			if err := errors.Join(source.read(b.Name, at, one), destination.read(b.Name, at, other)); err != nil {
+			if err := errors.Join(source.ReadPage(b.Name, at, one), destination.ReadPage(b.Name, at, other)); err != nil {
 				return err
 			}
 			if i := ram.FirstDifference(one, other); i >= 0 {
