@@ -73,12 +73,12 @@ func draw(text string) ([]byte, error) {
 	height := len(lines)*lineHeight + titleBar + margin
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" viewBox="0 0 %d %d" role="img">`+"\n", width, height, width, height)
-	fmt.Fprintf(&b, "<title>%s</title>\n", escape(lines[0]))
+	fmt.Fprintf(&b, "<title>%s</title>\n", strings.ReplaceAll(escape(lines[0]), "\u00a0", " "))
 	fmt.Fprintf(&b, `<rect width="%d" height="%d" rx="8" fill="#161b22"/>`+"\n", width, height)
 	for i, colour := range []string{"#ff5f57", "#febc2e", "#28c840"} {
 		fmt.Fprintf(&b, `<circle cx="%d" cy="16" r="5" fill="%s"/>`+"\n", margin+5+i*18, colour)
 	}
-	fmt.Fprintf(&b, `<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,monospace" font-size="%d" fill="#e6edf3" xml:space="preserve">`+"\n", fontSize)
+	fmt.Fprintf(&b, `<g font-family="ui-monospace,SFMono-Regular,Menlo,Consolas,monospace" font-size="%d" fill="#e6edf3">`+"\n", fontSize)
 	for i, line := range lines {
 		if line != "" {
 			drawLine(&b, line, titleBar+i*lineHeight+fontSize)
@@ -118,6 +118,7 @@ func colourOf(word string) string {
 	return ""
 }
 
+// escape also makes blanks no-break ones: an SVG has one where several stand together.
 func escape(text string) string {
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;").Replace(text)
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", " ", "\u00a0").Replace(text)
 }

@@ -12,6 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+const noBreak = "\u00a0"
+
 // texts are the lines of text in an SVG, as an XML decoder reads them.
 func texts(t *testing.T, picture []byte) (lines []string) {
 	t.Helper()
@@ -31,7 +33,7 @@ func texts(t *testing.T, picture []byte) (lines []string) {
 			inText = inText && token.Name.Local != "text"
 		case xml.CharData:
 			if inText {
-				lines[len(lines)-1] += string(token)
+				lines[len(lines)-1] += strings.ReplaceAll(string(token), noBreak, " ")
 			}
 		}
 	}
@@ -41,8 +43,8 @@ func TestPictureShowsTheTextThatWasRecorded(t *testing.T) {
 	picture, err := draw("$ drover run <a> & b\npass  x\nfail\n\nno outcome: pass\n")
 	require.NoError(t, err)
 	require.Equal(t, []string{"$ drover run <a> & b", "pass  x", "fail", "no outcome: pass"}, texts(t, picture))
-	require.Contains(t, string(picture), `<tspan fill="#3fb950">pass</tspan>  x`)
-	require.Contains(t, string(picture), ">no outcome: pass<")
+	require.Contains(t, string(picture), `<tspan fill="#3fb950">pass</tspan>`+noBreak+noBreak+"x<")
+	require.Contains(t, string(picture), ">no"+noBreak+"outcome:"+noBreak+"pass<")
 }
 
 func TestTextThatIsNoPictureIsRefused(t *testing.T) {
