@@ -70,6 +70,7 @@ func Start(t testing.TB, config launcher.Config) *launcher.VM {
 	}
 	show := follow(vm, t.Output())
 	t.Cleanup(func() {
+		t.Helper()
 		defer cancel()
 		if err := vm.Close(); err != nil {
 			t.Errorf("launchertest: %s did not end cleanly: %v", config.Name, err)
@@ -124,6 +125,7 @@ func grace(left time.Duration) time.Duration {
 
 // afterwards prints what helps where a test has failed.
 func afterwards(t testing.TB, vm *launcher.VM, dir string) {
+	t.Helper()
 	if stderr := strings.TrimSpace(vm.Stderr()); stderr != "" {
 		t.Logf("launchertest: %s wrote to its error output:\n%s", vm.Name(), plain.Lines(stderr))
 	}

@@ -19,11 +19,11 @@ const (
 // close the session, nor wait for anything that it brings.
 type Options struct {
 	// EventLog is how many events are kept for readers that come late; 0 means
-	// DefaultEventLog. Fewer are kept where they are larger than MaxMessage
+	// DefaultEventLog, 4096. Fewer are kept where they are larger than MaxMessage
 	// together.
 	EventLog int
 	// MaxMessage is how long one message from the monitor may be, in bytes; 0
-	// means DefaultMaxMessage. A longer one ends the session.
+	// means DefaultMaxMessage, 64 MiB. A longer one ends the session.
 	MaxMessage int
 	// NoOOB declines out-of-band execution where the monitor offers it.
 	NoOOB bool
@@ -32,8 +32,8 @@ type Options struct {
 	// runs. The data is valid during the call only.
 	Trace func(transcript.Message)
 	// Explain is called once, when the stream ends without Close. What it
-	// returns is the Cause that every caller gets: who started the QEMU adds
-	// there how it ended. Callers wait while it runs.
+	// returns is the Cause that every caller gets: whoever started the QEMU
+	// adds there how it ended. Callers wait while it runs.
 	Explain func(error) error
 	// Check, where set, sees each command before it is sent, arguments as they
 	// will be sent or nil, and keeps it from being sent with an error. It is

@@ -8,7 +8,8 @@
 //	-qtest unix:PATH -qtest-log none          (QEMU connects to a listening socket)
 //	-chardev socket,id=qtest,fd=N -object qtest,id=qtest0,chardev=qtest   (6.0 and newer)
 //
-// A [Session] takes a connection and owns it from then on:
+// Package launcher starts a QEMU that has such a server, and hands out a session with
+// it. By itself a [Session] takes a connection and owns it from then on:
 //
 //	s := qtest.New(conn, qtest.Options{})
 //	defer s.Close()
@@ -20,7 +21,7 @@
 // calls and many can be in flight: the server answers in order, so none waits
 // for another's reply before it is sent.
 //
-// A context that ends gives up one call and nothing else: the call returns at
+// A context that ends abandons one call and nothing else: the call returns at
 // once with the context's cause, its late reply is dropped, the session stays
 // usable. Whether QEMU still carried out the request is then unknown.
 //
