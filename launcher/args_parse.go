@@ -12,7 +12,7 @@ import (
 	"unicode/utf8"
 )
 
-// An option is one of QEMU's, as it stands in a command line.
+// An option is one of QEMU's, as it is in a command line.
 type option struct {
 	name  string // without its dashes; "" for a bare word, which is a disk's file
 	value string
@@ -107,7 +107,7 @@ func parseProperties(value string) (all properties) {
 	return all
 }
 
-// splitProperties splits at commas, of which two stand for one that doesn't split.
+// splitProperties splits at commas, of which two are one that doesn't split.
 func splitProperties(value string) (parts []string) {
 	var part strings.Builder
 	for i := 0; i < len(value); i++ {
@@ -168,12 +168,12 @@ func (p properties) get(name string) (value string) {
 	return value
 }
 
-// has says whether a property is there, also as a bare name that isn't the first.
+// has reports whether a property is there, also as a bare name that isn't the first.
 func (p properties) has(name string) bool {
 	return slices.ContainsFunc(p, func(one property) bool { return one.name == name })
 }
 
-// on says whether a switch is on: "server", "server=on" and older spellings.
+// on reports whether a switch is on: "server", "server=on" and older spellings.
 func (p properties) on(name string) (on bool) {
 	for _, one := range p {
 		switch {

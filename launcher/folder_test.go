@@ -23,7 +23,7 @@ func giveAway(t *testing.T, path string) {
 	}
 }
 
-// short returns a folder whose path leaves room for a socket's; that of t.TempDir need
+// short returns a folder whose path is short enough for a socket's; that of t.TempDir need
 // not.
 func short(t *testing.T) string {
 	t.Helper()
@@ -61,9 +61,9 @@ func killedWith(t *testing.T, how string) (left []string) {
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
-	said, err := bufio.NewReader(out).ReadString('\n')
+	output, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
-	left = strings.Fields(said)
+	left = strings.Fields(output)
 	require.NoError(t, child.Process.Kill())
 	_ = child.Wait()
 	for _, path := range left {

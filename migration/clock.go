@@ -22,7 +22,7 @@ const (
 
 // A clock counts the time that a run has: that in which drover itself runs, and of that the
 // part of the host that others leave. What waits for QEMU is bounded by it: QEMU isn't to
-// blame for what happens while nobody looks, nor for what it has no processor for.
+// blame for what happens while nobody looks, nor for a lack of CPU time.
 type clock struct {
 	mu      sync.Mutex
 	run     time.Duration // of the run, since it was started
@@ -119,7 +119,7 @@ func (c *clock) stoppedFor() time.Duration {
 	return c.stopped
 }
 
-// A usage is how much of the host's processors a run has used, and others have.
+// A usage is how much of the host's CPUs a run has used, and others have.
 type usage struct {
 	mu   sync.Mutex
 	pids map[int]time.Duration // of the run's QEMUs, and what each has used by the last look

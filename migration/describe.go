@@ -107,8 +107,8 @@ func (a *Describer) describe(ctx context.Context, binary string, o Options) (*pr
 	return a.known.Get(ctx, key, func(ctx context.Context) (*preflight.Description, error) { return Describe(ctx, binary, o) })
 }
 
-// Describe asks a QEMU to describe the machine that the options name. A machine that
-// it does not start, or does not send, or over which it dies, is described as such.
+// Describe asks a QEMU for its description of the machine that the options name. A machine
+// that it does not start, or does not send, or over which it crashes, is described as such.
 func Describe(ctx context.Context, binary string, o Options) (*preflight.Description, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, describeTimeout, fmt.Errorf("timed out after %s: %s did not describe its machine", describeTimeout, binary))
 	defer cancel()
@@ -223,7 +223,7 @@ func lastLine(stderr string) string {
 }
 
 // queuesOf asks for the sizes of the virtio devices' queues, which a QEMU before 7.2
-// does not tell.
+// does not report.
 func queuesOf(ctx context.Context, vm *launcher.VM) (all []preflight.Queue, err error) {
 	var devices []struct{ Path, Name string }
 	if err := vm.QMP().Execute(ctx, "x-query-virtio", nil, &devices); err != nil {

@@ -80,7 +80,7 @@ func (p *Pair) checkSharing() error {
 // there.
 var mapped = regexp.MustCompile(`(?m)^\s*[0-9a-f]{16}-[0-9a-f]{16} \(prio -?\d+, (?:ram|rom)\): (.*?)(?: @[0-9a-f]+)?(?: KVM)?\r?$`)
 
-// leftOut names the blocks of memory that QEMU has and that the guest's processors don't see
+// leftOut names the blocks of memory that QEMU has and that the guest's vCPUs don't see
 // now: they are sent, and not compared.
 func (p *Pair) leftOut(ctx context.Context) (left []record.LeftOut, err error) {
 	blocks, err := qapi.HumanMonitor(ctx, p.Source.QMP(), "info ramblock")
@@ -100,7 +100,7 @@ func (p *Pair) leftOut(ctx context.Context) (left []record.LeftOut, err error) {
 	for _, b := range preflight.ParseBlocks(blocks) {
 		name := b.Name[strings.LastIndexAny(b.Name, "/@")+1:]
 		if !seen[name] && !seen[b.Name] && !seen[strings.TrimPrefix(b.Name, "/rom@")] {
-			left = append(left, record.LeftOut{Name: b.Name, Bytes: b.Used, Why: "the guest's processors don't see it now"})
+			left = append(left, record.LeftOut{Name: b.Name, Bytes: b.Used, Why: "the guest's vCPUs don't see it now"})
 		}
 	}
 	return left, nil

@@ -55,20 +55,20 @@ func expectRunningOnSource() Step {
 	return Step{Name: "check that the source runs", Do: func(ctx context.Context, p *Pair) error { return p.ExpectRunning(ctx) }}
 }
 
-// reasonTimeout is how long QEMU may take from calling a migration failed to saying why.
+// reasonTimeout is how long QEMU may take from reporting a failed migration to reporting why.
 const reasonTimeout = time.Second
 
-// noteFailure gathers what the source says of the migration that brought the guest
+// noteFailure gathers what the source reports of the migration that brought the guest
 // nowhere.
 func noteFailure() Step {
 	return Step{Name: "note the source's error", Do: func(ctx context.Context, p *Pair) error {
-		// 5.2 may announce the failure a moment before it can say why.
+		// 5.2 may announce the failure a moment before it reports why.
 		wait, cancel := p.AtMost(ctx, reasonTimeout)
 		defer cancel()
 		var info qapi.MigrationInfo
 		err := Poll(wait, "the reason of the failure", func() (bool, error) {
 			now, err := qapi.QueryMigrate(wait, p.Source.QMP())
-			if err == nil { // what the end of the wait cuts off says nothing
+			if err == nil { // a reply that the end of the wait cut off has no reason in it
 				info = now
 			}
 			return info.ErrorDesc != "" || info.Status != qapi.MigrationFailed, err
@@ -84,16 +84,16 @@ func noteFailure() Step {
 // settled waits until the source has left the run state of a migration's last
 // moments, and returns the one that it came to. QEMU goes to postmigrate, and
 // only then knows the times of the migration, shortly after the migration's
-// status says completed; no event tells of it. That it doesn't settle is a fact
+// status says completed; no event reports it. That it doesn't settle is a fact
 // for the check.
 func (p *Pair) settled(ctx context.Context, s *Side) (status qapi.StatusInfo, err error) {
-	patience, cancel := p.AtMost(ctx, LifeTimeout)
+	wait, cancel := p.AtMost(ctx, LifeTimeout)
 	defer cancel()
-	waited := Poll(patience, "the source's run state to settle", func() (bool, error) {
-		status, err = qapi.QueryStatus(patience, s.QMP())
+	waited := Poll(wait, "the source's run state to settle", func() (bool, error) {
+		status, err = qapi.QueryStatus(wait, s.QMP())
 		return status.Status != "finish-migrate", err
 	})
-	if waited = DeadOnly(waited); waited == nil {
+	if waited = ExitErrorOnly(waited); waited == nil {
 		waited = context.Cause(ctx)
 	}
 	return status, waited
@@ -111,7 +111,7 @@ func (p *Pair) StopDestination(ctx context.Context) error {
 	return err
 }
 
-// StoppedNow says that the destination's guest has just been stopped, or does not run.
+// StoppedNow notes that the destination's guest has just been stopped, or does not run.
 func (p *Pair) StoppedNow() { p.stopped = time.Now() }
 
 func stopDestination() Step {
@@ -237,7 +237,7 @@ func (p *Pair) SourceAtEnd(ctx context.Context) error {
 	return err
 }
 
-// NoteMigration keeps what both sides say of the migration that has ended.
+// NoteMigration keeps what both sides report of the migration that has ended.
 func (p *Pair) NoteMigration(ctx context.Context) error {
 	info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
 	if err != nil {

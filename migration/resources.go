@@ -43,7 +43,7 @@ func (p *Pair) MeasureMore(unit, what string, before, now []string) {
 	p.Measure(what, float64(more), unit, record.AtMost(0))
 }
 
-// added are the names that stand more often in one list than in another, both sorted.
+// added are the names that occur more often in one list than in another, both sorted.
 func added(before, now []string) (more []string) {
 	before = slices.Clone(before)
 	for _, name := range now {

@@ -28,7 +28,7 @@ type run struct {
 	dir       string                  // of the artifacts
 	private   *launcher.PrivateFolder // sockets and keys; removed at the end
 	accel     string                  // which, and why
-	room      *launcher.Reservation
+	reserved  *launcher.Reservation
 	schemas   schemas
 	ram       *os.File            // that both QEMUs map
 	ramArgs   []string            // that make them
@@ -84,11 +84,11 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	defer r.removeSockets()
 	// Both VMs get their slots on the machine together, and before the clock of
 	// the scenario's budget runs.
-	if r.room, err = launcher.Reserve(ctx, r.config(SourceName), r.config(DestinationName)); err != nil {
+	if r.reserved, err = launcher.Reserve(ctx, r.config(SourceName), r.config(DestinationName)); err != nil {
 		_ = r.artifacts.Remove()
 		return nil, fmt.Errorf("migration: waiting for a free slot on this machine: %w", err)
 	}
-	defer r.room.Release()
+	defer r.reserved.Release()
 	err = r.identify(ctx)
 	if err == nil {
 		err = r.run(ctx, result)

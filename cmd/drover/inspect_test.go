@@ -24,7 +24,8 @@ import (
 // runInspect runs the command on a file, and returns its exit status and what it wrote.
 func runInspect(ctx context.Context, stdin *os.File, args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = inspectCommand(ctx, args, stdin, &out, &errs)
+	s := session{stdin: stdin, stdout: &out, stderr: &errs}
+	status = s.execute(ctx, append([]string{"inspect"}, args...))
 	return status, out.String(), errs.String()
 }
 

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"io"
 	"os"
 	"regexp"
 	"strings"
@@ -18,22 +17,13 @@ func TestCommandsOfFoundAreOnesThatThereAre(t *testing.T) {
 	commands := regexp.MustCompile("drover (run|matrix|preflight) ([^`;|\n]*)").FindAllStringSubmatch(string(text), -1)
 	require.Greater(t, len(commands), 30)
 	for _, c := range commands {
-		args := strings.Fields(c[2])
-		var patterns []string
-		switch c[1] {
-		case "run":
-			flags, err := parseRun(args, io.Discard)
-			require.NoError(t, err, c[0])
-			patterns = flags.patterns
-		case "matrix":
-			flags, err := parseMatrix(args, io.Discard)
-			require.NoError(t, err, c[0])
-			patterns = strings.Split(flags.scenarios, ",")
-		default:
-			continue
+		line := append([]string{c[1]}, strings.Fields(c[2])...)
+		var out strings.Builder
+		s := session{dry: true, stdout: &out, stderr: &out}
+		require.Equal(t, exitOK, s.execute(t.Context(), line), "%s: %s", c[0], &out)
+		if c[1] == "run" || c[1] == "matrix" {
+			require.NotEmpty(t, scenariosOf(t, line), c[0])
+			requireScenarios(t, "FOUND.md", line)
 		}
-		require.NotEmpty(t, patterns, c[0])
-		_, err := choose(allJobs([]string{"x86_64"}), "", patterns)
-		require.NoError(t, err, c[0])
 	}
 }

@@ -96,7 +96,7 @@ func TestDeviceThatDoesNotArriveIsNamed(t *testing.T) {
 	}{
 		"as it was sent":           {func(*stream.Stream) {}, ""},
 		"a field":                  {func(s *stream.Stream) { flip(field(s, "port92", "outport")) }, "1 fields of devices did not arrive: the device port92, field outport: the source had"},
-		"a clock that has gone on": {func(s *stream.Stream) { flip(field(s, "mc146818rtc", "last_update")) }, ""},
+		"a clock that has run on":  {func(s *stream.Stream) { flip(field(s, "mc146818rtc", "last_update")) }, ""},
 		"the time in the CMOS":     {func(s *stream.Stream) { field(s, "mc146818rtc", "cmos_data").Data[0] ^= 1 }, ""},
 		"another byte of the CMOS": {func(s *stream.Stream) { flip(field(s, "mc146818rtc", "cmos_data")) }, "the device mc146818rtc, field cmos_data"},
 		"a version":                {func(s *stream.Stream) { device(s, "port92").Version++ }, "and the destination 2"},

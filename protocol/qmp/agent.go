@@ -22,7 +22,7 @@ const (
 
 // NewAgent starts a session with a QEMU guest agent (QEMU 3.1 or later), and
 // returns when it is in step: a guest agent doesn't greet, and may still have
-// something to say to whoever spoke to it before, so it is asked to mark its
+// something to send to the client before, so it is asked to mark its
 // answer (guest-sync-delimited). Everything before that is dropped. NewAgent owns
 // conn from now on, and closes it where it returns an error.
 //

@@ -62,10 +62,10 @@ func dial(ctx context.Context, network, address string, o Options, start func(co
 	}
 }
 
-// errHungUp says that the peer closed the connection before it had said anything.
+// errHungUp says that the peer closed the connection before it had sent anything.
 var errHungUp = errors.New("the peer closed the connection before it greeted")
 
-// early adds to the error of a session that has ended that its peer had not said
+// early adds to the error of a session that has ended that its peer had not sent
 // anything, where that is so.
 func (s *Session) early(err error) error {
 	s.mu.Lock()

@@ -14,7 +14,7 @@
 // schema what a QEMU says of all its commands, package launcher starts a QEMU and
 // has a session with it.
 //
-// A [Session] stands on one connection. Any number of goroutines may execute
+// A [Session] has one connection. Any number of goroutines may execute
 // commands at once: each gets the reply to its own, by the id that it was sent
 // with. Up to seven are in flight, for at eight a monitor may stop reading, and
 // be deaf even out of band; the next one waits here. Out-of-band commands are not
