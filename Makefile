@@ -41,6 +41,17 @@ generate: ## make again what is generated: the boot programs' bytes, docs/scenar
 	$(GO) generate ./fixtures # what the others are built with
 	$(GO) generate ./...
 
+# What the picture in README.md shows: a way to move a guest of each kind.
+SHOWN = precopy/unix/plain postcopy/plain postcopy/recovery/plain exact/ram/precopy
+
+.PHONY: pictures
+pictures: setup-run ## record again what the picture in README.md shows, and draw it
+	@set -eu; kept=$$(mktemp); trap 'rm -f "$$kept"' EXIT; \
+	printf '%s\n' '$$ drover run $(SHOWN)' > "$$kept"; \
+	$(GO) run ./cmd/drover run $(SHOWN) >> "$$kept"; \
+	cp "$$kept" docs/pictures/run.txt; \
+	$(GO) run ./tools/gen-picture docs/pictures/run.txt docs/pictures/run.svg
+
 .PHONY: check-generate
 check-generate: ## delete what is generated, make it again, find no difference
 	@set -eu; kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; \
