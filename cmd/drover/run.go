@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -149,8 +151,8 @@ func jobsOf(all []migration.Scenario, archs []string) []job {
 }
 
 // runAll runs the jobs, some at a time, and shows each as it goes. The error
-// is that of the first that could not run, or why ctx ended before the last was begun;
-// no other is begun after it.
+// is that of the first that could not run, and names the artifacts of others that could
+// not, or why ctx ended before the last was begun; no other is begun after it.
 func runAll(ctx context.Context, jobs []job, parallel int, show display) (report.Sum, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -158,6 +160,7 @@ func runAll(ctx context.Context, jobs []job, parallel int, show display) (report
 		mu    sync.Mutex
 		sum   report.Sum
 		first error
+		also  []string
 		work  sync.WaitGroup
 		next  = make(chan job)
 		began = time.Now()
@@ -170,9 +173,12 @@ func runAll(ctx context.Context, jobs []job, parallel int, show display) (report
 				if result != nil {
 					sum.Add(result)
 				}
-				if err != nil && first == nil {
+				switch {
+				case err != nil && first == nil:
 					first = err
 					stop(err)
+				case err != nil:
+					also = append(also, leftBy(err)...)
 				}
 				mu.Unlock()
 			}
@@ -190,7 +196,32 @@ func runAll(ctx context.Context, jobs []job, parallel int, show display) (report
 	if first == nil && sum.Total < len(jobs) {
 		first = context.Cause(ctx)
 	}
+	if len(also) > 0 {
+		first = fmt.Errorf("%w; of other scenarios: %s", first, strings.Join(also, ", "))
+	}
 	return sum, first
+}
+
+// A runError says why a scenario could not run, and where what is known of that lies.
+type runError struct {
+	cause     error
+	artifacts string // a folder; empty for none
+}
+
+func (e *runError) Error() string {
+	if e.artifacts == "" {
+		return e.cause.Error()
+	}
+	return fmt.Sprintf("%v; artifacts: %s", e.cause, e.artifacts)
+}
+func (e *runError) Unwrap() error { return e.cause }
+
+// leftBy are the folders that a scenario which could not run has left: one, or none.
+func leftBy(err error) []string {
+	if e, ok := errors.AsType[*runError](err); ok && e.artifacts != "" {
+		return []string{e.artifacts}
+	}
+	return nil
 }
 
 func runOne(ctx context.Context, j job, show display) (*record.Result, error) {
@@ -199,11 +230,11 @@ func runOne(ctx context.Context, j job, show display) (*record.Result, error) {
 	j.options.Progress = func(step string) { show.step(name, step) }
 	result, err := j.scenario.Run(ctx, j.options)
 	if err != nil {
-		err = fmt.Errorf("%s: %w", name, err)
-		if result != nil && result.Dir != "" {
-			err = fmt.Errorf("%w; artifacts: %s", err, result.Dir)
+		failed := &runError{cause: fmt.Errorf("%s: %w", name, err)}
+		if result != nil {
+			failed.artifacts = result.Dir
 		}
-		result = nil
+		err, result = failed, nil
 	}
 	show.done(name, result)
 	return result, err
