@@ -27,19 +27,24 @@ func Owns(pid int, accepted net.Conn) (bool, error) {
 }
 
 // The kernel's table may miss a connection while others come and go, so one that isn't
-// found is looked for again: so often, with such a pause.
+// found is looked for again: so often, with such a pause. One that is found, and not among
+// the process's files, is another's: whoever comes next waits for our answer.
 const (
-	tcpLooks     = 25
-	tcpLookPause = 2 * time.Millisecond
+	tcpLooks      = 25
+	tcpLooksFound = 3
+	tcpLookPause  = 2 * time.Millisecond
 )
 
 func ownsTCP(pid, local, remote int) (bool, error) {
-	for look := 0; ; look++ {
+	for look, found := 0, 0; ; look++ {
 		inode, err := tcpInode(local, remote)
 		if err != nil || inode != "" && holds(pid, inode) {
 			return err == nil, err
 		}
-		if look == tcpLooks {
+		if inode != "" {
+			found++
+		}
+		if look == tcpLooks || found == tcpLooksFound {
 			return false, nil
 		}
 		time.Sleep(tcpLookPause)
