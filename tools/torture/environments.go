@@ -135,6 +135,25 @@ func others(a *attempt, c *call) (func(), error) {
 	return func() {}, err
 }
 
+// stopped stops drover, as Ctrl-Z does, for longer than a step may take.
+func stopped(a *attempt, c *call) (func(), error) {
+	after := time.Duration(300+a.IntN(600)) * time.Millisecond
+	c.signal = func(p *os.Process, ended <-chan struct{}) {
+		for _, s := range []struct {
+			after  time.Duration
+			signal syscall.Signal
+		}{{after, syscall.SIGSTOP}, {12 * time.Second, syscall.SIGCONT}} {
+			select {
+			case <-ended:
+				return
+			case <-time.After(s.after):
+				_ = p.Signal(s.signal)
+			}
+		}
+	}
+	return func() {}, nil
+}
+
 // environments are all there are.
 func environments() []environment {
 	list := func(*attempt) []string { return []string{"list", "-v"} }
@@ -195,6 +214,7 @@ func environments() []environment {
 		{name: "one CPU", set: within("taskset", "-c", "0")},
 		{name: "a session of its own", set: within("setsid", "-w")},
 		{name: "PATH empty", set: variable("PATH=")},
+		{name: "stopped for 12 s", set: stopped},
 		{name: "GODEBUG odd", set: variable("GODEBUG=netdns=cgo,madvdontneed=1")},
 	}
 	return all
