@@ -37,13 +37,13 @@ lint: ## formatting, go vet and staticcheck, all pinned
 	$(LINT) staticcheck ./...
 
 .PHONY: generate
-generate: ## make again what is generated: the boot programs' bytes, docs/scenarios.md
+generate: ## make again what is generated: the boot programs' bytes, docs/scenarios.md, docs/coverage.md
 	$(GO) generate ./...
 
 .PHONY: check-generate
 check-generate: ## delete what is generated, make it again, find no difference
 	@set -eu; kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; \
-	files="$$(find . -name '*_gen.go') docs/scenarios.md"; tar -cf "$$kept/before.tar" $$files; \
+	files="$$(find . -name '*_gen.go') docs/scenarios.md docs/coverage.md"; tar -cf "$$kept/before.tar" $$files; \
 	mkdir "$$kept/before"; tar -xf "$$kept/before.tar" -C "$$kept/before"; \
 	rm -f $$files; \
 	if ! $(GO) generate ./...; then tar -xf "$$kept/before.tar"; echo 'generating failed; put back what was there' >&2; exit 1; fi; \

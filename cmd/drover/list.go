@@ -13,6 +13,7 @@ import (
 )
 
 const listUsage = `usage: drover list [-v] [-json] [-suite version] [pattern ...]
+       drover list -watches name [-json]
 
 Lists the scenarios with one sentence each; -v prints their files.
 
@@ -24,9 +25,13 @@ func listCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io
 	verbose := set.Bool("v", false, "print each scenario file")
 	suite := set.String("suite", "", suiteUsage)
 	asJSON := set.Bool("json", false, "write one JSON object a line")
+	watches := set.String("watches", "", watchesUsage)
 	patterns, err := parseMixed(set, args)
 	if err != nil {
 		return usageExit(err, stderr)
+	}
+	if *watches != "" {
+		return listWatches(*watches, patterns, *suite, *asJSON, stdout, stderr)
 	}
 	var jobs []job
 	for _, s := range scenarios.All() {
