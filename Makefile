@@ -37,16 +37,17 @@ lint: ## formatting, go vet and staticcheck, all pinned
 	$(LINT) staticcheck ./...
 
 .PHONY: generate
-generate: ## make again what is generated: the boot programs' bytes, docs/scenarios.md
+generate: ## make again what is generated: the boot programs' bytes, docs/scenarios.md, docs/cli and docs/man
+	$(GO) generate ./fixtures # what the others are built with
 	$(GO) generate ./...
 
 .PHONY: check-generate
 check-generate: ## delete what is generated, make it again, find no difference
 	@set -eu; kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; \
-	files="$$(find . -name '*_gen.go') docs/scenarios.md"; tar -cf "$$kept/before.tar" $$files; \
+	files="$$(find . -name '*_gen.go') docs/scenarios.md $$(find docs/cli docs/man -type f)"; tar -cf "$$kept/before.tar" $$files; \
 	mkdir "$$kept/before"; tar -xf "$$kept/before.tar" -C "$$kept/before"; \
 	rm -f $$files; \
-	if ! $(GO) generate ./...; then tar -xf "$$kept/before.tar"; echo 'generating failed; put back what was there' >&2; exit 1; fi; \
+	if ! { $(GO) generate ./fixtures && $(GO) generate ./...; }; then tar -xf "$$kept/before.tar"; echo 'generating failed; put back what was there' >&2; exit 1; fi; \
 	for f in $$files; do diff -u "$$kept/before/$$f" "$$f"; done; \
 	echo "generated again, no difference:" $$files
 
@@ -60,7 +61,7 @@ fuzz: ## run every fuzz target for FUZZTIME (60s), one after the other
 		tests=$$($(GO) test -list '^Fuzz' "$$package"); \
 		for target in $$(echo "$$tests" | grep '^Fuzz'); do \
 			found=$$((found + 1)); echo "$$package $$target"; \
-			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' "$$package"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 1s "$$package"; \
 		done; \
 	done; echo "$$found fuzz targets ran"
 

@@ -1,9 +1,6 @@
 package drover_test
 
 import (
-	"encoding/json"
-	"errors"
-	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -11,7 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,7 +16,7 @@ import (
 const module = "github.com/drover-vm/drover"
 
 // never is what a room must not reach, by any way, and why. Rooms of this module
-// go by their folder; ... stands for everything below one. Only what is built
+// go by their folder; ... is everything below one. Only what is built
 // into the room counts: its tests may reach what they like.
 func never() []rule {
 	return []rule{
@@ -29,7 +25,7 @@ func never() []rule {
 		{"protocol/...", "migration/...", "a protocol carries migration's commands and doesn't know what they are for"},
 		{"protocol/...", "fleet", "a session is given a connection, it doesn't look for a QEMU"},
 		{"protocol/...", "host", "what a machine can do decides which scenarios run, not how a session speaks"},
-		{"protocol/...", "fixtures/...", "what the guest runs is nothing to the ones who carry its bytes"},
+		{"protocol/...", "fixtures/...", "what the guest runs is nothing to a protocol that carries its bytes"},
 		{"protocol/qmp", "protocol/qapi", "a session carries commands and doesn't know which there are"},
 		{"protocol/qmp", "protocol/qtest", "the two protocols are side by side, and each is of use alone"},
 		{"protocol/qtest", "protocol/qmp", "the two protocols are side by side, and each is of use alone"},
@@ -63,9 +59,19 @@ func never() []rule {
 		{"host", "os/exec", "the host is asked through the kernel, not through other programs"},
 
 		{"migration/...", "golang.org/x/term", "a terminal belongs to the command line: the same scenario serves go test"},
-		{"migration/...", "os/signal", "who presses Ctrl-C is the command line's to know; a story gets a context"},
-		{"migration/...", "fleet", "a story is told which QEMUs to use"},
-		{"migration", "migration/report", "a story gathers facts and doesn't know how they will look"},
+		{"migration/...", "os/signal", "Ctrl-C is the command line's to know; a run gets a context"},
+		{"migration/...", "fleet", "a run is given its QEMUs"},
+		{"migration", "migration/steps", "the engine is given the verbs: a program may bring others, and a verb is added without it"},
+		{"migration", "migration/scenarios", "the engine runs any scenario, also one that no catalogue has"},
+		{"migration/steps", "migration/scenarios", "a verb is for those who write scenarios, and knows none of these"},
+		{"migration/steps", "cmd/...", "what a scenario can say doesn't depend on how it is started"},
+		{"migration/internal/link", "migration", "a connection that can be disturbed knows no pair of VMs, so that it is tested without one"},
+		{"migration/internal/ram", "migration", "memory is compared without knowing what the run is about"},
+		{"migration/internal/canary", "migration", "a register is written and read over any qtest session"},
+		{"migration/internal/procfs", "migration", "the kernel is asked about a process, whatever it is for"},
+		{"migration/internal/acpi", "migration", "tables are read from memory, wherever it comes from"},
+		{"migration/internal/testpki", "migration", "certificates are made without knowing which side shows them"},
+		{"migration", "migration/report", "a run gathers facts and doesn't know how they will look"},
 		{"migration/record", "launcher/...", "a judge sees the saved facts, never the live VMs: so a run can be judged again"},
 		{"migration/record", "protocol/...", "a judge sees the saved facts, never the live VMs: so a run can be judged again"},
 		{"migration/record", "os/exec", "a judge sees the saved facts, never the live VMs: so a run can be judged again"},
@@ -143,6 +149,35 @@ func TestRoomsCallOnlyRoomsBelowThem(t *testing.T) {
 			require.True(t, other < 0 || other > place, "%s imports %s, which stands above it on the map", room, imported)
 		}
 	}
+}
+
+// TestTheCatalogueHasNoLogic: a scenario is a file that is read alone, so what makes one
+// differ from another is in the file, not in Go beside it.
+func TestTheCatalogueHasNoLogic(t *testing.T) {
+	p := mustMatch(t, "migration/scenarios")[0]
+	require.Equal(t, []string{"scenarios.go"}, p.GoFiles, "%s has one Go file, which reads the others: an act that a scenario lacks is a verb in migration/steps", p.folder())
+	for _, imported := range p.Imports {
+		allowed := matches("migration", imported) || matches("migration/steps", imported) || packages(t)[imported].Standard
+		require.True(t, allowed, "%s imports %s, but it only reads its files with the vocabulary: migration, migration/steps and the standard library do for that", p.folder(), imported)
+	}
+}
+
+// TestTheEngineStaysSmall: those who write a scenario or a verb in Go read all that the
+// engine offers, and those who change it a file in one sitting.
+func TestTheEngineStaysSmall(t *testing.T) {
+	const longestFile, longestDoc = 300, 60
+	p := mustMatch(t, "migration")[0]
+	for _, name := range p.GoFiles {
+		text, err := os.ReadFile(filepath.Join(p.Dir, name))
+		require.NoError(t, err)
+		lines := strings.Count(string(text), "\n")
+		require.LessOrEqual(t, lines, longestFile, "migration/%s has %d lines, and may have %d: divide it, a file a noun", name, lines, longestFile)
+	}
+	doc, err := exec.Command("go", "doc", "-short", "./migration").Output()
+	require.NoError(t, err)
+	lines := strings.Count(string(doc), "\n")
+	require.NotZero(t, lines)
+	require.LessOrEqual(t, lines, longestDoc, "go doc -short ./migration has %d lines, and may have %d, two screens: unexport what one verb alone needs, or move it to migration/steps", lines, longestDoc)
 }
 
 func TestProtocolPackagesNeedOnlyTheStandardLibraryAndXSys(t *testing.T) {
@@ -247,110 +282,4 @@ func roomsOnTheMap(t *testing.T) []string {
 		}
 	}
 	return rooms
-}
-
-// A goPackage is what go list says of a package.
-type goPackage struct {
-	ImportPath, Name, Dir, Export string
-	Standard                      bool
-	Imports                       []string
-	GoFiles                       []string
-	all                           map[string]*goPackage
-}
-
-// folder is the package's place in this repository.
-func (p *goPackage) folder() string {
-	return strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
-}
-
-var list = sync.OnceValues(func() (map[string]*goPackage, error) {
-	out, err := exec.Command("go", "list", "-deps", "-export", "-json=ImportPath,Name,Dir,Export,Standard,Imports,GoFiles", "./...").Output()
-	if failed, ok := errors.AsType[*exec.ExitError](err); ok {
-		return nil, errors.New("go list: " + string(failed.Stderr))
-	}
-	all := map[string]*goPackage{}
-	for d := json.NewDecoder(strings.NewReader(string(out))); err == nil; {
-		p := &goPackage{all: all}
-		if err = d.Decode(p); err == nil {
-			all[p.ImportPath] = p
-		}
-	}
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return all, err
-})
-
-func packages(t *testing.T) map[string]*goPackage {
-	t.Helper()
-	all, err := list()
-	require.NoError(t, err)
-	return all
-}
-
-// ours are the packages of this module, in order.
-func ours(t *testing.T) []*goPackage {
-	t.Helper()
-	all := packages(t)
-	var found []*goPackage
-	for _, path := range slices.Sorted(maps.Keys(all)) {
-		if strings.HasPrefix(path, module+"/") {
-			found = append(found, all[path])
-		}
-	}
-	require.NotEmpty(t, found)
-	return found
-}
-
-// mustMatch gives the packages that a rule is about. There has to be one: a rule
-// about a room that has been renamed would hold for ever.
-func mustMatch(t *testing.T, room string) []*goPackage {
-	t.Helper()
-	var found []*goPackage
-	for _, p := range ours(t) {
-		if matches(room, p.ImportPath) {
-			found = append(found, p)
-		}
-	}
-	require.NotEmpty(t, found, "there is no room %s: change the map or this test", room)
-	return found
-}
-
-// matches says whether an import path is what a rule names: a folder of this
-// module or an import path, with /... for everything below it as well.
-func matches(pattern, path string) bool {
-	prefix, below := strings.CutSuffix(pattern, "/...")
-	for _, p := range []string{prefix, module + "/" + prefix} {
-		if path == p || below && strings.HasPrefix(path, p+"/") {
-			return true
-		}
-	}
-	return false
-}
-
-// reach is every package that is built into p, itself not counted, with the one
-// that imports it on a shortest way.
-func reach(p *goPackage) map[string]string {
-	from := map[string]string{}
-	for queue := []*goPackage{p}; len(queue) > 0; queue = queue[1:] {
-		for _, imported := range queue[0].Imports {
-			next := p.all[imported]
-			if _, seen := from[imported]; seen || next == nil || imported == p.ImportPath {
-				continue
-			}
-			from[imported] = queue[0].ImportPath
-			queue = append(queue, next)
-		}
-	}
-	return from
-}
-
-// way is how p reaches a package, one import after the other.
-func way(p *goPackage, to string) []string {
-	from := reach(p)
-	steps := []string{to}
-	for steps[0] != p.ImportPath {
-		steps = slices.Insert(steps, 0, from[steps[0]])
-	}
-	return steps
 }

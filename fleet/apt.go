@@ -82,7 +82,7 @@ func (f Fleet) newApt(ctx context.Context, r Release, folder string) (apt, error
 }
 
 // aptConfiguration is read after the system's own configuration (its proxy
-// and its mirror's credentials hold), of which it takes back what would write
+// and its mirror's credentials hold), of which it undoes what would write
 // outside the folder or fetch what isn't needed.
 func aptConfiguration(folder, arch, target string) string {
 	var b strings.Builder

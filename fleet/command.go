@@ -19,7 +19,7 @@ import (
 
 const (
 	// stallTimeout ends a tool that prints nothing for so long. apt's own time
-	// limits (see aptConfiguration) end a dead connection earlier.
+	// limits (see aptConfiguration) end a broken connection earlier.
 	stallTimeout = 2 * time.Minute
 
 	// graceTimeout is the time between SIGTERM, on which apt-get keeps what it
@@ -33,7 +33,7 @@ const (
 // errStalled is why a tool was ended that printed nothing for stallTimeout.
 var errStalled = fmt.Errorf("it printed nothing for %v", stallTimeout)
 
-// A command is one run of a tool of the system. It dies with its context and
+// A command is one run of a tool of the system. It ends with its context and
 // with this process, and its descendants with it.
 type command struct {
 	path   string

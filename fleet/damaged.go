@@ -47,7 +47,7 @@ func (a apt) damaged(ctx context.Context, debs []deb) ([]string, error) {
 	return bad, nil
 }
 
-// same says whether a file has the hash that it should have. Of one without a hash
+// same reports whether a file has the hash that it should have. Of one without a hash
 // that is known here it is taken for granted: unpacking it will tell.
 func (d deb) same(file string) (bool, error) {
 	name, digits, _ := strings.Cut(d.hash, ":")
@@ -75,7 +75,7 @@ func (d deb) same(file string) (bool, error) {
 	return hex.EncodeToString(sum.Sum(nil)) == strings.ToLower(digits), nil
 }
 
-// broken says whether an error in unpacking is the package's fault, and not the
+// broken reports whether an error in unpacking is the package's fault, and not the
 // disk's.
 func broken(err error) bool {
 	return errors.Is(err, tar.ErrHeader) || errors.Is(err, io.ErrUnexpectedEOF)

@@ -142,10 +142,9 @@ func TestCopiesThatAnotherUserCanChangeAreNotUsed(t *testing.T) {
 	const another = 54321
 	for name, spoil := range map[string]func(t *testing.T, cache string){
 		"another user's cache": func(t *testing.T, cache string) {
-			if os.Geteuid() != 0 {
-				t.Skip("only root can give a folder to another user; run the tests as root to see this")
+			if err := os.Lchown(cache, another, another); err != nil {
+				t.Skipf("only root can give a file to another user (%v); run the tests as root to see this", err)
 			}
-			require.NoError(t, os.Chown(cache, another, another))
 		},
 		"a cache that everybody may write": func(t *testing.T, cache string) {
 			require.NoError(t, os.Chmod(cache, 0o777))

@@ -26,6 +26,12 @@
 //	        qemu-system-x86/         one package with all that it depends on, never changed once it is there
 //	            stamp.json           what it is; a copy without it isn't there
 //
+// Packages are compared with the hashes of the mirror's list before they are
+// unpacked. A copy of which a file is missing or cut off is not used; [Fleet.Problems]
+// names it, and fetching makes it anew. Nor is one used, or anything written, where
+// another user can change the folder or one above it: a program that runs as root with
+// somebody else's HOME would else run what that user has put there.
+//
 // A QEMU started through such a script is shown by ps and top under the name
 // of its loader, for instance ld-linux-x86-64.
 package fleet

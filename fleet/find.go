@@ -19,7 +19,7 @@ const (
 	Destination             // DROVER_QEMU_DST before DROVER_QEMU
 )
 
-// String returns the field's word for a side.
+// String returns the field's name for a side.
 func (s Side) String() string {
 	switch s {
 	case Either:
@@ -48,7 +48,7 @@ func (s Side) variables() []string {
 	}
 }
 
-// A Binary is a QEMU, and who named it.
+// A Binary is a QEMU, and what named it.
 type Binary struct {
 	Arch   string `json:"arch"`   // QEMU's name; "" where the binary's name doesn't say it
 	Path   string `json:"path"`   // absolute
@@ -80,7 +80,7 @@ func (e *NotFoundError) Unwrap() error { return e.Cause }
 
 // A NamedError says that what somebody named as a QEMU can't be one.
 type NamedError struct {
-	Variable string // who named it, for instance "DROVER_QEMU"
+	Variable string // what named it, for instance "DROVER_QEMU"
 	Path     string // as it was named
 	Reason   string
 	Err      error // of the system, where it has one

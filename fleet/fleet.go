@@ -20,8 +20,8 @@ type Fleet struct {
 	// releases of Debian are fetched; unset, it is the host's own.
 	Env func(string) string
 
-	// Progress is told how fetching goes, from one goroutine at a time. Nil
-	// tells nobody.
+	// Progress is called with how fetching goes, from one goroutine at a time. Nil
+	// calls nobody.
 	Progress func(Progress)
 
 	// system is the root under which the host's own files (etc/os-release,

@@ -29,7 +29,7 @@ func lock(ctx context.Context, folder, suite string, waiting func()) (*os.File, 
 }
 
 // An UnsafeFolderError says that another user can change the folder of the private
-// copies, or what stands in it: nothing of it is run, and nothing written there.
+// copies, or what is in it: nothing of it is run, and nothing written there.
 type UnsafeFolderError struct {
 	Folder string
 	Err    error // what can be changed, and by whom
@@ -42,7 +42,7 @@ func (e *UnsafeFolderError) Error() string {
 
 func (e *UnsafeFolderError) Unwrap() error { return e.Err }
 
-// unsafeFolder makes an UnsafeFolderError of an error that is about who may change
+// unsafeFolder makes an UnsafeFolderError of an error that is about the users that may change
 // something, and returns any other as it is.
 func unsafeFolder(folder string, err error) error {
 	if _, unsafe := errors.AsType[*owned.Error](err); unsafe {

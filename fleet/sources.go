@@ -29,7 +29,7 @@ func (s source) covers(suite string) bool {
 }
 
 // systemSources reads the binary packages' entries of the system's apt
-// sources. What it can't read it passes over: apt has the last word.
+// sources. What it can't read it passes over: apt decides.
 func (f Fleet) systemSources() []source {
 	files := []string{f.path("etc", "apt", "sources.list")}
 	entries, _ := os.ReadDir(f.path("etc", "apt", "sources.list.d"))

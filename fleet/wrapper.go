@@ -94,7 +94,7 @@ func interpreterOf(file string) (interpreter string, isELF bool, err error) {
 	return "", true, nil
 }
 
-// startsAsELF says whether a file begins as an ELF file does.
+// startsAsELF reports whether a file begins as an ELF file does.
 func startsAsELF(file string) (bool, error) {
 	f, err := os.Open(file)
 	if err != nil {

@@ -5,7 +5,7 @@ import "fmt"
 // DirtyRingError says that pages a guest wrote were missing from KVM's dirty ring.
 type DirtyRingError struct {
 	Written  int // pages that the guest wrote until the first was missing
-	Reported int // those of them that the ring told of
+	Reported int // those of them that the ring reported
 }
 
 func (e *DirtyRingError) Error() string {
@@ -15,8 +15,8 @@ func (e *DirtyRingError) Error() string {
 // pageSize is a page of the guest.
 const pageSize = 4096
 
-// A ringCheck compares what a guest wrote with what the ring told of it, each time the
-// guest stands still.
+// A ringCheck compares what a guest wrote with what the ring reported, each time the
+// guest is paused.
 type ringCheck struct {
 	memory            []byte // the guest's; the first byte of each page is counted up
 	before            []byte // that byte of each page, at the last look
@@ -27,9 +27,9 @@ func newRingCheck(memory []byte) *ringCheck {
 	return &ringCheck{memory: memory, before: make([]byte, len(memory)/pageSize)}
 }
 
-// look takes the pages that the ring told of since the last look. That it tells of more
+// look takes the pages that the ring reported since the last look. That it reports more
 // than were written is allowed.
-func (c *ringCheck) look(told map[int]bool) error {
+func (c *ringCheck) look(reported map[int]bool) error {
 	all := true
 	for page := range c.before {
 		now := c.memory[page*pageSize]
@@ -38,10 +38,10 @@ func (c *ringCheck) look(told map[int]bool) error {
 		}
 		c.before[page] = now
 		c.written++
-		if told[page] {
+		if reported[page] {
 			c.reported++
 		}
-		all = all && told[page]
+		all = all && reported[page]
 	}
 	if !all {
 		return &DirtyRingError{Written: c.written, Reported: c.reported}

@@ -80,9 +80,9 @@ type (
 )
 
 // DirtyRing lets a small guest write more pages than KVM's dirty ring holds, and
-// compares its memory with what the ring told. After each 16 pages the guest ends its
-// turn on the processor by a write to a port: a KVM that emulates a processor is known
-// to execute hundreds of instructions in a turn before it looks whether the ring is
+// compares its memory with what the ring reported. After each 16 pages the guest forces an
+// exit by a write to a port: a KVM that emulates instructions is known to execute
+// hundreds of them before it exits and looks whether the ring is
 // about to be full, and a guest that writes to new pages with most of them has entries
 // overwritten (the host's kernel warns in its log, once). It takes some 60 ms. The error
 // is a *DirtyRingError where an entry was lost.
@@ -109,11 +109,11 @@ func tryDirtyRing(program []byte) (err error) {
 		if err != nil {
 			return err
 		}
-		told, err := g.harvest()
+		reported, err := g.harvest()
 		if err != nil {
 			return err
 		}
-		if err := check.look(told); err != nil {
+		if err := check.look(reported); err != nil {
 			return err
 		}
 		switch {
@@ -122,7 +122,7 @@ func tryDirtyRing(program []byte) (err error) {
 		case reason == kvmExitPort:
 		case reason != kvmExitRingFull:
 			return fmt.Errorf("KVM ended a small guest for reason %d of linux/kvm.h", reason)
-		case len(told) == 0:
+		case len(reported) == 0:
 			return errors.New("this host's KVM says that its dirty ring is full, and nothing is in it")
 		}
 	}
@@ -264,21 +264,21 @@ func (g *ringGuest) run() (reason uint32, err error) {
 	return binary.NativeEndian.Uint32(g.state[kvmExitReason:]), err
 }
 
-// harvest empties the ring, and gives the pages it told of, counted from the first that
+// harvest empties the ring, and gives the pages it reported, counted from the first that
 // the guest writes.
 func (g *ringGuest) harvest() (map[int]bool, error) {
-	told := map[int]bool{}
+	reported := map[int]bool{}
 	for {
 		entry := &g.ring[g.harvested%len(g.ring)]
 		if atomic.LoadUint32(&entry.flags)&kvmEntryDirty == 0 {
 			break
 		}
-		told[int(entry.page)-ringGuestFirst/pageSize] = true
+		reported[int(entry.page)-ringGuestFirst/pageSize] = true
 		atomic.StoreUint32(&entry.flags, kvmEntryReset)
 		g.harvested++
 	}
 	_, err := kvmCall("KVM_RESET_DIRTY_RINGS", g.vm, kvmResetDirtyRings, nil)
-	return told, err
+	return reported, err
 }
 
 // kvmCall asks again where a signal came first: Go sends some to its own threads.

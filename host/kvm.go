@@ -16,7 +16,7 @@ type KVM struct {
 	Err       error `json:"-"`          // why it isn't usable
 }
 
-// nested reports whether a processor says that a hypervisor runs it.
+// nested reports whether the CPU reports that a hypervisor runs it.
 func nested(root fs.FS) bool {
 	info, err := fs.ReadFile(root, "proc/cpuinfo")
 	if err != nil {

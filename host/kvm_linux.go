@@ -28,7 +28,7 @@ func KVMState() KVM {
 	}
 	defer unix.Close(device)
 	if version, err := unix.IoctlRetInt(device, kvmGetAPIVersion); err != nil || version != kvmAPIVersion {
-		k.Err = errors.New(kvmDevice + " does not speak KVM's present interface")
+		k.Err = errors.New(kvmDevice + " does not have KVM's present interface")
 		return k
 	}
 	vm, err := unix.IoctlRetInt(device, kvmCreateVM)

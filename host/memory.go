@@ -48,7 +48,7 @@ func memory(root fs.FS) Memory {
 			m.Limit = limit
 		}
 		used, _ := readNumber(root, path.Join(path.Dir(g.file), g.pick("memory.current", "memory.usage_in_bytes")))
-		// Cached files count as used, and give way.
+		// Cached files count as used, and can be dropped.
 		used -= min(used, statValue(root, path.Join(path.Dir(g.file), "memory.stat"), "inactive_file"))
 		m.Available = min(m.Available, limit-min(limit, used))
 	}

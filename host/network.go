@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Namespaces says whether this process can make network namespaces, in which
+// Namespaces reports whether this process can make network namespaces, in which
 // links can be slow and lossy without anyone else noticing.
 type Namespaces struct {
 	Privileged bool   `json:"privileged"` // it may do so as it is

@@ -55,7 +55,7 @@ const (
 )
 
 // Userfaultfd reports whether this process, and so a QEMU that it starts, can
-// have page faults handed to it: what postcopy stands on. It opens one, shakes
+// have page faults handed to it: which postcopy needs. It opens one, shakes
 // hands with the kernel and closes it. An error is a *UserfaultfdError.
 func Userfaultfd() (Features, error) {
 	fd, err := userfaultfdSyscall()

@@ -70,7 +70,7 @@ func accelCacheOf(path, arch string) accelCache {
 }
 
 func firstLine(file string) string {
-	text, _ := os.ReadFile(file) // what can't be told doesn't tell hosts apart
+	text, _ := os.ReadFile(file) // what can't be read doesn't tell hosts apart
 	return strings.TrimSpace(string(text))
 }
 

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/drover-vm/drover/launcher/probe"
+	"github.com/drover-vm/drover/protocol/qmp"
 )
 
 func measured(accel string, boot time.Duration, rate int) Measurement {
@@ -171,7 +172,7 @@ func TestKeptChoiceThatDoesNotHoldIsMeasuredAgain(t *testing.T) {
 
 func versioned(major int) func(context.Context) (probe.Info, error) {
 	return func(context.Context) (probe.Info, error) {
-		return probe.Info{Version: probe.Version{Major: major}, Accelerators: []string{"tcg", "kvm"}}, nil
+		return probe.Info{Version: qmp.Version{Major: major}, Accelerators: []string{"tcg", "kvm"}}, nil
 	}
 }
 

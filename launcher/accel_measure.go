@@ -47,7 +47,7 @@ func (m *Measurement) run(ctx context.Context, binary, arch string) error {
 	}
 	defer func() { _ = vm.Kill() }()
 	console, place := vm.Console(), int64(0)
-	if program.Marker != 0 { // what the firmware says goes before it
+	if program.Marker != 0 { // the firmware's output comes before it
 		if place, err = console.Wait(ctx, place, string(program.Marker)); err != nil {
 			return err
 		}

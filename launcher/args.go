@@ -22,7 +22,7 @@ func (e *ArgError) Error() string {
 // launched: options that end QEMU once it has printed or written something
 // (-version, -device help), that take it away from its launcher (-daemonize, a
 // monitor on standard input), or that are the launcher's own to give (-accel, -qtest).
-// Launch checks its Config.Args so. What QEMU itself refuses, QEMU says.
+// Launch checks its Config.Args so. What QEMU itself refuses is QEMU's error.
 func CheckArgs(args []string) error {
 	for _, o := range parseArgs(args) {
 		if reason, remedy := o.reserved(); reason != "" {
@@ -33,7 +33,7 @@ func CheckArgs(args []string) error {
 }
 
 // CheckPairArgs is CheckArgs for arguments that go to both QEMUs of a migration, on one
-// host. Refused is also what says when the guest starts or where a migration comes from
+// host. Refused is also what sets when the guest starts or where a migration comes from
 // (-S, -incoming), and what only one QEMU can have: a fixed port, a socket that
 // it makes, a file that it locks, a device of the host, RAM in a file that both would
 // map. A folder as mem-path is fine, as each QEMU makes a file of its own in it.
@@ -52,11 +52,11 @@ func CheckPairArgs(args []string) error {
 			return &ArgError{o.String(), "QEMU would wait for a command before it makes the machine", leaveOut}
 		}
 		if what, remedy := o.claims(options); what != "" {
-			return &ArgError{o.String(), "it goes to both QEMUs, and only one can have " + what, remedy}
+			return &ArgError{o.String(), "it goes to both QEMUs, and only one can have " + printable(what), remedy}
 		}
 		if o.name == "object" && o.sharesRAM() {
 			return &ArgError{
-				o.String(), "both QEMUs would map " + o.get("mem-path") + " as their RAM, and each would see the other's guest write",
+				o.String(), "both QEMUs would map " + printable(o.get("mem-path")) + " as their RAM, and each would see the other's guest write",
 				"leave share=on out, use memory-backend-memfd, or name a folder as mem-path",
 			}
 		}
@@ -107,7 +107,7 @@ func (o option) reserved() (reason, remedy string) {
 	return "", ""
 }
 
-// asksForHelp says whether QEMU would list what an option takes. Options whose value is
+// asksForHelp reports whether QEMU would list what an option takes. Options whose value is
 // any text have no help.
 func (o option) asksForHelp() bool {
 	if slices.Contains([]string{
@@ -125,12 +125,12 @@ func (o option) asksForHelp() bool {
 	})
 }
 
-// named says whether an option makes something that has an id.
+// named reports whether an option makes something that has an id.
 func (o option) named() bool {
 	return slices.Contains([]string{"chardev", "object", "device", "netdev", "drive", "mon", "fsdev"}, o.name)
 }
 
-// onStdio says whether an option uses QEMU's standard input and output.
+// onStdio reports whether an option uses QEMU's standard input and output.
 func (o option) onStdio() bool {
 	switch {
 	case o.name == "chardev":
@@ -142,7 +142,7 @@ func (o option) onStdio() bool {
 	return false
 }
 
-// isCharacterDevice says whether an option's value is a character device in the short
+// isCharacterDevice reports whether an option's value is a character device in the short
 // form, such as "tcp:HOST:PORT,server=on".
 func (o option) isCharacterDevice() bool {
 	return slices.Contains([]string{"debugcon", "gdb", "monitor", "parallel", "qmp", "qmp-pretty", "serial", "virtioconsole"}, o.name)

@@ -58,7 +58,7 @@ func (o option) claims(others []option) (what, remedy string) {
 	return "", ""
 }
 
-// fixed says whether a port is a certain one.
+// fixed reports whether a port is a certain one.
 func fixed(port string) bool { return strings.Trim(port, "0") != "" }
 
 // claimsSocket is for -chardev.
@@ -238,7 +238,7 @@ func (o option) claimsBackend(others []option) (what, remedy string) {
 	return "", ""
 }
 
-// sharesRAM says whether a memory backend maps a file that another QEMU with the same
+// sharesRAM reports whether a memory backend maps a file that another QEMU with the same
 // option would map, too. In a folder each QEMU makes its own.
 func (o option) sharesRAM() bool {
 	path := o.get("mem-path")

@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
-// An option is one of QEMU's, as it stands in a command line.
+// An option is one of QEMU's, as it is in a command line.
 type option struct {
 	name  string // without its dashes; "" for a bare word, which is a disk's file
 	value string
@@ -58,13 +61,22 @@ func parseArgs(args []string) (options []option) {
 
 // String is the option as a person would write it, shortened.
 func (o option) String() string {
-	const most = 160
 	text := ShellQuote(o.words...)
-	if strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c == 0x7f }) {
-		text = fmt.Sprintf("%q", strings.Join(o.words, " "))
+	if printable(text) != text {
+		text = printable(strings.Join(o.words, " "))
 	}
+	return text
+}
+
+// printable is a text as it fits into a sentence: quoted where it has characters that
+// don't print, and shortened.
+func printable(text string) string {
+	const most = 160
 	if len(text) > most {
 		text = strings.ToValidUTF8(text[:most], "") + "..."
+	}
+	if strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) || c == utf8.RuneError }) {
+		return strconv.Quote(text)
 	}
 	return text
 }
@@ -95,7 +107,7 @@ func parseProperties(value string) (all properties) {
 	return all
 }
 
-// splitProperties splits at commas, of which two stand for one that doesn't split.
+// splitProperties splits at commas, of which two are one that doesn't split.
 func splitProperties(value string) (parts []string) {
 	var part strings.Builder
 	for i := 0; i < len(value); i++ {
@@ -156,12 +168,12 @@ func (p properties) get(name string) (value string) {
 	return value
 }
 
-// has says whether a property is there, also as a bare name that isn't the first.
+// has reports whether a property is there, also as a bare name that isn't the first.
 func (p properties) has(name string) bool {
 	return slices.ContainsFunc(p, func(one property) bool { return one.name == name })
 }
 
-// on says whether a switch is on: "server", "server=on" and older spellings.
+// on reports whether a switch is on: "server", "server=on" and older spellings.
 func (p properties) on(name string) (on bool) {
 	for _, one := range p {
 		switch {

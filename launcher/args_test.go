@@ -156,7 +156,7 @@ func TestLaunchRefusesWhatCanNotBeLaunched(t *testing.T) {
 	require.ErrorAs(t, err, new(*launcher.ArgError))
 }
 
-// TestOptionsWithoutAValueAreKnown asks QEMU itself: what stands behind such an option
+// TestOptionsWithoutAValueAreKnown asks QEMU itself: what is behind such an option
 // is an option again.
 func TestOptionsWithoutAValueAreKnown(t *testing.T) {
 	inHelp := regexp.MustCompile(`(?m)^--?([a-z][a-z0-9-]*|[SMLDdgk])\b`)

@@ -29,7 +29,7 @@ type ArtifactFolder struct {
 // artifactPrefix begins the names of artifact folders: no other is swept.
 const artifactPrefix = "drover-"
 
-// notKept is the file in an artifact folder that nobody has been told of.
+// notKept is the file in an artifact folder whose path nobody has.
 const notKept = ".not-kept"
 
 // NewArtifactFolder makes a folder in base, named drover-NAME-NUMBER, for this user
@@ -37,7 +37,7 @@ const notKept = ".not-kept"
 // Slashes in the name become dashes.
 //
 // It also removes from base the folders that this user's runs left there when they
-// were killed, unless Keep had been called: it tells by their names, their owner, and
+// were killed, unless Keep had been called: it knows them by their names, their owner, and
 // a file in them that nobody has locked. Folders of runs that go on, in this process or
 // another, stay, and so does whatever else is in base.
 //
@@ -77,7 +77,7 @@ func newArtifactFolder(base, name string) (*ArtifactFolder, error) {
 }
 
 // hold marks the folder as not kept. The mark has its name only once it is locked:
-// whoever finds it not locked finds one whose process is gone.
+// whoever finds it not locked finds one whose process has ended.
 func (f *ArtifactFolder) hold() error {
 	mark := filepath.Join(f.path, notKept)
 	file, err := os.OpenFile(mark+".new", os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
@@ -149,7 +149,7 @@ func sweepArtifacts(base string) {
 	}
 }
 
-// abandoned returns the mark of a folder that isn't kept and whose process is gone,
+// abandoned returns the mark of a folder that isn't kept and whose process has ended,
 // locked; nil for any other.
 func abandoned(root *os.Root, folder string) *os.File {
 	mark := filepath.Join(folder, notKept)
@@ -161,7 +161,7 @@ func abandoned(root *os.Root, folder string) *os.File {
 		return nil
 	}
 	locked, err := flock.Try(f)
-	if _, gone := root.Lstat(mark); err != nil || !locked || gone != nil { // gone: it has been kept meanwhile
+	if _, missing := root.Lstat(mark); err != nil || !locked || missing != nil { // missing: it has been kept meanwhile
 		_ = f.Close()
 		return nil
 	}

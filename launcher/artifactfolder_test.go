@@ -90,9 +90,7 @@ func TestOnlyArtifactsOfOurKilledRunsAreRemoved(t *testing.T) {
 	require.NoError(t, os.WriteFile(mark(outside), nil, 0o600))
 	require.NoError(t, os.Symlink(outside, filepath.Join(base, "drover-outside")))
 	require.NoError(t, os.WriteFile(filepath.Join(base, "drover-file"), nil, 0o600))
-	if os.Geteuid() == 0 {
-		theirs := folder("drover-of-another-user", true)
-		require.NoError(t, os.Chown(theirs, 54321, 54321))
+	if theirs := folder("drover-of-another-user", true); os.Lchown(theirs, 54321, 54321) == nil { // root's right
 		stays = append(stays, theirs)
 	}
 

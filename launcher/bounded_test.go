@@ -34,17 +34,17 @@ func cutAt(t *testing.T, dir, name string) []byte {
 
 func TestEveryStreamThatIsKeptHasABound(t *testing.T) {
 	dir := t.TempDir()
-	said := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
+	output := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
 	written := make(chan error, 1)
 	vm := onFake(t, launcher.Config{Dir: dir, KeptBytes: keptBytes}, func(p *fakeprocess.Process) {
 		go func() {
-			_, err := p.Console.Write(said)
+			_, err := p.Console.Write(output)
 			written <- err
 		}()
 	})
 	require.NoError(t, <-written, "the guest is not held up")
 	_, err := vm.Console().WaitFunc(t.Context(), 0, "all of it", func([]byte) (int, error) {
-		return int(vm.Console().Mark()/int64(len(said))) - 1, nil
+		return int(vm.Console().Mark()/int64(len(output))) - 1, nil
 	})
 	require.NoError(t, err)
 	for range 200 {
@@ -55,7 +55,7 @@ func TestEveryStreamThatIsKeptHasABound(t *testing.T) {
 	require.NoError(t, vm.Close())
 
 	console := cutAt(t, dir, "vm.console")
-	require.Equal(t, said[:keptBytes], console[:keptBytes])
+	require.Equal(t, output[:keptBytes], console[:keptBytes])
 	cast := bufio.NewScanner(bytes.NewReader(cutAt(t, dir, "vm.console.cast")))
 	for cast.Scan() {
 		require.True(t, json.Valid(cast.Bytes()), "%s", cast.Bytes())

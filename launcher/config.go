@@ -105,13 +105,13 @@ type Config struct {
 	// SIGKILL; 0 means DefaultTermTimeout.
 	TermTimeout time.Duration
 	// HangTimeout, where it isn't zero, has the VM watched: when its monitor
-	// has been deaf for so long, its state is collected (Diagnose) and it is
+	// has not answered for so long, its state is collected (Diagnose) and it is
 	// killed, and every wait ends with an *ExitError whose By is a *HangError.
 	// A monitor that is busy, but there, is left alone. See VM.Watch.
 	HangTimeout time.Duration
 	// Reservation is the room on this machine that the VM takes its place in.
 	// It stays the caller's, to be released after Close. Nil means that
-	// Launch takes room for one VM and Close gives it back.
+	// Launch takes a slot for one VM and Close gives it back.
 	Reservation *Reservation
 	// Known is what has been asked of binaries before, for callers that start many VMs. Nil means
 	// that Launch asks each time, which takes a twentieth of a second.

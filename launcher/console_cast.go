@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"io"
 	"time"
-	"unicode/utf8"
+
+	"github.com/drover-vm/drover/internal/plain"
 )
 
 // A cast writes a console with its times in the format of asciinema, version
@@ -37,25 +38,11 @@ func (c *cast) event(text string) string {
 
 func (c *cast) Write(p []byte) (int, error) {
 	text := append(c.part, p...)
-	whole := len(text) - unfinished(text)
+	whole := len(text) - plain.Unfinished(text)
 	c.part = append([]byte(nil), text[whole:]...)
 	if whole == 0 {
 		return len(p), nil
 	}
 	_, _ = io.WriteString(c.to, c.event(string(text[:whole])))
 	return len(p), nil
-}
-
-// unfinished returns how many bytes at the end of text are the beginning of a
-// character.
-func unfinished(text []byte) int {
-	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
-		if tail := text[len(text)-n:]; utf8.RuneStart(tail[0]) {
-			if utf8.FullRune(tail) {
-				return 0
-			}
-			return n
-		}
-	}
-	return 0
 }

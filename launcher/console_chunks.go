@@ -44,7 +44,7 @@ func (c *Console) Chunks(from int64) []Chunk {
 // Follow yields what the guest wrote from the place given on, and goes on with
 // what it writes, as it comes. It ends after the first error, a *ConsoleError:
 // the context or the console has ended, and all that came before was yielded.
-// Who follows so slowly that the console had to forget what comes next finds
+// A reader that follows so slowly that the console had to forget what comes next finds
 // out by the places: a chunk that doesn't begin where the last one ended.
 func (c *Console) Follow(ctx context.Context, from int64) iter.Seq2[Chunk, error] {
 	return func(yield func(Chunk, error) bool) {

@@ -27,12 +27,12 @@ func TestConsoleForgetsTheOldestWordsOnly(t *testing.T) {
 		c.append(bytes.Repeat([]byte{byte(i)}, 1<<10), began.Add(time.Duration(i)*time.Second))
 	}
 	require.Equal(t, int64(3<<20), c.Mark(), "places count what was forgotten, too")
-	said := c.Since(0)
-	require.GreaterOrEqual(t, len(said), consoleKept)
-	require.LessOrEqual(t, len(said), consoleKept+consoleKept/4)
+	output := c.Since(0)
+	require.GreaterOrEqual(t, len(output), consoleKept)
+	require.LessOrEqual(t, len(output), consoleKept+consoleKept/4)
 
 	chunks := c.Chunks(0)
-	require.Equal(t, c.Mark()-int64(len(said)), chunks[0].Place)
+	require.Equal(t, c.Mark()-int64(len(output)), chunks[0].Place)
 	for _, chunk := range chunks {
 		second := chunk.Place >> 10
 		require.Equal(t, began.Add(time.Duration(second)*time.Second), chunk.Time)
@@ -115,11 +115,11 @@ func TestFollowerGivesUpWithItsContext(t *testing.T) {
 func TestSlowMatchDoesNotHoldTheGuestUp(t *testing.T) {
 	c := newConsole(unread{})
 	c.append([]byte("a"), time.Now())
-	_, err := c.WaitFunc(t.Context(), 0, "z", func(said []byte) (int, error) {
-		if string(said) == "a" {
+	_, err := c.WaitFunc(t.Context(), 0, "z", func(output []byte) (int, error) {
+		if string(output) == "a" {
 			c.append([]byte("z"), time.Now()) // from inside: it would never return if it held a lock
 		}
-		return bytes.IndexByte(said, 'z'), nil
+		return bytes.IndexByte(output, 'z'), nil
 	})
 	require.NoError(t, err)
 }

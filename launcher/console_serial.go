@@ -49,7 +49,7 @@ func (v *VM) serialPair() (line, *os.File, error) {
 
 // terminalPair makes a pseudo-terminal. QEMU could make one by itself (-chardev
 // pty), but looks only once a second whether somebody has opened it, and what
-// the guest says until then is lost. So the terminal is ours, and QEMU inherits
+// the guest prints until then is lost. So the terminal is ours, and QEMU inherits
 // the slave: our reads end when QEMU has, and not before it has begun.
 func (v *VM) terminalPair() (line, *os.File, error) {
 	master, slave, err := pty.Open()

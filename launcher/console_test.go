@@ -74,11 +74,11 @@ func TestConsoleCarriesEveryByteBothWays(t *testing.T) {
 				place, err := console.Wait(t.Context(), 0, ">")
 				require.NoError(t, err)
 				require.NoError(t, console.Send(t.Context(), everyByte()))
-				end, err := console.WaitFunc(t.Context(), place, "all bytes", func(said []byte) (int, error) {
-					if len(said) < 256 {
+				end, err := console.WaitFunc(t.Context(), place, "all bytes", func(output []byte) (int, error) {
+					if len(output) < 256 {
 						return -1, nil
 					}
-					return len(said), nil
+					return len(output), nil
 				})
 				require.NoError(t, err)
 				require.Equal(t, everyByte(), string(console.Since(place)))
@@ -125,7 +125,7 @@ func TestConsoleIsFollowedToItsEnd(t *testing.T) {
 			}
 			require.Equal(t, int64(len(followed)), chunk.Place)
 			if followed = append(followed, chunk.Bytes...); bytes.HasPrefix(followed, []byte("ABB")) {
-				_ = syscall.Kill(vm.PID(), syscall.SIGKILL) // again and again: it says more until it is dead
+				_ = syscall.Kill(vm.PID(), syscall.SIGKILL) // again and again: it prints more until it is killed
 			}
 		}
 		require.Equal(t, vm.Console().Since(0), followed)
@@ -163,7 +163,7 @@ func TestSendToAGuestThatDoesNotReadIsGivenUp(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.ErrorContains(t, err, "of 4194304 bytes to the guest")
 
-		// A sender that waits behind another gives up as well, and the VM's end
+		// A sender that waits behind another ends as well, and the VM's end
 		// ends the one that never would.
 		sent := make(chan error)
 		go func() {

@@ -10,7 +10,7 @@
 //
 // Nothing is left. When Close returns, QEMU, what it started, every
 // descriptor, socket and goroutine is gone, also where QEMU had crashed, was
-// stopped or heard nothing: Close asks with quit, then with SIGTERM, then
+// stopped or did not react: Close asks with quit, then with SIGTERM, then
 // doesn't ask (Config.QuitTimeout, Config.TermTimeout). Where this process
 // ends without Close, by a panic, os.Exit or any signal, SIGKILL included, the
 // kernel kills its QEMUs (not a binary that is set-uid or has capabilities of
@@ -20,7 +20,7 @@
 // PrivateFolder and ArtifactFolder are for what a caller makes beside them: they go
 // with the next one's where their process was killed.
 //
-// Nobody waits for the dead. When QEMU ends, every wait on its sessions and
+// No wait outlives QEMU. When QEMU ends, every wait on its sessions and
 // its console ends at once with an *ExitError: how it ended and who ended it,
 // the end of its error output, the last exchange with its monitor, the end of
 // the console. A QEMU that hangs is found by Watch, or by Config.HangTimeout, and
@@ -36,7 +36,7 @@
 // and a crash leaves no core unless asked for (Config.CoreDumps).
 //
 // VMs of all the user's processes share the machine: Launch waits where it
-// is full, and Reserve makes room for several VMs at once.
+// is full, and Reserve takes slots for several VMs at once.
 //
 // What another user can change is not used: no lock, no answer of the cache, no
 // folder for sockets.

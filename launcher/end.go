@@ -16,7 +16,7 @@ import (
 // end in time; Close is still to be called.
 func (v *VM) Quit(ctx context.Context) error {
 	err := v.qmp.Execute(ctx, "quit", nil, nil)
-	// QEMU may be gone before its reply is out: how it ended is what counts.
+	// QEMU may have exited before its reply is out: how it ended is what counts.
 	if _, closed := errors.AsType[*qmp.ClosedError](err); err != nil && !closed {
 		return err
 	}

@@ -102,7 +102,7 @@ func endAs(how string) {
 	}
 }
 
-// ended waits until a process is no more than a corpse for whoever adopts it.
+// ended waits until a process is only a zombie, for its new parent to reap.
 func ended(t *testing.T, pidfd int) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; {
@@ -147,10 +147,10 @@ func TestNothingIsLeftHoweverWeEnd(t *testing.T) {
 				out, err := child.StdoutPipe()
 				require.NoError(t, err)
 				require.NoError(t, child.Start())
-				said, err := bufio.NewReader(out).ReadString('\n')
+				output, err := bufio.NewReader(out).ReadString('\n')
 				require.NoError(t, err)
-				pid, err := strconv.Atoi(strings.TrimSpace(said))
-				require.NoError(t, err, said)
+				pid, err := strconv.Atoi(strings.TrimSpace(output))
+				require.NoError(t, err, output)
 				pidfd, err := unix.PidfdOpen(pid, 0)
 				require.NoError(t, err)
 				defer unix.Close(pidfd)
@@ -193,7 +193,7 @@ func TestEveryEndIsCompleteAndSaysHow(t *testing.T) {
 	closeIt := func(vm *launcher.VM) { _ = vm.Close() }
 	for name, end := range map[string]struct {
 		ctx    func(*testing.T) context.Context
-		quit   time.Duration // patience; 0 = as ever
+		quit   time.Duration // timeout; 0 = as ever
 		do     func(*launcher.VM)
 		closed []string // words of Close's error; nil = there is none
 		waiter []string // words of the error of one who waited
@@ -247,7 +247,7 @@ func TestEveryEndIsCompleteAndSaysHow(t *testing.T) {
 }
 
 // A main loop that hangs doesn't carry out quit. SIGTERM ends a system call, so
-// the one who doesn't hear that is a shell around it.
+// the one that ignores it is a shell around it.
 func TestWhoHearsNothingIsKilledInItsTime(t *testing.T) {
 	t.Parallel()
 	wrapper := filepath.Join(t.TempDir(), "qemu-system-x86_64")
@@ -329,9 +329,9 @@ func TestStreamsEndWithQEMUThoughAnotherHoldsThem(t *testing.T) {
 	vm := launchAnyEnd(t, launcher.Config{Binary: wrapper, Machine: "none"})
 	pid, err := os.ReadFile(filepath.Join(dir, "pid"))
 	require.NoError(t, err)
-	sleeper, err := strconv.Atoi(strings.TrimSpace(string(pid)))
+	survivor, err := strconv.Atoi(strings.TrimSpace(string(pid)))
 	require.NoError(t, err)
-	defer func() { _ = syscall.Kill(sleeper, syscall.SIGKILL) }()
+	defer func() { _ = syscall.Kill(survivor, syscall.SIGKILL) }()
 
 	require.NoError(t, syscall.Kill(vm.PID(), syscall.SIGKILL))
 	began := time.Now()
@@ -341,7 +341,7 @@ func TestStreamsEndWithQEMUThoughAnotherHoldsThem(t *testing.T) {
 	require.Equal(t, syscall.SIGKILL, exit.Signal())
 	require.Error(t, vm.Close())
 	require.Less(t, time.Since(began), testPatience)
-	require.NoError(t, syscall.Kill(sleeper, 0), "the test is about one that survives")
+	require.NoError(t, syscall.Kill(survivor, 0), "the test is about one that survives")
 }
 
 func TestHundredsOfStartsAndKillsLeaveNothing(t *testing.T) {

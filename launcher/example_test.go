@@ -63,7 +63,7 @@ func ExampleLaunch() {
 	fmt.Println(status.Status, err)
 }
 
-// Two VMs that need each other get their room on the machine together.
+// Two VMs that need each other get their slots on the machine together.
 func ExampleReserve() {
 	ctx := context.Background()
 	source := launcher.Config{Name: "source", MemoryMiB: 512}
@@ -78,7 +78,7 @@ func ExampleReserve() {
 	// Launch both.
 }
 
-// A path with a comma in it stands inside one of QEMU's options.
+// A path with a comma in it is inside one of QEMU's options.
 func ExampleEscape() {
 	fmt.Println("file=" + launcher.Escape("disks/old, but good.img") + ",format=raw")
 	// Output: file=disks/old,, but good.img,format=raw

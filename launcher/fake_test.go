@@ -54,7 +54,7 @@ func TestGreetingThatNeverComesEndsTheStart(t *testing.T) {
 	_, err := launcher.Launch(t.Context(), launcher.Config{
 		StartTimeout: 6 * time.Second,
 		Binary: fakeprocess.Binary(t, func(p *fakeprocess.Process) {
-			p.Injure(fakeqemu.Fault{On: func(m []byte) bool { return bytes.Contains(m, []byte("QMP")) }, Hang: true})
+			p.Inject(fakeqemu.Fault{On: func(m []byte) bool { return bytes.Contains(m, []byte("QMP")) }, Hang: true})
 		}),
 	})
 	require.ErrorContains(t, err, "took 6s to start, and its monitor has still not answered")

@@ -19,19 +19,19 @@ import (
 // and it goes with Remove, or, where this process was killed, when the user's next one
 // is made.
 //
-// They all stand in one folder of the user's, among the temporary files, and
+// They are all in one folder of the user's, among the temporary files, and
 // each is locked by its owner as long as that lives.
 type PrivateFolder struct {
 	path string
 	held *os.File // locked
 }
 
-// NewPrivateFolder makes a folder, and removes those whose owners are gone.
+// NewPrivateFolder makes a folder, and removes those whose owners have ended.
 //
 // A socket in it may have a name of NameRoom bytes, and its path has only letters,
 // digits and characters that neither QEMU nor a shell reads as anything else. Where
 // TMPDIR is too long for that, has other characters, or is a place where another user
-// could put something else in the folder's place, the folder stands in /tmp, /var/tmp,
+// could put something else in the folder's place, the folder is in /tmp, /var/tmp,
 // $XDG_RUNTIME_DIR or /dev/shm, whichever is the first that can hold it. A TMPDIR that is not
 // there or can't be written is an error that names it.
 func NewPrivateFolder() (*PrivateFolder, error) {
@@ -96,7 +96,7 @@ func (f *PrivateFolder) Remove() error {
 	return err
 }
 
-// removeBase removes the folder that they stand in, where it is empty and nobody
+// removeBase removes the folder that they are in, where it is empty and nobody
 // is making one in it.
 func removeBase(path string) {
 	base, err := flock.OpenFolder(path)
@@ -107,14 +107,14 @@ func removeBase(path string) {
 	if locked, err := flock.Try(base); err != nil || !locked {
 		return // somebody is
 	}
-	// What was locked may have gone by now, and the path lead to one that was made
+	// What was locked may have been removed by now, and the path lead to one that was made
 	// since, which somebody else has locked.
 	if stillThere(base) == nil {
 		_ = os.Remove(path) // not while there are others
 	}
 }
 
-// lockedBase opens the folder that they stand in, and locks it: whoever makes one
+// lockedBase opens the folder that they are in, and locks it: whoever makes one
 // has locked it before another looks whether it is locked.
 func lockedBase(path string) (*os.File, error) {
 	// Whoever removes the last of the folders removes this one too, and may do so
@@ -156,7 +156,7 @@ func openBase(path string) (*os.File, error) {
 	if err := os.Mkdir(path, 0o700); err != nil && !os.IsExist(err) {
 		return nil, err
 	}
-	// Others may write where temporary files are: what stands there may be theirs.
+	// Others may write where temporary files are: what is there may be theirs.
 	info, err := os.Lstat(path)
 	if err != nil {
 		return nil, err

@@ -15,7 +15,15 @@ import (
 	"github.com/drover-vm/drover/launcher"
 )
 
-// short returns a folder whose path leaves room for a socket's; that of t.TempDir need
+// giveAway makes another user the owner of a path.
+func giveAway(t *testing.T, path string) {
+	t.Helper()
+	if err := os.Lchown(path, 54321, 54321); err != nil {
+		t.Skipf("only root can give a file to another user (%v); run the tests as root to see this", err)
+	}
+}
+
+// short returns a folder whose path is short enough for a socket's; that of t.TempDir need
 // not.
 func short(t *testing.T) string {
 	t.Helper()
@@ -53,9 +61,9 @@ func killedWith(t *testing.T, how string) (left []string) {
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
-	said, err := bufio.NewReader(out).ReadString('\n')
+	output, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
-	left = strings.Fields(said)
+	left = strings.Fields(output)
 	require.NoError(t, child.Process.Kill())
 	_ = child.Wait()
 	for _, path := range left {
@@ -116,11 +124,8 @@ func TestPrivateFolderHasAShortAndPlainPathWhateverTMPDIRIs(t *testing.T) {
 			return dir
 		}},
 		{"another user's", func(t *testing.T) string {
-			if os.Geteuid() != 0 {
-				t.Skip("only root can give a folder to another user; run the tests as root to see this")
-			}
 			dir := short(t)
-			require.NoError(t, os.Chown(dir, 54321, 54321))
+			giveAway(t, dir)
 			return dir
 		}},
 	} {

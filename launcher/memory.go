@@ -150,7 +150,7 @@ func (m *Memory) piece(address uint64, p []byte) (piece []byte, host uint64) {
 // flatRange is a line of "info mtree -f" (softmmu/memory.c, mtree_print_flatview).
 var flatRange = regexp.MustCompile(`(?m)^\s*([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, (ram|rom)\)`)
 
-// flatRanges finds in "info mtree -f" the ranges that are RAM or ROM in what processors
+// flatRanges finds in "info mtree -f" the ranges that are RAM or ROM in what vCPUs
 // see as memory. Their windows have no host yet.
 func flatRanges(tree string) (ranges []window) {
 	for view := range strings.SplitSeq(strings.ReplaceAll(tree, "\r", ""), "FlatView #") {
@@ -168,7 +168,7 @@ func flatRanges(tree string) (ranges []window) {
 	return ranges
 }
 
-// hostAnswer is what "gpa2hva" says of an address that is RAM.
+// hostAnswer is what "gpa2hva" prints of an address that is RAM.
 var hostAnswer = regexp.MustCompile(`^Host virtual address for 0x[0-9a-f]+ \(.*\) is 0x([0-9a-f]+)\s*$`)
 
 // hostAddress is where the range lies in QEMU's process; 0 says that it doesn't lie
@@ -176,11 +176,11 @@ var hostAnswer = regexp.MustCompile(`^Host virtual address for 0x[0-9a-f]+ \(.*\
 func (v *VM) hostAddress(ctx context.Context, r window) (uint64, error) {
 	var ends [2]uint64
 	for i, address := range []uint64{r.start, r.end - 1} {
-		said, err := qapi.HumanMonitor(ctx, v.qmp, fmt.Sprintf("gpa2hva %#x", address))
+		output, err := qapi.HumanMonitor(ctx, v.qmp, fmt.Sprintf("gpa2hva %#x", address))
 		if err != nil {
 			return 0, err
 		}
-		found := hostAnswer.FindStringSubmatch(said)
+		found := hostAnswer.FindStringSubmatch(output)
 		if found == nil {
 			return 0, nil
 		}

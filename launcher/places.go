@@ -44,9 +44,9 @@ func temporaryFolder() (string, error) {
 
 // aboutTMPDIR says that the folder for temporary files can't be used, and why.
 func aboutTMPDIR(path string, err error) error {
-	named := "the folder for temporary files is " + path
+	named := "the folder for temporary files is " + printable(path)
 	if os.Getenv("TMPDIR") != "" {
-		named = "TMPDIR is " + path
+		named = "TMPDIR is " + printable(path)
 	}
 	return fmt.Errorf("%s, which can't be used: %w; set TMPDIR to a folder that this user may write", named, err)
 }
@@ -65,16 +65,16 @@ func fits(place string) error {
 	if len(longest) > maxPrivatePath {
 		return fmt.Errorf("%s is too long: the path of a socket in it would have more than %d bytes", place, maxSocketPath)
 	}
-	if !plain(place) {
+	if !isPlain(place) {
 		return fmt.Errorf("%q has characters that QEMU's options, its monitor or a shell would not take as they are", place)
 	}
 	return nil
 }
 
-// plain says whether a path has only characters that mean themselves wherever a path
+// isPlain reports whether a path has only characters that mean themselves wherever a path
 // is written: in an option of QEMU's, in JSON, in a line of its human monitor, in a
 // shell.
-func plain(path string) bool {
+func isPlain(path string) bool {
 	return utf8.ValidString(path) && !strings.ContainsFunc(path, func(c rune) bool {
 		return !unicode.IsLetter(c) && !unicode.IsDigit(c) && !strings.ContainsRune("/._-+@~:", c)
 	})

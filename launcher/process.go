@@ -13,16 +13,16 @@ import (
 )
 
 // A process is one QEMU and whatever it starts (an exec: migration is a child
-// of QEMU): a process group that is gone when done is closed.
+// of QEMU): a process group that has ended when done is closed.
 type process struct {
 	cmd  *exec.Cmd
-	done chan struct{} // closed once the group is gone and state is set
+	done chan struct{} // closed once the group has ended and state is set
 }
 
 // startProcess starts cmd in a group of its own. The kernel kills the child
-// when the thread that forked it ends, which is how it dies with us even if
+// when the thread that forked it ends, which is how it ends with us even if
 // we are killed; so one thread does nothing else than fork, and stay until
-// the child is gone.
+// the child has ended.
 func startProcess(cmd *exec.Cmd, coreDumps bool) (*process, error) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	p := &process{cmd: cmd, done: make(chan struct{})}
@@ -42,7 +42,7 @@ func startProcess(cmd *exec.Cmd, coreDumps bool) (*process, error) {
 	return p, <-started
 }
 
-// keepInheritedToOurselves sets close-on-exec on what whoever started us left
+// keepInheritedToOurselves sets close-on-exec on what our parent left
 // open (make's job server, a lock of flock(1)): a QEMU that held it would hold
 // them up. What a Go program opens has it set anyway, and exec.Cmd.ExtraFiles
 // are not affected. Linux has the call since 5.11; before, they pass on.
@@ -77,28 +77,28 @@ func (p *process) reap() {
 		}
 	}
 	_ = unix.Kill(-p.pid(), unix.SIGKILL)
-	_ = p.cmd.Wait() // what it says is in ProcessState
+	_ = p.cmd.Wait() // how it ended is in ProcessState
 	close(p.done)
 }
 
 func (p *process) pid() int { return p.cmd.Process.Pid }
 
-// signal sends to the child only; it says nothing where that is gone.
+// signal sends to the child only; it reports nothing where that has ended.
 func (p *process) signal(s os.Signal) { _ = p.cmd.Process.Signal(s) }
 
-// terminate asks the child to end. A stopped one is woken up to hear it.
+// terminate asks the child to end. A stopped one is continued to receive it.
 func (p *process) terminate() {
 	p.signal(syscall.SIGTERM)
 	p.signal(syscall.SIGCONT)
 }
 
-// kill ends the group and returns when it is gone.
+// kill ends the group and returns when it has ended.
 func (p *process) kill() {
 	p.signal(syscall.SIGKILL) // the reaper sees to the rest of the group
 	<-p.done
 }
 
-// exited says whether the child is gone, after waiting at most that long.
+// exited reports whether the child has ended, after waiting at most that long.
 func (p *process) exited(timeout time.Duration) bool {
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()

@@ -2,10 +2,10 @@ package launcher
 
 import "strings"
 
-// Escape doubles the commas of a value that stands inside one of QEMU's
+// Escape doubles the commas of a value that is inside one of QEMU's
 // comma-separated options, as QEMU's option parser demands. Whatever else is in the
 // value stands for itself: blanks, quotes, line ends, equals signs behind the first,
-// and bytes that are no UTF-8. Only a zero byte can't stand in an argument.
+// and bytes that are no UTF-8. Only a zero byte can't be in an argument.
 func Escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
 
 // Option writes one of QEMU's options that begins with a kind, such as
@@ -14,7 +14,7 @@ func Escape(value string) string { return strings.ReplaceAll(value, ",", ",,") }
 //	Option("memory-backend-file", "id", "ram", "mem-path", path)
 //
 // Values are escaped. Without a kind ("") the first property comes first. A last name
-// without a value stands alone.
+// without a value is alone.
 func Option(kind string, properties ...string) string {
 	var parts []string
 	if kind != "" {
@@ -30,7 +30,7 @@ func Option(kind string, properties ...string) string {
 	return strings.Join(parts, ",")
 }
 
-// ShellQuote writes words so that a POSIX shell reads them back as they are, whatever
+// ShellQuote writes arguments so that a POSIX shell reads them back as they are, whatever
 // is in them but a zero byte. It is for what a person may paste, and for the command
 // of a migration's exec: URI, which QEMU gives to a shell.
 func ShellQuote(words ...string) string {

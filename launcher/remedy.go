@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// remedies gives the way out of what QEMU says when it can't start, or can't go
-// on. The first that is found counts; the words are those of QEMU 3.1 to 11.1,
+// remedies gives the way out of what QEMU prints when it can't start, or can't go
+// on. The first that is found counts; the texts are those of QEMU 3.1 to 11.1,
 // of which a part differs.
 func remedies() []struct{ word, way string } {
 	return []struct{ word, way string }{
@@ -24,7 +24,7 @@ func remedies() []struct{ word, way string } {
 		{"could not find rom image", "install the firmware that belongs to this QEMU, or name its folder with -L"},
 		{"could not load firmware", "install the firmware that belongs to this QEMU, or name its folder with -L"},
 		{"failed to find romfile", "install the option ROMs that belong to this QEMU (ipxe-qemu), or give the device romfile="},
-		{"address already in use", "let the system choose the port (0), or end who has it"},
+		{"address already in use", "let the system choose the port (0), or end the process that has it"},
 		{"no space left on device", "make room on that disk, or put the file elsewhere"},
 		{"too many open files", "raise the limit of open files (ulimit -n)"},
 		{"failed to get \"write\" lock", "end the other process that uses the image, or give each VM an overlay of its own"},
@@ -40,11 +40,11 @@ const (
 )
 
 func (e *ExitError) remedy() string {
-	said := strings.ToLower(e.Stderr)
+	message := strings.ToLower(e.Stderr)
 	for _, r := range remedies() {
 		switch {
-		case !strings.Contains(said, r.word):
-		case r.way == permissionDenied && strings.Contains(said, "kvm"):
+		case !strings.Contains(message, r.word):
+		case r.way == permissionDenied && strings.Contains(message, "kvm"):
 			return kvmDenied
 		case e.machine != "" && strings.Contains(r.word, "machine"):
 			return fmt.Sprintf("the machine asked for is %q: %s", e.machine, r.way)

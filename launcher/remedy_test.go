@@ -71,10 +71,10 @@ func TestWhyIsSaidInLessThanASecond(t *testing.T) {
 	require.Less(t, time.Since(began), time.Second)
 }
 
-// What can't be had everywhere is said by a stand-in, in the words of a QEMU.
+// What can't be had everywhere is printed by a stand-in, as a QEMU prints it.
 func TestRemediesForWhatQEMUSays(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct{ said, way string }{
+	for _, c := range []struct{ message, way string }{
 		{"Could not access KVM kernel module: Permission denied", "group kvm"},
 		{"Could not access KVM kernel module: No such file or directory", "try the accelerator tcg"},
 		{"qemu-system-x86_64: -accel kvm: failed to initialize kvm: Permission denied", "group kvm"},
@@ -87,8 +87,8 @@ func TestRemediesForWhatQEMUSays(t *testing.T) {
 		{"qemu-system-x86_64: failed to install seccomp syscall filter in the kernel: Operation not permitted", "Sandbox"},
 		{"something that nobody has seen", ""},
 	} {
-		_, err := launcher.Launch(t.Context(), launcher.Config{Binary: likeQEMU(t, "cat >&2 <<'EOF'\n"+c.said+"\nEOF\nexit 1\n")})
-		require.ErrorContains(t, err, c.said)
+		_, err := launcher.Launch(t.Context(), launcher.Config{Binary: likeQEMU(t, "cat >&2 <<'EOF'\n"+c.message+"\nEOF\nexit 1\n")})
+		require.ErrorContains(t, err, c.message)
 		require.ErrorContains(t, err, c.way)
 	}
 }

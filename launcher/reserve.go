@@ -18,7 +18,7 @@ import (
 const SlotsVariable = "DROVER_SLOTS"
 
 // What a machine can take where SlotsVariable says nothing. That is generous:
-// it keeps a machine from drowning, not its fans from being heard.
+// it keeps a machine from being overloaded, not from being busy.
 const (
 	slotsPerCPU   = 8
 	fewestSlots   = 16
@@ -32,9 +32,9 @@ type Reservation struct {
 	once  sync.Once
 }
 
-// Reserve waits until the machine has room for VMs of all those configurations
+// Reserve waits until the machine has slots for VMs of all those configurations
 // at once, among those of all the user's processes, and reserves it. Two VMs
-// that are reserved one by one could each wait for the other's room for ever;
+// that are reserved one by one could each wait for the other's slot for ever;
 // so whoever needs several reserves them together, hands the Reservation to
 // Launch in each Config, and releases it when all are closed.
 //

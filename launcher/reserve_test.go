@@ -28,7 +28,7 @@ func withSlots(t *testing.T, slots int) {
 
 func one() launcher.Config { return launcher.Config{MemoryMiB: 1} }
 
-// full says whether there is no room for what is asked.
+// full reports whether there is no room for what is asked.
 func full(t *testing.T, configs ...launcher.Config) bool {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
@@ -75,9 +75,9 @@ func TestRoomOfAProcessThatIsKilledIsFree(t *testing.T) {
 	out, err := child.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, child.Start())
-	said, err := bufio.NewReader(out).ReadString('\n')
+	output, err := bufio.NewReader(out).ReadString('\n')
 	require.NoError(t, err)
-	require.Equal(t, "<nil>\n", said)
+	require.Equal(t, "<nil>\n", output)
 	require.True(t, full(t, one()))
 
 	got := make(chan error)
@@ -119,7 +119,7 @@ func TestPairsNeverStarveEachOther(t *testing.T) {
 	require.LessOrEqual(t, most.Load(), int64(3))
 }
 
-// Every other process is killed where it stands: none of the rest may be left
+// Every other process is killed where it is: none of the rest may be left
 // waiting for what it held.
 func TestProcessesThatContendAllGetThrough(t *testing.T) {
 	withSlots(t, 3)
@@ -269,12 +269,7 @@ func TestNothingIsWrittenIntoACacheThatAnotherUserCanChange(t *testing.T) {
 		"everybody may write it": func(t *testing.T, cache string) {
 			require.NoError(t, os.Chmod(cache, 0o777))
 		},
-		"another user's": func(t *testing.T, cache string) {
-			if os.Geteuid() != 0 {
-				t.Skip("only root can give a folder to another user; run the tests as root to see this")
-			}
-			require.NoError(t, os.Chown(cache, 54321, 54321))
-		},
+		"another user's": giveAway,
 	} {
 		t.Run(name, func(t *testing.T) {
 			withSlots(t, 1)

@@ -16,7 +16,7 @@ import (
 )
 
 // A queue is a caller that waits for slots. Slots are files, each locked by the
-// process that has it; only whoever holds the lock of the turnstile takes slots,
+// process that has it; only the holder of the turnstile's lock takes slots,
 // and keeps those that it got while it waits for the rest. Waiters are woken by the
 // kernel when anybody closes one of the files, also by being killed.
 //
@@ -74,13 +74,13 @@ func watchCloses(dir string) *os.File {
 	return os.NewFile(uintptr(fd), "inotify")
 }
 
-// lock says whether the file is now ours; on a file system without locks it never is.
+// lock reports whether the file is now ours; on a file system without locks it never is.
 func lock(f *os.File) bool {
 	locked, err := flock.Try(f)
 	return err == nil && locked
 }
 
-// release unlocks before it closes: those that are woken by the second look for
+// release unlocks before it closes: those that the second wakes look for
 // the first.
 func release(f *os.File) {
 	_ = f.Truncate(0)
@@ -109,7 +109,7 @@ func (q *queue) collect(want int) bool {
 	return len(q.taken) >= want
 }
 
-// holding says whether this process has a slot.
+// holding reports whether this process has a slot.
 func (q *queue) holding() bool {
 	us := strconv.Itoa(os.Getpid()) + "\n"
 	text := make([]byte, len(us))
@@ -128,7 +128,7 @@ func (q *queue) take() []*os.File {
 	return taken
 }
 
-// wait returns when there may be a slot or a turn.
+// wait returns when there may be a slot, or the turnstile.
 func (q *queue) wait(ctx context.Context) error {
 	if q.changes == nil {
 		timer := time.NewTimer(retry)

@@ -87,7 +87,7 @@ func (c Config) identify(ctx context.Context) (probe.Info, error) {
 // *SlowStartError. What is asked of the binary before (see Identify) has bounds of its
 // own.
 //
-// Without a Config.Reservation Launch waits until the machine has room for one
+// Without a Config.Reservation Launch waits until the machine has a slot for one
 // more VM, unless this process has one already: see Reserve.
 func Launch(ctx context.Context, config Config) (*VM, error) {
 	c := config.withDefaults()
@@ -128,8 +128,8 @@ func launchIn(ctx context.Context, c Config, probed probe.Info) (*VM, error) {
 	return v, err
 }
 
-// withoutSandbox says whether QEMU did not start because it was built without
-// -sandbox. No help option tells that beforehand.
+// withoutSandbox reports whether QEMU did not start because it was built without
+// -sandbox. No help option shows that beforehand.
 func withoutSandbox(err error) bool {
 	exit, ok := errors.AsType[*ExitError](err)
 	return ok && strings.Contains(exit.Stderr, "-sandbox support is not enabled")

@@ -16,7 +16,7 @@ type Pulse string
 const (
 	Answering Pulse = "answering" // its main loop carries out commands
 	Busy      Pulse = "busy"      // it is there, out of band, but its main loop is at something else
-	Deaf      Pulse = "deaf"      // nothing answers: stopped, locked up, or on a host that is drowning
+	Deaf      Pulse = "deaf"      // nothing answers: stopped, locked up, or on a host that is overloaded
 	Ended     Pulse = "ended"     // there is no QEMU any more
 )
 

@@ -32,7 +32,7 @@ func (a *Args) Fail(format string, args ...any) {
 	}
 }
 
-// More says whether there are words left.
+// More reports whether there are words left.
 func (a *Args) More() bool { return len(a.words) > 0 }
 
 func (a *Args) next(what string) word {
@@ -45,7 +45,7 @@ func (a *Args) next(what string) word {
 	return w
 }
 
-// Word takes the next word; what it is stands in the error where there is none.
+// Word takes the next word; the error where there is none names what it should be.
 func (a *Args) Word(what string) string { return a.next(what).text }
 
 // Rest takes all words that are left.
@@ -65,7 +65,7 @@ func (a *Args) Option(text string) bool {
 	return true
 }
 
-// Key takes a word KEY=VALUE, wherever it stands, and returns the value; "" where there is none.
+// Key takes a word KEY=VALUE, wherever it is in the line, and returns the value; "" where there is none.
 func (a *Args) Key(key string) string {
 	for i, w := range a.words {
 		if value, ok := strings.CutPrefix(w.text, key+"="); ok {
@@ -169,11 +169,11 @@ func (a *Args) releaseBehind(option string) Release {
 	return a.Release()
 }
 
-// since takes what every need of a QEMU says.
+// since takes the release that every need of a QEMU has.
 func (a *Args) since() (Release, bool) {
 	since := a.Since()
 	if since == "" {
-		a.Fail("a need says since which release QEMU has it: since 8.2")
+		a.Fail("a need has the release since which QEMU has it: since 8.2")
 	}
 	return since, a.Option("build-option")
 }

@@ -20,11 +20,19 @@ func argsOf(t *testing.T, text string) *Args {
 func TestValuesGoAsQEMUTakesThem(t *testing.T) {
 	for text, want := range map[string]string{
 		"1ms": "1", "2s": "2000", "1m": "60000", "256MiB": "268435456", "1GB/s": "1000000000", "4": "4", "on": "true", "off": "false",
-		"true": "true", "cpr-reboot": `"cpr-reboot"`, `"4"`: `"4"`, "0": "0", "0x10": `"0x10"`, "1.5": `"1.5"`, "1.5kB": "1500",
+		"true": "true", "cpr-reboot": `"cpr-reboot"`, `"4"`: `"4"`, "0": "0", `"0x10"`: `"0x10"`, "1.5kB": "1500",
 	} {
 		a := argsOf(t, text)
 		require.Equal(t, want, string(a.Value()), text)
 		require.Nil(t, a.wrong)
+	}
+}
+
+func TestValueThatIsNeitherNumberNorWordIsRefused(t *testing.T) {
+	for _, text := range []string{"1GBps", "0x10", "1.5"} {
+		a := argsOf(t, text)
+		a.Value()
+		require.ErrorContains(t, a.wrong, "neither a number", text)
 	}
 }
 

@@ -57,7 +57,7 @@ func (s *Side) needAccel(ctx context.Context, accel string) error {
 	}
 	name, properties, _ := strings.Cut(accel, ",")
 	has, err := s.typeProperties(ctx, name+"-accel")
-	if _, said := errors.AsType[*qmp.Error](err); said {
+	if _, refused := errors.AsType[*qmp.Error](err); refused {
 		return &UnsupportedError{fmt.Sprintf("QEMU %s has no accelerator %s", s.Facts.Version, name)}
 	}
 	if err != nil {

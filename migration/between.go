@@ -40,7 +40,7 @@ const runOnTimeout = StepTimeout / 2
 // runOnAtSource does what a manager does of virtual machines when the destination
 // has failed: it lets the guest run on at the source, unless it has already run at
 // the destination. Then it gathers whether the guest lives. A source that reports
-// success all the same, as one without a return path does, is told to continue.
+// success all the same, as one without a return path does, gets cont.
 func (p *Pair) runOnAtSource() error {
 	ctx, cancel := p.AtMost(p.run.ctx, runOnTimeout)
 	defer cancel()
@@ -52,7 +52,7 @@ func (p *Pair) runOnAtSource() error {
 		return info.Status == "" || info.Status == qapi.MigrationCompleted || ended(info.Status), err
 	})
 	if over != nil {
-		return nil // the step's own error says more
+		return nil // the step's own error is better
 	}
 	status, err := p.settled(ctx, p.Source)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 func TestTimeInWhichDroverDidNotRunIsNotHeldAgainstQEMU(t *testing.T) {
-	c := &clock{waits: map[*wait]bool{}}
+	c := newClock()
 	cause := &timeoutError{10 * time.Second}
 	ctx, cancel := c.withTimeout(t.Context(), 10*time.Second, cause)
 	defer cancel()
@@ -44,4 +44,19 @@ func TestClockCountsWhileDroverRuns(t *testing.T) {
 		require.Empty(t, c.waits)
 		require.Error(t, ctx.Err())
 	})
+}
+
+func TestClockGoesSlowerBesideOthers(t *testing.T) {
+	c := newClock()
+	ctx, cancel := c.withTimeout(t.Context(), time.Second, &timeoutError{time.Second})
+	defer cancel()
+	c.rate = 0.1
+	for range 900 {
+		c.pass(clockTick)
+	}
+	require.NoError(t, ctx.Err(), "after 9 s of which a tenth was the run's")
+	for range 110 {
+		c.pass(clockTick)
+	}
+	require.Error(t, ctx.Err())
 }

@@ -55,7 +55,7 @@ func (a *Describer) Preflight(ctx context.Context, o Options) (*preflight.Report
 		return nil, err
 	}
 	var sides [2]*preflight.Description
-	asking, asked := errgroup.WithContext(ctx)
+	var asking errgroup.Group // one that fails does not end the other, whose answer is kept
 	for i, side := range []struct {
 		binary string
 		args   []string
@@ -63,7 +63,7 @@ func (a *Describer) Preflight(ctx context.Context, o Options) (*preflight.Report
 		asking.Go(func() (err error) {
 			own := o
 			own.Args = slices.Concat(o.Args, side.args)
-			sides[i], err = a.describe(asked, side.binary, own)
+			sides[i], err = a.describe(ctx, side.binary, own)
 			return err
 		})
 	}
@@ -81,7 +81,8 @@ func (o *Options) shareMachine(ctx context.Context) error {
 	if o.Source == o.Destination {
 		return nil
 	}
-	machine, err := probe.SharedMachineOf(ctx, o.Source, o.Destination, o.Machine)
+	own := "qemu-system-" + cmp.Or(o.Arch, "x86_64")
+	machine, err := probe.SharedMachineOf(ctx, cmp.Or(o.Source, own), cmp.Or(o.Destination, own), o.Machine)
 	if err != nil {
 		return fmt.Errorf("migration: %w", err)
 	}
@@ -106,8 +107,8 @@ func (a *Describer) describe(ctx context.Context, binary string, o Options) (*pr
 	return a.known.Get(ctx, key, func(ctx context.Context) (*preflight.Description, error) { return Describe(ctx, binary, o) })
 }
 
-// Describe asks a QEMU what it says of the machine that the options name. A machine
-// that it does not start, or does not send, or over which it dies, is described as such.
+// Describe asks a QEMU for its description of the machine that the options name. A machine
+// that it does not start, or does not send, or over which it crashes, is described as such.
 func Describe(ctx context.Context, binary string, o Options) (*preflight.Description, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, describeTimeout, fmt.Errorf("timed out after %s: %s did not describe its machine", describeTimeout, binary))
 	defer cancel()
@@ -222,7 +223,7 @@ func lastLine(stderr string) string {
 }
 
 // queuesOf asks for the sizes of the virtio devices' queues, which a QEMU before 7.2
-// does not tell.
+// does not report.
 func queuesOf(ctx context.Context, vm *launcher.VM) (all []preflight.Queue, err error) {
 	var devices []struct{ Path, Name string }
 	if err := vm.QMP().Execute(ctx, "x-query-virtio", nil, &devices); err != nil {

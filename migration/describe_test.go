@@ -146,6 +146,23 @@ func TestSourceThatDiesOverARunningGuestIsPredictedTo(t *testing.T) {
 	}
 }
 
+func TestQEMUThatCannotBeAskedDoesNotSpoilWhatIsKnownOfOthers(t *testing.T) {
+	binary := qemutest.Binary(t, "x86_64")
+	broken := filepath.Join(t.TempDir(), "qemu-system-x86_64")
+	script := "#!/bin/sh\n[ \"$2\" = help ] || [ \"$1\" = -version ] || exit 1\nexec '" + binary + "' \"$@\"\n"
+	require.NoError(t, os.WriteFile(broken, []byte(script), 0o755))
+	var all migration.Describer
+	_, err := all.Preflight(t.Context(), migration.Options{Source: binary, Destination: broken})
+	require.ErrorContains(t, err, "-dump-vmstate: exit status 1")
+	r, err := all.Preflight(t.Context(), migration.Options{Source: binary, Destination: binary, Machine: ""})
+	require.NoError(t, err)
+	require.Equal(t, preflight.Completes, r.Prediction.Outcome)
+	machine := r.Machine
+	r, err = all.Preflight(t.Context(), migration.Options{Source: binary, Machine: machine})
+	require.NoError(t, err)
+	require.Equal(t, preflight.Completes, r.Prediction.Outcome)
+}
+
 // TestMachineTypeAmongTheArgumentsIsTheMachine.
 func TestMachineTypeAmongTheArgumentsIsTheMachine(t *testing.T) {
 	binary := qemutest.Binary(t, "x86_64")

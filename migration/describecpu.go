@@ -96,7 +96,7 @@ func featureNames(ctx context.Context, e qapi.Executor, model, path string) ([]s
 }
 
 // booleans are the properties of an object that are true, of those named: 400 come in
-// 5 ms from a QEMU that tells them at once (qom-list-get, 10.1), else in a tenth of a
+// 5 ms from a QEMU that sends them at once (qom-list-get, 10.1), else in a tenth of a
 // second.
 func booleans(ctx context.Context, e qapi.Executor, path string, names []string) (map[string]bool, error) {
 	has := map[string]bool{}

@@ -80,8 +80,8 @@ func sendRunning(ctx context.Context, vm *launcher.VM, program fixtures.Program)
 	if err != nil && boot.Err() == nil {
 		return "", err
 	}
-	atOnce := qapi.MigrationParameters{MaxBandwidth: new(uint64(runningRate)), DowntimeLimit: new(uint64(runningDowntime))}
-	if err := qapi.SetMigrationParameters(ctx, vm.QMP(), atOnce); err != nil {
+	atOnce := map[string]any{string(qapi.ParamMaxBandwidth): runningRate, string(qapi.ParamDowntimeLimit): runningDowntime}
+	if err := qapi.SetMigrateParameters(ctx, vm.QMP(), atOnce); err != nil {
 		return "", err
 	}
 	return sendTo(ctx, vm, io.Discard)
@@ -156,7 +156,7 @@ func (e *streamEnd) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// deathOf is how a QEMU has ended by itself, nil where an error says otherwise; before
+// deathOf is how a QEMU has ended by itself, nil where an error has another cause; before
 // is what it had written to its error output until then.
 func deathOf(err error, before string) *preflight.Death {
 	exit, ended := errors.AsType[*launcher.ExitError](err)

@@ -22,12 +22,13 @@ const diagnosisTimeout = 3 * time.Second
 const eventsShown = 5
 
 // holdIfAnyFails lets a person look at VMs whose steps went well and whose
-// facts fail a check, before they are told to quit.
+// facts fail a check, before they get quit.
 func (r *run) holdIfAnyFails() Step {
 	return Step{Name: "judge before the end", Do: func(ctx context.Context, p *Pair) error {
 		p.gatherLogs(ctx)
 		for _, v := range record.Judge(p.Facts) {
 			if v.Outcome == record.Fail {
+				_ = r.artifacts.Keep()
 				r.options.Hold(r.ctx, p, r.dir)
 				break
 			}
@@ -48,22 +49,23 @@ func (r *run) afterFailure(ctx context.Context, p *Pair, failed error) {
 		p.noteUnexpectedEnds()
 		p.noteStrangers()
 		if r.options.Hold != nil && len(p.Sides()) > 0 {
+			_ = r.artifacts.Keep()
 			r.options.Hold(ctx, p, r.dir)
 		}
 	}
 }
 
-// diagnose says what can be seen of both sides after a step has failed, a
+// diagnose lists what can be seen of both sides after a step has failed, a
 // sentence each. One that hangs takes no time from the other.
 func (p *Pair) diagnose(ctx context.Context) []string {
 	sides := p.Sides()
-	said := make([][]string, len(sides))
+	found := make([][]string, len(sides))
 	var looking sync.WaitGroup
 	for i, s := range sides {
-		looking.Go(func() { said[i] = p.diagnoseSide(ctx, s) })
+		looking.Go(func() { found[i] = p.diagnoseSide(ctx, s) })
 	}
 	looking.Wait()
-	return slices.Concat(said...)
+	return slices.Concat(found...)
 }
 
 // noteUnexpectedEnds adds to the error of a run which QEMU has ended by itself. The other
@@ -85,25 +87,25 @@ func (p *Pair) diagnoseSide(ctx context.Context, s *Side) []string {
 	if state := s.ExitState(); state != nil {
 		return []string{fmt.Sprintf("the %s has exited: %s", s.Name(), state)}
 	}
-	said := []string{}
+	found := []string{}
 	if status, err := qapi.QueryStatus(ctx, s.QMP()); err != nil {
-		said = append(said, fmt.Sprintf("the %s's monitor does not answer query-status: %v", s.Name(), err))
+		found = append(found, fmt.Sprintf("the %s's monitor does not answer query-status: %v", s.Name(), err))
 	} else {
-		said = append(said, fmt.Sprintf("the %s's run state is %s", s.Name(), status.Status))
+		found = append(found, fmt.Sprintf("the %s's run state is %s", s.Name(), status.Status))
 	}
 	if info, err := qapi.QueryMigrate(ctx, s.QMP()); err == nil {
-		said = append(said, fmt.Sprintf("the %s's migration status is %q %s", s.Name(), info.Status, info.ErrorDesc))
+		found = append(found, fmt.Sprintf("the %s's migration status is %q %s", s.Name(), info.Status, info.ErrorDesc))
 	}
 	var names []string
 	events, _ := s.Events(ctx)
 	for _, e := range events[max(0, len(events)-eventsShown):] {
 		names = append(names, strings.TrimSpace(e.Name+" "+string(e.Data)))
 	}
-	said = append(said, fmt.Sprintf("the %s's last events: %s", s.Name(), strings.Join(names, ", ")))
+	found = append(found, fmt.Sprintf("the %s's last events: %s", s.Name(), strings.Join(names, ", ")))
 	if p.Program.End == 0 {
-		return said
+		return found
 	}
-	return append(said, p.diagnoseCounter(ctx, s))
+	return append(found, p.diagnoseCounter(ctx, s))
 }
 
 func (p *Pair) diagnoseCounter(ctx context.Context, s *Side) string {
@@ -131,7 +133,7 @@ func (p *Pair) saveDiagnoses(ctx context.Context, dir string) {
 	for _, s := range p.Sides() {
 		if s.ExitState() == nil {
 			looking.Go(func() {
-				// What can't be written is missed by nobody: the record says the rest.
+				// What can't be written is left out: the record has the rest.
 				_ = os.WriteFile(filepath.Join(dir, s.Name()+".diagnosis"), []byte(s.Diagnose(ctx).String()), 0o600)
 			})
 		}

@@ -18,8 +18,8 @@ import (
 
 // fakes plays a source and a destination that can't go wrong by themselves,
 // for what a real QEMU can't be asked to do, and where none is installed. Their
-// guest says what it should, but nothing runs in it.
-func fakes(t *testing.T, injure func(source, destination *fakeprocess.Process)) string {
+// guest writes what it should, but nothing runs in it.
+func fakes(t *testing.T, inject func(source, destination *fakeprocess.Process)) string {
 	t.Helper()
 	var mu sync.Mutex
 	sides := map[bool]*fakeprocess.Process{}
@@ -33,25 +33,25 @@ func fakes(t *testing.T, injure func(source, destination *fakeprocess.Process)) 
 		}
 		if len(sides) == 2 {
 			sides[false].MigrateTo(sides[true].QEMU)
-			injure(sides[false], sides[true])
+			inject(sides[false], sides[true])
 		}
 	})
 }
 
-// plenty is more than a story on fakes takes on a machine that is busy.
+// plenty is more than a scenario on fakes takes on a machine that is busy.
 const plenty = time.Minute
 
-func onFakes(t *testing.T, budget time.Duration, injure func(source, destination *fakeprocess.Process)) *record.Result {
+func onFakes(t *testing.T, budget time.Duration, inject func(source, destination *fakeprocess.Process)) *record.Result {
 	t.Helper()
-	story := migration.Scenario{Name: "on fakes", Steps: migration.Steps{
+	scenario := migration.Scenario{Name: "on fakes", Steps: migration.Steps{
 		steps.Boot(), steps.Listen(steps.Unix), steps.Migrate(), steps.AwaitSwitchover(),
 	}}
-	return run(t, story, migration.Options{
-		Source: fakes(t, injure), Artifacts: t.TempDir(), Budget: budget,
+	return run(t, scenario, migration.Options{
+		Source: fakes(t, inject), Artifacts: t.TempDir(), Budget: budget,
 	})
 }
 
-// live lets the first byte of the workload count up, and the console speak, until
+// live lets the first byte of the workload count up, and the console have output, until
 // the fake ends.
 func live(p *fakeprocess.Process) {
 	tick := time.NewTicker(time.Millisecond)
@@ -82,7 +82,7 @@ func TestDeafMonitorIsNamedInTheDiagnosis(t *testing.T) {
 	long(t)
 	t.Parallel()
 	result := onFakes(t, 6*time.Second, func(source, _ *fakeprocess.Process) {
-		source.Injure(fakeqemu.Fault{
+		source.Inject(fakeqemu.Fault{
 			On:   func(message []byte) bool { return bytes.Contains(message, []byte(`"MIGRATION"`)) },
 			Hang: true,
 		})

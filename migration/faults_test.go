@@ -59,7 +59,7 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 			"the guest left running", "compare memory",
 			func(ctx context.Context, p *migration.Pair) error {
 				before, err := p.Destination.QTest().Readb(ctx, p.Program.Start)
-				err = errors.Join(err, p.Destination.QMP().Execute(ctx, "cont", nil, nil))
+				err = errors.Join(err, qapi.Cont(ctx, p.Destination.QMP()))
 				for now := before; now == before && err == nil; {
 					now, err = p.Destination.QTest().Readb(ctx, p.Program.Start)
 				}
@@ -71,7 +71,7 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 		{
 			"the source set running again", "check that the source is paused",
 			func(ctx context.Context, p *migration.Pair) error {
-				return p.Source.QMP().Execute(ctx, "cont", nil, nil)
+				return qapi.Cont(ctx, p.Source.QMP())
 			},
 			"exactly one side runs",
 			[]string{"source"},

@@ -26,14 +26,14 @@ func (e *LineError) Error() string {
 // Bounds of a scenario file.
 const (
 	maxFileSize = 1 << 20 // bytes
-	maxErrors   = 20      // that are told of one file
+	maxErrors   = 20      // that are reported of one file
 )
 
 // Parse reads a scenario file: text, one step a line, in the order in which they happen. A
 // line is a verb of the vocabulary and its arguments, divided by blanks; what has blanks
-// in it stands in double quotes, as Go writes them, and JSON as it is; what comes behind #
-// is a comment. Source, destination or both with a colon may stand in front. The first
-// comment says in a sentence what happens. Lines that say how the scenario is come before
+// in it is in double quotes, as Go writes them, and JSON as it is; what comes behind #
+// is a comment. Source, destination or both with a colon may be in front. The first
+// comment is a sentence about what happens. Lines about how the scenario is come before
 // the steps, and where it ends comes behind them.
 //
 // The scenario gets the name given, and file is what errors call the text. All that is
@@ -75,6 +75,7 @@ type parser struct {
 	doc        []string
 	docDone    bool
 	last       string // the line that must be the last
+	behindLast bool   // another was told of that comes behind it
 }
 
 func (p *parser) line(number int, text string) *LineError {
@@ -94,8 +95,13 @@ func (p *parser) line(number int, text string) *LineError {
 	if err != nil || len(words) == 0 {
 		return err
 	}
+	if p.behindLast {
+		return nil
+	}
 	if p.last != "" {
-		return &LineError{Text: fmt.Sprintf("%q comes behind %q, which must be the last line", joined(words), p.last)}
+		last := p.last
+		p.last, p.behindLast = "", true
+		return &LineError{Text: fmt.Sprintf("%q comes behind %q, which must be the last line", joined(words), last)}
 	}
 	verb, n, ok := p.vocabulary.find(words)
 	if !ok || verb.Declare == nil {
@@ -108,7 +114,7 @@ func (p *parser) line(number int, text string) *LineError {
 		return nil
 	}
 	if len(p.scenario.Steps) > 0 && !verb.Last {
-		return &LineError{Text: fmt.Sprintf("%q says how the scenario is, and must stand before its first step", verb.Name)}
+		return &LineError{Text: fmt.Sprintf("%q is about how the scenario is, and must be before its first step", verb.Name)}
 	}
 	a := &Args{words: words[n:], vocabulary: p.vocabulary}
 	verb.Declare(a, p.scenario)
@@ -118,7 +124,7 @@ func (p *parser) line(number int, text string) *LineError {
 	return a.done(verb)
 }
 
-// step makes the step that a line stands for.
+// step makes the step that a line describes.
 func (v Vocabulary) step(words []word) (Step, *LineError) {
 	name, side := joined(words), ""
 	if prefix, ok := strings.CutSuffix(words[0].text, ":"); ok && !words[0].quoted {
@@ -175,7 +181,7 @@ func example(verb Verb) string {
 // A word of a line.
 type word struct {
 	text   string // what it means
-	raw    string // as it stands there
+	raw    string // as it is there
 	quoted bool
 }
 

@@ -16,7 +16,7 @@ import (
 // hostFeatures are those that a scenario file can ask for by name.
 func hostFeatures() []HostFeature {
 	return []HostFeature{
-		{"userfaultfd", func() error { _, err := host.Userfaultfd(); return err }}, // postcopy stands on it
+		{"userfaultfd", func() error { _, err := host.Userfaultfd(); return err }}, // postcopy needs it
 		{"kvm-dirty-ring", kvmDirtyRing},
 		{"io-accounting", procfs.CountsIO},
 		{"dnotify", procfs.Dnotify},

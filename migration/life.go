@@ -16,7 +16,7 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-// AwaitBoot waits for what the guest program says when it begins, on the source's
+// AwaitBoot waits for what the guest program writes when it begins, on the source's
 // console from that place on: its greeting and its first heartbeat. Then it writes to
 // memory, and to devices' registers, what has to arrive with the guest.
 func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
@@ -60,6 +60,7 @@ func (p *Pair) plantCanaries(ctx context.Context) error {
 			p.canaries = append(p.canaries, c)
 		}
 	}
+	p.Facts.Canaries = len(p.canaries)
 	if len(p.canaries) == 0 {
 		return errors.New("no device of this machine keeps what is written to its registers")
 	}
@@ -67,7 +68,7 @@ func (p *Pair) plantCanaries(ctx context.Context) error {
 }
 
 // booted finds the end of the program's first heartbeat on a source's console, -1 where
-// that has not come. What stands before the program's hello is the firmware's, which
+// that has not come. What is before the program's hello is the firmware's, which
 // options such as -nographic put there. The error is about a letter that the program does
 // not have.
 func booted(p fixtures.Program, output []byte) (int, error) {
@@ -87,26 +88,25 @@ func booted(p fixtures.Program, output []byte) (int, error) {
 			return from + 1, nil
 		}
 		if p.Marker != 0 {
-			return -1, fmt.Errorf("it is %q where the guest program says %q and then %q", output[from], p.Hello, p.Heartbeat)
+			return -1, fmt.Errorf("it is %q where the guest program writes %q and then %q", output[from], p.Hello, p.Heartbeat)
 		}
 	}
 }
 
-// heartbeats counts the heartbeats in what a program says that has booted, and
+// heartbeats counts the heartbeats in the output of a program that has booted, and
 // returns the first few letters that are none.
-func heartbeats(p fixtures.Program, said []byte) (count int, unexpected string) {
-	count = bytes.Count(said, []byte{p.Heartbeat})
-	other := bytes.ReplaceAll(said, []byte{p.Heartbeat}, nil)
+func heartbeats(p fixtures.Program, output []byte) (count int, unexpected string) {
+	count = bytes.Count(output, []byte{p.Heartbeat})
+	other := bytes.ReplaceAll(output, []byte{p.Heartbeat}, nil)
 	return count, string(other[:min(len(other), 32)])
 }
 
-// LifeTimeout is how long a guest may take to give a sign of life, and QEMU to do what is
-// to be seen of it. It is less than a step may take, for that nothing came is a fact for
-// the check.
+// LifeTimeout is how long a guest may take to show that it runs, and QEMU to do what is
+// looked for. It is less than a step may take: that nothing came is a fact for the check.
 const LifeTimeout = StepTimeout / 2
 
 // WatchLife gathers whether the guest runs on that side. It returns when the
-// counter has moved and the console has spoken since the place given, or with
+// counter has moved and the console has had output since the place given, or with
 // what it saw when the context ended.
 func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 	life := &record.LifeFacts{Side: s.Name()}
@@ -128,24 +128,24 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		return life.After != life.Before, err
 	})
 	life.Seconds = time.Since(began).Seconds()
-	spoke := error(nil)
+	heartbeat := error(nil)
 	if moved == nil {
-		_, spoke = s.Console().WaitFunc(ctx, console, "a heartbeat", func(said []byte) (int, error) {
-			life.Heartbeats, life.Unexpected = heartbeats(p.Program, said)
+		_, heartbeat = s.Console().WaitFunc(ctx, console, "a heartbeat", func(output []byte) (int, error) {
+			life.Heartbeats, life.Unexpected = heartbeats(p.Program, output)
 			if life.Heartbeats > 0 || life.Unexpected != "" {
-				return len(said), nil
+				return len(output), nil
 			}
 			return -1, nil
 		})
 	}
-	// That a guest doesn't live is a fact for the check. A QEMU that ended is
+	// That a guest doesn't run is a fact for the check. A QEMU that ended is
 	// the end of the steps.
-	return DeadOnly(errors.Join(moved, spoke))
+	return ExitErrorOnly(errors.Join(moved, heartbeat))
 }
 
-// DeadOnly lets pass only the error that says that a QEMU has ended.
-func DeadOnly(err error) error {
-	if _, dead := errors.AsType[*launcher.ExitError](err); dead {
+// ExitErrorOnly returns the error where it says that a QEMU has ended, else nil.
+func ExitErrorOnly(err error) error {
+	if _, exited := errors.AsType[*launcher.ExitError](err); exited {
 		return err
 	}
 	return nil

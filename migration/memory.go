@@ -3,12 +3,15 @@ package migration
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/drover-vm/drover/protocol/qapi"
 
 	"github.com/drover-vm/drover/migration/internal/procfs"
+	"github.com/drover-vm/drover/migration/preflight"
+	"github.com/drover-vm/drover/migration/record"
 )
 
 // checkMemory asks QEMU how much memory the guest has, which options may have changed, and
@@ -71,4 +74,34 @@ func (p *Pair) checkSharing() error {
 	slices.Sort(both)
 	return &StartError{fmt.Errorf("both QEMUs map %s as memory, so what the guest writes on one side is there on the other: "+
 		"leave share=on out, use memory-backend-memfd, or run ignore-shared", strings.Join(both, ", "))}
+}
+
+// mapped is a line of "info mtree -f" about a piece of RAM or ROM, and the name of what is
+// there.
+var mapped = regexp.MustCompile(`(?m)^\s*[0-9a-f]{16}-[0-9a-f]{16} \(prio -?\d+, (?:ram|rom)\): (.*?)(?: @[0-9a-f]+)?(?: KVM)?\r?$`)
+
+// leftOut names the blocks of memory that QEMU has and that the guest's vCPUs don't see
+// now: they are sent, and not compared.
+func (p *Pair) leftOut(ctx context.Context) (left []record.LeftOut, err error) {
+	blocks, err := qapi.HumanMonitor(ctx, p.Source.QMP(), "info ramblock")
+	if err != nil {
+		return nil, err
+	}
+	tree, err := qapi.HumanMonitor(ctx, p.Source.QMP(), "info mtree -f")
+	if err != nil {
+		return nil, err
+	}
+	_, tree, _ = strings.Cut(tree, "\n AS \"memory\",")
+	tree, _, _ = strings.Cut(tree, "FlatView #")
+	seen := map[string]bool{}
+	for _, m := range mapped.FindAllStringSubmatch(tree, -1) {
+		seen[m[1]] = true
+	}
+	for _, b := range preflight.ParseBlocks(blocks) {
+		name := b.Name[strings.LastIndexAny(b.Name, "/@")+1:]
+		if !seen[name] && !seen[b.Name] && !seen[strings.TrimPrefix(b.Name, "/rom@")] {
+			left = append(left, record.LeftOut{Name: b.Name, Bytes: b.Used, Why: "the guest's vCPUs don't see it now"})
+		}
+	}
+	return left, nil
 }

@@ -145,7 +145,7 @@ func TestScenariosThatAreChosenByNameExist(t *testing.T) {
 	}
 }
 
-func TestScenariosAreNamedOnceAndTellAStory(t *testing.T) {
+func TestScenariosAreNamedOnceAndDocumented(t *testing.T) {
 	seen := map[string]bool{}
 	for _, s := range scenarios.All() {
 		require.False(t, seen[s.Name], "%s is there twice", s.Name)

@@ -22,16 +22,16 @@ import (
 type Need interface {
 	// String is the line of a scenario file, behind the word needs.
 	String() string
-	// lacks says what an option, or this host, lacks, before anything is started.
+	// lacks returns what an option, or this host, lacks, before anything is started.
 	lacks(o Options) error
-	// lacking says what a side's QEMU lacks.
+	// lacking returns what a side's QEMU lacks.
 	lacking(ctx context.Context, s *Side, capabilities map[string]bool) error
 }
 
 // A Release is one of QEMU's, such as "8.2".
 type Release string
 
-// ParseRelease says whether text is a release: two numbers with a dot between.
+// ParseRelease reports whether text is a release: two numbers with a dot between.
 func ParseRelease(text string) (Release, error) {
 	major, minor, ok := strings.Cut(text, ".")
 	for _, n := range []string{major, minor} {
@@ -42,7 +42,7 @@ func ParseRelease(text string) (Release, error) {
 	return Release(text), nil
 }
 
-// In says whether a QEMU of that version is at least as new.
+// In reports whether a QEMU of that version is at least as new.
 func (r Release) In(v qmp.Version) bool {
 	major, minor, _ := strings.Cut(string(r), ".")
 	x, _ := strconv.Atoi(major)
@@ -51,7 +51,7 @@ func (r Release) In(v qmp.Version) bool {
 }
 
 // An UnsupportedError says what a host or a QEMU lacks for a scenario, in a sentence that
-// tells what would help.
+// names what would help.
 type UnsupportedError struct{ What string }
 
 func (e *UnsupportedError) Error() string { return e.What }
@@ -221,7 +221,7 @@ func (r *run) needQEMU(ctx context.Context, p *Pair, s Scenario) error {
 // takes QEMU longer to reply than all else that it is asked before a migration.
 type schemas = once.Map[string, *schema.Schema]
 
-// HasSchema says whether a side's QEMU has something in its schema.
+// HasSchema reports whether a side's QEMU has something in its schema.
 func (s *Side) HasSchema(ctx context.Context, path string) (bool, error) {
 	known, err := s.schemas.Get(ctx, s.Binary(), func(ctx context.Context) (*schema.Schema, error) { return schema.Query(ctx, s.QMP()) })
 	return err == nil && known.Has(path), err

@@ -36,7 +36,7 @@ type Options struct {
 	// scenarios that follow.
 	Known *probe.Known
 
-	// Progress, where set, is told each step as it begins.
+	// Progress, where set, is called with each step as it begins.
 	Progress func(step string)
 	// Hold, where set, is called with both VMs alive when a step has failed,
 	// and they stay so until it returns. It makes both QEMUs listen for a
@@ -54,7 +54,7 @@ func (o *Options) defaults() {
 	o.Accel = cmp.Or(o.Accel, "tcg")
 }
 
-// checkArgs says why options for QEMU can't be given.
+// checkArgs returns why options for QEMU can't be given.
 func (o *Options) checkArgs() error {
 	if err := launcher.CheckPairArgs(o.Args); err != nil {
 		return err

@@ -23,7 +23,7 @@ type Pair struct {
 	Program     fixtures.Program
 	Facts       *record.Record
 	// URI is where the source is to migrate to: where the destination listens, or what
-	// stands before it.
+	// is in front of it.
 	URI string
 
 	run      *run
@@ -91,7 +91,7 @@ func (p *Pair) Workload(ctx context.Context, s *Side) (*record.WorkloadFacts, er
 
 // ListenOn makes the destination listen for the migration: the arguments are those of
 // migrate-incoming, a qapi.IncomingArguments or whatever becomes such JSON. The source
-// is told with MigrateTo.
+// gets its address with MigrateTo.
 func (p *Pair) ListenOn(ctx context.Context, arguments any) error {
 	p.Destination.since = p.Destination.QMP().Mark()
 	return p.Destination.Execute(ctx, "migrate-incoming", arguments)

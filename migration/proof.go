@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/drover-vm/drover/fixtures"
@@ -38,7 +37,7 @@ func expectRunningOnDestination() Step {
 // on the source to its first on the destination.
 func (p *Pair) noteDowntime() {
 	source, destination := p.Source.Console().Chunks(0), p.Destination.Console().Chunks(0)
-	if len(source) < 2 || len(destination) == 0 {
+	if len(source) == 0 || len(destination) == 0 {
 		return
 	}
 	longest := time.Duration(0)
@@ -56,20 +55,20 @@ func expectRunningOnSource() Step {
 	return Step{Name: "check that the source runs", Do: func(ctx context.Context, p *Pair) error { return p.ExpectRunning(ctx) }}
 }
 
-// reasonTimeout is how long QEMU may take from calling a migration failed to saying why.
+// reasonTimeout is how long QEMU may take from reporting a failed migration to reporting why.
 const reasonTimeout = time.Second
 
-// noteFailure gathers what the source says of the migration that brought the guest
+// noteFailure gathers what the source reports of the migration that brought the guest
 // nowhere.
 func noteFailure() Step {
 	return Step{Name: "note the source's error", Do: func(ctx context.Context, p *Pair) error {
-		// 5.2 may announce the failure a moment before it can say why.
+		// 5.2 may announce the failure a moment before it reports why.
 		wait, cancel := p.AtMost(ctx, reasonTimeout)
 		defer cancel()
 		var info qapi.MigrationInfo
 		err := Poll(wait, "the reason of the failure", func() (bool, error) {
 			now, err := qapi.QueryMigrate(wait, p.Source.QMP())
-			if err == nil { // what the end of the wait cuts off says nothing
+			if err == nil { // a reply that the end of the wait cut off has no reason in it
 				info = now
 			}
 			return info.ErrorDesc != "" || info.Status != qapi.MigrationFailed, err
@@ -85,16 +84,16 @@ func noteFailure() Step {
 // settled waits until the source has left the run state of a migration's last
 // moments, and returns the one that it came to. QEMU goes to postmigrate, and
 // only then knows the times of the migration, shortly after the migration's
-// status says completed; no event tells of it. That it doesn't settle is a fact
+// status says completed; no event reports it. That it doesn't settle is a fact
 // for the check.
 func (p *Pair) settled(ctx context.Context, s *Side) (status qapi.StatusInfo, err error) {
-	patience, cancel := p.AtMost(ctx, LifeTimeout)
+	wait, cancel := p.AtMost(ctx, LifeTimeout)
 	defer cancel()
-	waited := Poll(patience, "the source's run state to settle", func() (bool, error) {
-		status, err = qapi.QueryStatus(patience, s.QMP())
+	waited := Poll(wait, "the source's run state to settle", func() (bool, error) {
+		status, err = qapi.QueryStatus(wait, s.QMP())
 		return status.Status != "finish-migrate", err
 	})
-	if waited = DeadOnly(waited); waited == nil {
+	if waited = ExitErrorOnly(waited); waited == nil {
 		waited = context.Cause(ctx)
 	}
 	return status, waited
@@ -112,7 +111,7 @@ func (p *Pair) StopDestination(ctx context.Context) error {
 	return err
 }
 
-// StoppedNow says that the destination's guest has just been stopped, or does not run.
+// StoppedNow notes that the destination's guest has just been stopped, or does not run.
 func (p *Pair) StoppedNow() { p.stopped = time.Now() }
 
 func stopDestination() Step {
@@ -134,6 +133,9 @@ func CompareMemory() Step {
 		defer both.Close()
 		workload := ram.NewWorkload(p.Program)
 		facts := &record.MemoryFacts{Left: p.Program.Scratch}
+		if facts.LeftOut, err = p.leftOut(ctx); err != nil {
+			return err
+		}
 		left := append([]fixtures.Range{p.Program.Workload()}, p.Program.Scratch...)
 		p.sums = ram.NewSums(both)
 		err = both.Walk(func(at uint64, pages [][]byte) {
@@ -235,55 +237,7 @@ func (p *Pair) SourceAtEnd(ctx context.Context) error {
 	return err
 }
 
-// destinationResources gathers what the destination holds beyond what it held when it had
-// been started. Its guest's memory is its own to keep.
-func destinationResources() Step {
-	return Step{Name: "check the destination's resources", Do: func(ctx context.Context, p *Pair) error {
-		d := p.Destination
-		if d.ExitState() != nil {
-			return nil // which is the clean end's to judge
-		}
-		now := d.began
-		wait, cancel := p.AtMost(ctx, releaseTimeout)
-		defer cancel()
-		err := Poll(wait, "the destination to release what it used", func() (bool, error) {
-			var err error
-			now, err = d.Resources()
-			return len(now.Threads) <= len(d.began.Threads) && len(now.Files) <= len(d.began.Files), err
-		})
-		if wait.Err() == nil && err != nil {
-			return err
-		}
-		p.MeasureMore("threads", "threads of the destination, beyond those that it began with", d.began.Threads, now.Threads)
-		p.MeasureMore("files", "open files of the destination, beyond those that it began with", d.began.Files, now.Files)
-		return nil
-	}}
-}
-
-// MeasureMore adds how many more names there are now than before, and which, as a
-// quantity that has to be 0 or less. Both are sorted.
-func (p *Pair) MeasureMore(unit, what string, before, now []string) {
-	more := len(now) - len(before)
-	if more > 0 {
-		what += " (" + strings.Join(added(before, now), ", ") + ")"
-	}
-	p.Measure(what, float64(more), unit, record.AtMost(0))
-}
-
-// added are the names that stand more often in one list than in another, both sorted.
-func added(before, now []string) (more []string) {
-	before = slices.Clone(before)
-	for _, name := range now {
-		if i, was := slices.BinarySearch(before, name); was {
-			before = slices.Delete(before, i, i+1)
-		} else {
-			more = append(more, name)
-		}
-	}
-	return more
-}
-
-// NoteMigration keeps what both sides say of the migration that has ended.
+// NoteMigration keeps what both sides report of the migration that has ended.
 func (p *Pair) NoteMigration(ctx context.Context) error {
 	info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
 	if err != nil {

@@ -67,7 +67,7 @@ func (a *Args) quantity() float64 {
 }
 
 // Value takes a parameter's value as QEMU takes it: 300ms and 5s become milliseconds, 256MiB
-// and 1GB/s bytes, on and off truths, whole numbers stay; all else, and what stands in
+// and 1GB/s bytes, on and off truths, whole numbers stay; all else, and what is in
 // quotes, is a string.
 func (a *Args) Value() json.RawMessage {
 	w := a.next("the value")
@@ -77,6 +77,8 @@ func (a *Args) Value() json.RawMessage {
 			value = d.Milliseconds()
 		} else if n, ok := parseSize(w.text); ok {
 			value = n
+		} else if w.text != "" && w.text[0] >= '0' && w.text[0] <= '9' {
+			a.Fail("%q is neither a number, a size (256MiB, 1GB/s) nor a time (300ms); a string that begins with a digit stands in quotes", w.text)
 		} else if truth, ok := map[string]bool{"true": true, "on": true, "false": false, "off": false}[w.text]; ok {
 			value = truth
 		}

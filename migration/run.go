@@ -13,6 +13,7 @@ import (
 
 	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/launcher/probe"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -27,7 +28,7 @@ type run struct {
 	dir       string                  // of the artifacts
 	private   *launcher.PrivateFolder // sockets and keys; removed at the end
 	accel     string                  // which, and why
-	room      *launcher.Reservation
+	reserved  *launcher.Reservation
 	schemas   schemas
 	ram       *os.File            // that both QEMUs map
 	ramArgs   []string            // that make them
@@ -83,12 +84,17 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	defer r.removeSockets()
 	// Both VMs get their slots on the machine together, and before the clock of
 	// the scenario's budget runs.
-	if r.room, err = launcher.Reserve(ctx, r.config(SourceName), r.config(DestinationName)); err != nil {
+	if r.reserved, err = launcher.Reserve(ctx, r.config(SourceName), r.config(DestinationName)); err != nil {
 		_ = r.artifacts.Remove()
 		return nil, fmt.Errorf("migration: waiting for a free slot on this machine: %w", err)
 	}
-	defer r.room.Release()
-	err = r.run(ctx, result)
+	defer r.reserved.Release()
+	err = r.identify(ctx)
+	if err == nil {
+		err = r.run(ctx, result)
+	} else {
+		result.Outcome, result.Reason = record.Unknown, err.Error()
+	}
 	_, neverBegan := errors.AsType[*StartError](err)
 	if result.Outcome == record.Pass && !o.Keep || result.Outcome == record.Skip || neverBegan {
 		_ = r.artifacts.Remove()
@@ -96,6 +102,20 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	}
 	result.Dir = r.dir
 	return result, errors.Join(err, r.artifacts.Keep())
+}
+
+// identify asks the QEMUs what they are, before the clock of the first step runs: a script
+// that starts one may take its time.
+func (r *run) identify(ctx context.Context) error {
+	if r.options.Known == nil {
+		r.options.Known = new(probe.Known)
+	}
+	for _, side := range []string{SourceName, DestinationName} {
+		if _, err := launcher.Identify(ctx, r.config(side)); err != nil {
+			return &StartError{err}
+		}
+	}
+	return nil
 }
 
 // run does the steps. What it returns is why they never began.
@@ -110,7 +130,7 @@ func (r *run) run(ctx context.Context, result *record.Result) error {
 	r.ctx = ctx
 	r.clock = startClock()
 	defer r.clock.stop()
-	r.host = watchHost()
+	r.watchHost()
 	defer p.closeAll()
 	defer func() { _ = r.ram.Close() }() // nil has a Close that says so
 
@@ -158,13 +178,13 @@ func (r *run) save(facts *record.Record) error {
 // steps does one after another and returns the first error, with the step's name.
 func (r *run) steps(ctx context.Context, p *Pair) error {
 	steps := r.scenario.All()
-	p.Facts.Planned = len(steps)
 	if r.options.Rewrite != nil {
 		steps = r.options.Rewrite(steps)
 	}
 	if r.options.Hold != nil {
 		steps = slices.Insert(steps, len(steps)-1, r.holdIfAnyFails())
 	}
+	p.Facts.Planned = len(steps)
 	phase := record.PhaseStart
 	for _, step := range steps {
 		phase = cmp.Or(step.Phase, phase)

@@ -9,12 +9,12 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-// A Scenario is a migration told in steps from top to bottom. It is a value that a run
+// A Scenario is a migration as steps from top to bottom. It is a value that a run
 // does not change: it can be listed, run by a test or by the command, run many times at
 // once, and have a fault put between any two of its steps.
 type Scenario struct {
 	Name  string        // as in the field: precopy/unix/plain
-	Doc   string        // one sentence that says what happens
+	Doc   string        // one sentence about what happens
 	Text  string        // of the scenario file that it was read from; empty for one written in Go
 	Needs []Need        // what the host and the QEMUs must have
 	Guest Guest         // how the guest and its QEMUs differ from the usual ones
@@ -25,7 +25,7 @@ type Scenario struct {
 	Proof Steps
 }
 
-// A Guest says how a scenario's guest, and the QEMUs that run it, differ from the usual
+// A Guest is how a scenario's guest, and the QEMUs that run it, differ from the usual
 // ones. The zero value is the guest program as it is, in a machine of its own on each
 // side.
 type Guest struct {
@@ -38,7 +38,7 @@ type Guest struct {
 	SourceArgs, DestinationArgs []string // added to that side's command line
 }
 
-// A RAM says where the guest's RAM is.
+// A RAM is where the guest's RAM is.
 type RAM string
 
 const (

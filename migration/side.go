@@ -68,7 +68,7 @@ func (s *Side) PassFD(ctx context.Context, name string, f *os.File) error {
 	return qapi.GetFD(ctx, s.QMP(), name, f)
 }
 
-// Passed says that QEMU has, or is going to be given, the file for the migration.
+// Passed notes that QEMU has, or is going to be given, the file for the migration.
 func (s *Side) Passed(f *os.File) error {
 	info, err := f.Stat()
 	if err == nil {
@@ -94,19 +94,19 @@ func (s *Side) AwaitFDsClosed(ctx context.Context) error {
 	})
 }
 
-// awaitCleanup waits until nothing is left of the migration before. QEMU 7.2 may say
+// awaitCleanup waits until nothing is left of the migration before. QEMU 7.2 may report
 // that it has failed a moment earlier, and neither takes another then nor ever again.
 func (s *Side) awaitCleanup(ctx context.Context) error {
 	return Poll(ctx, "the migration before to be cleaned up on the "+s.Name(), func() (bool, error) {
 		instances, err := qapi.QueryYank(ctx, s.QMP())
-		if said, ok := errors.AsType[*qmp.Error](err); ok && said.Class == qmp.CommandNotFound {
+		if refused, ok := errors.AsType[*qmp.Error](err); ok && refused.Class == qmp.CommandNotFound {
 			return true, nil // before 6.0
 		}
 		return err == nil && !slices.ContainsFunc(instances, func(i qapi.YankInstance) bool { return i.Type == "migration" }), err
 	})
 }
 
-// MayEnd says that the steps want QEMU to end by itself, or have ended it: that is no
+// MayEnd notes that the steps want QEMU to end by itself, or have ended it: that is no
 // failure of the side's.
 func (s *Side) MayEnd() { s.mayEnd = true }
 
@@ -129,13 +129,13 @@ func (s *Side) Resources() (procfs.Resources, error) {
 	return procfs.ResourcesOf(s.PID(), comesAndGoes, keptOpen)
 }
 
-// comesAndGoes says whether a thread is one of those that QEMU keeps in a pool for its
+// comesAndGoes reports whether a thread is one of those that QEMU keeps in a pool for its
 // disks, or the one that Linux gives to a process whose guest has run under KVM.
 func comesAndGoes(thread string) bool {
 	return strings.HasPrefix(thread, "worker") || strings.HasPrefix(thread, "pool") || strings.HasPrefix(thread, "kvm-nx-lpage")
 }
 
-// keptOpen says whether QEMU may keep such a file: the image of a guest's disk, and since
+// keptOpen reports whether QEMU may keep such a file: the image of a guest's disk, and since
 // 8.0 the one that it has asked for userfaultfd once.
 func keptOpen(path string) bool {
 	return path == "/dev/userfaultfd" || strings.HasSuffix(path, ".qcow2")
@@ -164,7 +164,7 @@ func (s *Side) Events(ctx context.Context) (events []record.EventFacts, lost uin
 	return events, lost
 }
 
-// HasEvent says whether an event of that name stands in the log.
+// HasEvent reports whether an event of that name is in the log.
 func (s *Side) HasEvent(ctx context.Context, name string) bool {
 	events, _ := s.Events(ctx)
 	return slices.ContainsFunc(events, func(e record.EventFacts) bool { return e.Name == name })

@@ -12,7 +12,7 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-// requireNoticed runs a scenario whose story is another, and demands that it fails with
+// requireNoticed runs a scenario with other steps, and demands that it fails with
 // that witness.
 func requireNoticed(t *testing.T, name, witness string, rewrite func(migration.Steps) migration.Steps) {
 	t.Helper()
@@ -26,7 +26,7 @@ func requireNoticed(t *testing.T, name, witness string, rewrite func(migration.S
 	require.Contains(t, explain(result), witness)
 }
 
-// without leaves one step out of a story.
+// without leaves one step out of a scenario.
 func without(t *testing.T, name string) func(migration.Steps) migration.Steps {
 	return func(all migration.Steps) migration.Steps {
 		left := slices.DeleteFunc(slices.Clone(all), func(s migration.Step) bool { return s.Name == name })
@@ -35,8 +35,8 @@ func without(t *testing.T, name string) func(migration.Steps) migration.Steps {
 	}
 }
 
-// TestFeatureThatDoesNothingIsNoticed leaves out of a story the step that turns a
-// feature on, as if QEMU had said yes and done nothing, and demands that the scenario
+// TestFeatureThatDoesNothingIsNoticed leaves out the step that enables a
+// feature, as if QEMU had accepted it and done nothing, and demands that the scenario
 // sees from outside that it was not there.
 func TestFeatureThatDoesNothingIsNoticed(t *testing.T) {
 	long(t)

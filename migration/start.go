@@ -23,7 +23,7 @@ type StartError struct{ Cause error }
 func (e *StartError) Error() string { return e.Cause.Error() }
 func (e *StartError) Unwrap() error { return e.Cause }
 
-// waits is QEMU's option for a side that does not run the guest until it is told to.
+// waits is QEMU's option for a side that does not run the guest before cont.
 const waits = "-S"
 
 // config is how one side is started.
@@ -31,7 +31,7 @@ func (r *run) config(side string) launcher.Config {
 	o, guest := r.options, r.scenario.Guest
 	c := launcher.Config{
 		Binary: o.Source, Arch: o.Arch, Name: side, Machine: o.Machine, Accel: o.Accel,
-		Dir: r.dir, Args: slices.Concat(guest.SourceArgs, o.Args, o.SourceArgs), Reservation: r.room, Known: o.Known,
+		Dir: r.dir, Args: slices.Concat(guest.SourceArgs, o.Args, o.SourceArgs), Reservation: r.reserved, Known: o.Known,
 	}
 	if o.Hold != nil {
 		c.Attach = filepath.Join(r.private.Path(), side+".qmp")
@@ -53,9 +53,9 @@ func (r *run) config(side string) launcher.Config {
 }
 
 // start brings up the VMs that the scenario works on: the source with the
-// guest program, the destination waiting to be told where to listen.
+// guest program, the destination waiting for the address to listen on.
 func start(s Scenario) Step {
-	return Step{Name: "start", Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: "start", Timeout: launcher.DefaultStartTimeout + StepTimeout, Do: func(ctx context.Context, p *Pair) error {
 		r := p.run
 		if s.Guest.RAM == HandedOverRAM || s.Guest.Accel != "" {
 			if err := r.needBare(ctx, p, s); err != nil {
@@ -110,7 +110,7 @@ func (p *Pair) StartDestination(ctx context.Context) (err error) {
 func (p *Pair) LaunchDestination(life context.Context, args ...string) (*Side, error) {
 	c := p.run.config(DestinationName)
 	c.Args = append(c.Args, args...)
-	c.StartTimeout = p.Stretch(StepTimeout) - StepTimeout/5 // so that it is the launcher who says what came of it
+	c.StartTimeout = p.Stretch(StepTimeout) - StepTimeout/5 // so that it is the launcher that reports what came of it
 	return p.launch(life, life, c, &record.SideFacts{})
 }
 
@@ -128,11 +128,12 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 		Binary: vm.Binary(), Version: fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Micro), Package: v.Package,
 		CommandLine: vm.ShellCommand(),
 	}
+	p.run.clock.usage.watch(vm.PID())
 	side := &Side{VM: vm, Facts: facts, role: c.Name, schemas: &p.run.schemas}
 	if err := vm.SaveCommand(p.run.dir); err != nil {
 		return side, err
 	}
-	if err := qapi.SetMigrateCapabilities(ctx, vm.QMP(), map[string]bool{"events": true}); err != nil {
+	if err := qapi.SetMigrateCapabilities(ctx, vm.QMP(), map[string]bool{string(qapi.CapEvents): true}); err != nil {
 		return side, err
 	}
 	side.began, err = side.Resources()

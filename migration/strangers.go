@@ -10,7 +10,7 @@ import (
 	"github.com/drover-vm/drover/migration/internal/procfs"
 )
 
-// A destination's TCP port is open to whoever is on this host, and QEMU takes the first
+// A destination's TCP port is open to everybody on this host, and QEMU takes the first
 // that comes. Where somebody else has come, nothing that follows is about migration.
 
 // tcpPort is the port that the source is to connect to; 0 where it isn't over TCP.
@@ -40,7 +40,7 @@ func (p *Pair) strangers() (found []string) {
 	return found
 }
 
-// checkStrangers makes sure that nobody is connected before the source is told to.
+// checkStrangers makes sure that nobody is connected before the source does.
 func (p *Pair) checkStrangers() error {
 	if found := p.strangers(); len(found) > 0 {
 		p.Facts.Strangers = append(p.Facts.Strangers, found...)
@@ -49,7 +49,7 @@ func (p *Pair) checkStrangers() error {
 	return nil
 }
 
-// noteStrangers gathers who is connected that should not be, after a failure.
+// noteStrangers gathers connections that should not be there, after a failure.
 func (p *Pair) noteStrangers() {
 	if p.Source == nil || p.Facts.Source.Began.IsZero() {
 		return

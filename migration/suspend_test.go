@@ -12,26 +12,27 @@ import (
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/steps"
+	"github.com/drover-vm/drover/protocol/qapi"
 )
 
-// wake wakes a side's guest, and waits until it says so.
-func wake(ctx context.Context, p *migration.Pair, s *migration.Side) error {
+// wakeup wakes a side's guest, and waits for its output.
+func wakeup(ctx context.Context, p *migration.Pair, s *migration.Side) error {
 	from := s.Console().Mark()
-	err := s.QMP().Execute(ctx, "system_wakeup", nil, nil)
+	err := qapi.SystemWakeup(ctx, s.QMP())
 	if err == nil {
-		_, err = s.Console().Wait(ctx, from, string(p.Program.Awake))
+		_, err = s.Console().Wait(ctx, from, string(p.Program.Wakeup))
 	}
 	return err
 }
 
 func wakeDestination(ctx context.Context, p *migration.Pair) error {
-	return wake(ctx, p, p.Destination)
+	return wakeup(ctx, p, p.Destination)
 }
 
-func wakeSource(ctx context.Context, p *migration.Pair) error { return wake(ctx, p, p.Source) }
+func wakeSource(ctx context.Context, p *migration.Pair) error { return wakeup(ctx, p, p.Source) }
 
-// TestGuestThatDoesNotSleepThroughIsNoticed wakes it at moments at which it has to sleep.
-func TestGuestThatDoesNotSleepThroughIsNoticed(t *testing.T) {
+// TestGuestThatDoesNotStaySuspendedIsNoticed wakes it at moments at which it has to be suspended.
+func TestGuestThatDoesNotStaySuspendedIsNoticed(t *testing.T) {
 	long(t)
 	for _, c := range []struct {
 		what, scenario, after string
@@ -67,10 +68,10 @@ func TestGuestThatDoesNotSleepThroughIsNoticed(t *testing.T) {
 				p.Program.WakeVector = 0
 				return nil
 			},
-			"it is 'A' where a guest that was woken says 'C'",
+			"it is 'A' where the guest program writes 'C'",
 		},
 		{
-			"to go on from the bottom, not from where it stood", "precopy/unix/suspend/live", "boot",
+			"to go on from the bottom, not from where it was", "precopy/unix/suspend/live", "boot",
 			func(ctx context.Context, p *migration.Pair) error {
 				const lastJump, toRound = 0x7cd4, 0xbceb // the jump to page becomes one to round
 				was, err := p.Source.QTest().Readw(ctx, lastJump)
@@ -89,9 +90,9 @@ func TestGuestThatDoesNotSleepThroughIsNoticed(t *testing.T) {
 	}
 }
 
-// TestQEMUThatCannotStopASleeperWakesIt holds what the skip says against what such a
+// TestQEMUThatCannotStopASuspendedGuestWakesIt holds what the skip says against what such a
 // QEMU does, and one that isn't skipped against the same.
-func TestQEMUThatCannotStopASleeperWakesIt(t *testing.T) {
+func TestQEMUThatCannotStopASuspendedGuestWakesIt(t *testing.T) {
 	long(t)
 	for _, qemu := range qemutest.Fleet(t, "x86_64") {
 		t.Run(qemu, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-// quitBoth tells the QEMUs to quit, and gathers how they end and what they leave.
+// quitBoth sends quit to the QEMUs, and gathers how they end and what they leave.
 func quitBoth() Step {
 	return Step{Name: "quit", Phase: record.PhaseTeardown, Do: func(ctx context.Context, p *Pair) error {
 		p.gatherLogs(ctx)
@@ -30,10 +30,10 @@ func quitBoth() Step {
 	}}
 }
 
-// quitTimeout is how long a QEMU may take to end when told to. It takes some 50 ms.
+// quitTimeout is how long a QEMU may take to end after quit. It takes some 50 ms.
 const quitTimeout = 3 * time.Second
 
-// Quit tells a side's QEMU to quit, and says how it ended. One that has ended by itself,
+// Quit sends quit to a side's QEMU, and returns how it ended. One that has ended by itself,
 // as the steps wanted it, has ended cleanly.
 func (p *Pair) Quit(ctx context.Context, s *Side) record.ExitFacts {
 	exit := record.ExitFacts{Side: s.Name()}
@@ -75,7 +75,7 @@ func (p *Pair) leftovers() []string {
 	return left
 }
 
-// childrenLeft says which processes that a QEMU has started are still there, once they
+// childrenLeft lists which processes that a QEMU has started are still there, once they
 // have had time to end. The launcher ends them with their QEMU, so nobody else would see
 // them.
 func (p *Pair) childrenLeft(ctx context.Context) (left []string) {

@@ -12,15 +12,15 @@ import (
 // scenario is.
 type Verb struct {
 	Name    string // one to three words: "await passes"
-	Args    string // what stands behind it, for people: "NUMBER"
+	Args    string // what is behind it, for people: "NUMBER"
 	Doc     string // one sentence
 	Example string // one whole line
-	// Sides are those that may stand before it as a prefix, the one that is meant where none
+	// Sides are those that may be before it as a prefix, the one that is meant where none
 	// does first; nil where the verb takes no prefix.
 	Sides []string
 
-	// One of these is set. Step makes the step that the line stands for. Declare says how
-	// the scenario is: such a line stands before all steps, or behind them where it is Last.
+	// One of these is set. Step makes the step that the line describes. Declare says how
+	// the scenario is: such a line is before all steps, or behind them where it is Last.
 	Step    func(a *Args) Step
 	Declare func(a *Args, s *Scenario)
 	Last    bool
@@ -54,7 +54,7 @@ func (v Vocabulary) find(words []word) (Verb, int, bool) {
 }
 
 // Matching are the verbs that have the part in their name, or, where there are none, in
-// what is said of them; all of them for "".
+// their documentation; all of them for "".
 func (v Vocabulary) Matching(part string) (found Vocabulary) {
 	for _, verb := range v {
 		if strings.Contains(verb.Name, part) {
@@ -106,7 +106,7 @@ func Declarations() Vocabulary {
 	return Vocabulary{
 		{
 			Name: "needs capability", Args: "NAME since RELEASE [build-option]",
-			Doc:     "Both QEMUs must know the migration capability, which QEMU has since that release; build-option says that not every build of a newer one has it.",
+			Doc:     "Both QEMUs must know the migration capability, which QEMU has since that release; build-option is for one that not every newer build has.",
 			Example: "needs capability xbzrle since 1.3",
 			Declare: func(a *Args, s *Scenario) {
 				n := Capability{Name: a.Capability()}
@@ -222,7 +222,7 @@ func Declarations() Vocabulary {
 		},
 		{
 			Name: "destination args", Args: "OPTION...",
-			Doc:     "Options for the destination's QEMU only; -S makes it wait to be told to run the guest.",
+			Doc:     "Options for the destination's QEMU only; -S makes it wait for cont before it runs the guest.",
 			Example: "destination args -S",
 			Declare: func(a *Args, s *Scenario) { s.Guest.DestinationArgs = append(s.Guest.DestinationArgs, a.Rest()...) },
 		},

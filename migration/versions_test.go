@@ -47,8 +47,8 @@ func TestVersions(t *testing.T) {
 }
 
 // TestGuestRunsOnWhereItWasWhenTheDestinationRefusesIt: the source of QEMU itself
-// reports success where it has no return path, and its guest stands still until
-// it is told to go on.
+// reports success where it has no return path, and its guest is paused until
+// it is told to continue.
 func TestGuestRunsOnWhereItWasWhenTheDestinationRefusesIt(t *testing.T) {
 	t.Parallel()
 	s := scenario(t, "precopy/unix/plain").Between("one", "another")

@@ -7,10 +7,11 @@ import (
 	"io"
 	"os"
 	"regexp"
-	"slices"
 	"syscall"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
 	"github.com/drover-vm/drover/fixtures"
@@ -20,9 +21,7 @@ import (
 	"github.com/drover-vm/drover/launcher"
 )
 
-const consoleUsage = `usage: drover console [flags] [guest program] [-- QEMU arguments]
-
-Boots a guest and attaches this terminal to its serial console. The guest is one
+const consoleText = `Boots a guest and attaches this terminal to its serial console. The guest is one
 of drover's own programs (incrementer, where none is named), or whatever the
 arguments behind -- make of QEMU; with a program's name as well, both.
 QEMU is started with -nodefaults and without a display.
@@ -35,14 +34,11 @@ key:
     Ctrl-] ?        show this
 
 Where the input is no terminal it is sent as it is, and its end ends nothing:
-the guest is shown until QEMU ends, -for or -until is met, or a signal comes.
+the guest is shown until QEMU ends, --for or --until is met, or a signal comes.
 
 Exit status: 0 when QEMU ended with status 0, by itself or because it was told to
-here; 1 when it ended otherwise, or what -until names did not come; 2 when it
-could not run, was interrupted, or its output or record could not be written.
-
-flags:
-`
+here; 1 when it ended otherwise, or what --until names did not come; 2 when it
+could not run, was interrupted, or its output or record could not be written.`
 
 const escapeHelp = "q ends QEMU, b sends a break, Ctrl-] sends Ctrl-], ? shows this; the escape key is Ctrl-]"
 
@@ -51,56 +47,71 @@ type consoleFlags struct {
 	run     runFlags // its arch, qemu, machine and accel
 	pty     bool
 	most    time.Duration
+	pattern string // of --until
 	until   *regexp.Regexp
 	record  string
 	program string
 	extra   []string // nil: there was no --
 }
 
-func parseConsole(args []string, stderr io.Writer) (consoleFlags, error) {
-	var f consoleFlags
-	var until string
-	set := newFlagSet("console", consoleUsage, stderr)
-	set.StringVar(&f.run.arch, "arch", "", "`target`: x86_64, i386, ppc64 (default: that of -qemu or DROVER_QEMU, else x86_64)")
-	set.StringVar(&f.run.qemu, "qemu", "", "QEMU `binary` (default: the one that \"drover run\" takes)")
+func consoleCommand() *command {
+	f := &consoleFlags{}
+	c := &command{
+		Command: &cobra.Command{
+			Use:               "console [flags] [guest program] [-- QEMU arguments]",
+			Short:             "boot a guest and attach this terminal to its serial console",
+			Long:              consoleText,
+			ValidArgsFunction: guestPrograms,
+		},
+		check: f.check, run: f.attach, behind: &f.extra, owns: true,
+	}
+	f.declare(c.Flags())
+	completeQEMUs(c.Command, &f.run.qemu)
+	return c
+}
+
+// declare makes the flags.
+func (f *consoleFlags) declare(set *pflag.FlagSet) {
+	set.StringVar(&f.run.arch, "arch", "", "`target`: x86_64, i386, ppc64 (default: that of --qemu or DROVER_QEMU, else x86_64)")
+	set.StringVar(&f.run.qemu, "qemu", "", "QEMU: the path of a `binary`, or a version or suite of the fleet (default: the one that \"drover run\" takes)")
 	set.StringVar(&f.run.machine, "machine", "", "machine `type` (default: QEMU's)")
 	set.StringVar(&f.run.accel, "accel", "", "`accelerator`: tcg, kvm, or auto, which measures (default tcg)")
 	set.BoolVar(&f.pty, "pty", false, "connect the guest's serial port to a pseudo-terminal instead of a socket")
 	set.DurationVar(&f.most, "for", 0, "end QEMU after this `time` (0: no limit)")
-	set.StringVar(&until, "until", "", "end QEMU when the console matches the regular `expression`")
+	set.StringVar(&f.pattern, "until", "", "end QEMU when the console matches the regular `expression`")
 	set.StringVar(&f.record, "record", "", "existing `folder` to keep the console in, with its times, QEMU's errors and the protocols")
-	if at := slices.Index(args, "--"); at >= 0 {
-		args, f.extra = args[:at], append([]string{}, args[at+1:]...)
-	}
-	words, err := parseMixed(set, args)
+}
+
+func (f *consoleFlags) check(words []string) (err error) {
 	switch {
-	case err != nil:
-		return f, err
 	case len(words) > 1:
-		return f, usageError(fmt.Sprintf("one guest program at a time, not %s and %s; arguments for QEMU go behind --", quoted(words[0]), quoted(words[1])))
+		return usageError(fmt.Sprintf("one guest program at a time, not %s and %s; arguments for QEMU go behind --", quoted(words[0]), quoted(words[1])))
 	case checkTime("for", f.most) != nil:
-		return f, checkTime("for", f.most)
+		return checkTime("for", f.most)
 	case len(words) == 1:
 		f.program = words[0]
 	case f.extra == nil:
 		f.program = "incrementer"
 	}
-	if until != "" {
-		if f.until, err = regexp.Compile(until); err != nil {
-			return f, usageError("-until: " + plain.Cut(err.Error(), longestFlagError))
+	if f.pattern != "" {
+		if f.until, err = regexp.Compile(f.pattern); err != nil {
+			return usageError("--until: " + plain.Cut(err.Error(), longestFlagError))
 		}
 	}
-	return f, nil
+	return nil
 }
 
 func (f consoleFlags) config() (launcher.Config, error) {
-	env := f.run.environment()
+	env, err := f.run.environment()
+	if err != nil {
+		return launcher.Config{}, err
+	}
 	archs, err := f.run.targets(env)
 	if err != nil {
 		return launcher.Config{}, err
 	}
 	if len(archs) != 1 {
-		return launcher.Config{}, usageError("-arch: one target at a time")
+		return launcher.Config{}, usageError("--arch: one target at a time")
 	}
 	c := launcher.Config{
 		Arch: archs[0], Name: "guest", Machine: f.run.machine, Accel: f.run.accel, Dir: f.record, Args: f.extra,
@@ -136,11 +147,8 @@ func findProgram(name, arch string) (*fixtures.Program, error) {
 	return nil, usageError(fmt.Sprintf("no guest program %s for %s; there is %q; arguments for QEMU go behind --", quoted(name), arch, names))
 }
 
-func consoleCommand(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
-	flags, err := parseConsole(args, stderr)
-	if err != nil {
-		return usageExit(err, stderr)
-	}
+func (f *consoleFlags) attach(ctx context.Context, _ []string, stdin *os.File, stdout, stderr io.Writer) int {
+	flags := *f
 	config, err := flags.config()
 	if err != nil {
 		return complain(stderr, err)
@@ -190,8 +198,8 @@ const quitGrace = 500 * time.Millisecond
 // Why a person was detached, other than by QEMU's end or a signal.
 var (
 	errQuit    = errors.New("the escape key and q were pressed")
-	errTime    = errors.New("the time of -for is over")
-	errMatched = errors.New("what -until names has come")
+	errTime    = errors.New("the time of --for is over")
+	errMatched = errors.New("what --until names has come")
 	errHungUp  = errors.New("the terminal is gone")
 )
 

@@ -24,20 +24,43 @@ type display interface {
 
 // jsonDisplay writes one object a line.
 type jsonDisplay struct {
-	mu  sync.Mutex
-	out io.Writer
+	mu    sync.Mutex
+	out   io.Writer
+	rates *rates   // where scenarios are repeated
+	last  *lastRun // where results are kept
 }
 
 func (d *jsonDisplay) begin(string)        {}
 func (d *jsonDisplay) step(string, string) {}
 
-func (d *jsonDisplay) done(_ string, r *record.Result) {
-	if r != nil {
-		d.write(r)
+func (d *jsonDisplay) done(name string, r *record.Result) {
+	if r == nil {
+		return
 	}
+	d.write(r)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	count(name, r, d.rates, d.last)
 }
 
-func (d *jsonDisplay) end(sum report.Sum) { d.write(map[string]report.Sum{"Sum": sum}) }
+func (d *jsonDisplay) end(sum report.Sum) {
+	if d.rates != nil {
+		if found := d.rates.intermittent(); len(found) > 0 {
+			d.write(map[string][]intermittent{"Intermittent": found})
+		}
+	}
+	d.write(map[string]report.Sum{"Sum": sum})
+}
+
+// count hands a result to those of the two that are there.
+func count(name string, r *record.Result, often *rates, last *lastRun) {
+	if often != nil {
+		often.add(name, r)
+	}
+	if last != nil {
+		last.add(name, r)
+	}
+}
 
 func (d *jsonDisplay) write(value any) {
 	d.mu.Lock()
@@ -58,6 +81,8 @@ type textDisplay struct {
 	times   *report.Times // where wanted
 	skips   *skips        // where those that were skipped are summed up
 	pages   bool          // an index links to what passed runs left: no line of each says where
+	rates   *rates        // where scenarios are repeated
+	last    *lastRun      // where results are kept
 
 	mu      sync.Mutex
 	running []*underWay
@@ -144,6 +169,7 @@ func (d *textDisplay) done(name string, r *record.Result) {
 	if r == nil {
 		return
 	}
+	count(name, r, d.rates, d.last)
 	whole := r
 	r = plainResult(r)
 	if d.times != nil {
@@ -225,6 +251,9 @@ func (d *textDisplay) end(sum report.Sum) {
 	}
 	if d.skips != nil {
 		d.skips.write(d.out)
+	}
+	if d.rates != nil {
+		d.rates.write(d.out)
 	}
 	if sum.Total > 0 {
 		fmt.Fprintln(d.out, sum)

@@ -13,6 +13,8 @@ import (
 	"sync"
 	"text/tabwriter"
 
+	"github.com/spf13/cobra"
+
 	"github.com/drover-vm/drover/fleet"
 	"github.com/drover-vm/drover/host"
 	"github.com/drover-vm/drover/internal/plain"
@@ -22,16 +24,11 @@ import (
 	"github.com/drover-vm/drover/migration/scenarios"
 )
 
-const doctorUsage = `usage: drover doctor [-json]
-
-Prints which QEMUs are known here and what they can do, what this host has, and
+const doctorText = `Prints which QEMUs are known here and what they can do, what this host has, and
 what each missing thing costs and how to get it.
 
 Exit status: 0 when the standard scenarios can all run here, 1 when one of them
-can't, 2 when it was interrupted.
-
-flags:
-`
+can't, 2 when it was interrupted.`
 
 // standard are the scenarios that every host should be able to run.
 func standard() []string {
@@ -42,7 +39,7 @@ func standard() []string {
 type diagnosis struct {
 	QEMUs []patient   `json:"qemus"`
 	Host  []host.Fact `json:"host"`
-	// Accel is what -accel auto chooses for the QEMU that drover would run, and why;
+	// Accel is what --accel auto chooses for the QEMU that drover would run, and why;
 	// AccelError says why it can't choose.
 	Accel      string    `json:"accel,omitempty"`
 	AccelError string    `json:"accel_error,omitempty"`
@@ -63,16 +60,31 @@ type missing struct {
 	Why      string `json:"why"`
 }
 
-func doctorCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
-	set := newFlagSet("doctor", doctorUsage, stderr)
-	asJSON := set.Bool("json", false, "write one JSON object")
-	words, err := parseMixed(set, args)
-	if err != nil {
-		return usageExit(err, stderr)
+func doctorCommand() *command {
+	var asJSON bool
+	c := &command{
+		Command: &cobra.Command{
+			Use:               "doctor [flags]",
+			Short:             "print what this host has, what it lacks, and what that costs",
+			Long:              doctorText,
+			ValidArgsFunction: cobra.NoFileCompletions,
+		},
+		check: func(words []string) error {
+			if len(words) > 0 {
+				return usageError("doctor takes no names; it looks at everything")
+			}
+			return nil
+		},
+		run: func(ctx context.Context, _ []string, _ *os.File, stdout, stderr io.Writer) int {
+			return examineHost(ctx, asJSON, stdout, stderr)
+		},
+		owns: true,
 	}
-	if len(words) > 0 {
-		return complain(stderr, usageError("doctor takes no names; it looks at everything"))
-	}
+	c.Flags().BoolVar(&asJSON, "json", false, "write one JSON object")
+	return c
+}
+
+func examineHost(ctx context.Context, asJSON bool, stdout, stderr io.Writer) int {
 	var f fleet.Fleet
 	d := diagnosis{QEMUs: examine(ctx, f.All()), Host: host.Facts()}
 	if ctx.Err() != nil {
@@ -90,7 +102,7 @@ func doctorCommand(ctx context.Context, args []string, _ *os.File, stdout, stder
 	if ctx.Err() != nil {
 		return interrupted(ctx, stderr, "")
 	}
-	if *asJSON {
+	if asJSON {
 		encoder := json.NewEncoder(stdout)
 		encoder.SetIndent("", "  ")
 		_ = encoder.Encode(d)
@@ -191,10 +203,10 @@ func (d *diagnosis) print(out io.Writer) {
 	_ = w.Flush()
 
 	if d.Accel != "" {
-		fmt.Fprintf(out, "\nAccelerator that -accel auto chooses\n  %s\n", plain.Text(d.Accel))
+		fmt.Fprintf(out, "\nAccelerator that --accel auto chooses\n  %s\n", plain.Text(d.Accel))
 	}
 	if d.AccelError != "" {
-		fmt.Fprintf(out, "\nAccelerator that -accel auto chooses\n  can't be chosen: %s\n", plain.Cut(d.AccelError, longestComplaint))
+		fmt.Fprintf(out, "\nAccelerator that --accel auto chooses\n  can't be chosen: %s\n", plain.Cut(d.AccelError, longestComplaint))
 	}
 
 	fmt.Fprintln(out, "\nScenarios")

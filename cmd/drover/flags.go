@@ -2,25 +2,18 @@ package main
 
 import (
 	"errors"
-	"flag"
 	"fmt"
 	"io"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/drover-vm/drover/internal/plain"
 )
-
-// newFlagSet makes a command's flags; text is shown before them.
-func newFlagSet(name, text string, stderr io.Writer) *flag.FlagSet {
-	set := flag.NewFlagSet("drover "+name, flag.ContinueOnError)
-	set.SetOutput(stderr)
-	set.Usage = func() {
-		fmt.Fprint(set.Output(), text)
-		set.PrintDefaults()
-	}
-	return set
-}
 
 // wantsHelp says whether -h is among the words before a --.
 func wantsHelp(args []string) bool {
@@ -35,37 +28,52 @@ func wantsHelp(args []string) bool {
 	return false
 }
 
-// parseMixed parses flags wherever they stand, and returns the other words. Where help is
-// among them it prints that and returns flag.ErrHelp. A flag that was given an empty text
-// is an error: a script whose variable is unset means something else than the default.
-func parseMixed(set *flag.FlagSet, args []string) (words []string, err error) {
-	if wantsHelp(args) {
-		set.Usage()
-		return nil, flag.ErrHelp
-	}
-	out := set.Output()
-	defer set.SetOutput(out)
-	set.SetOutput(io.Discard) // what is wrong is printed by usageExit
-	for {
-		if err := set.Parse(args); err != nil {
-			return nil, &flagError{set.Name(), err}
+// doubleDashed is args with each long flag behind two dashes, also where one was typed, as
+// all were until drover's flags became those of other commands; --v becomes -v. What is the
+// value of a flag, or stands behind --, stays as it is.
+func doubleDashed(set *pflag.FlagSet, args []string) []string {
+	args = slices.Clone(args)
+	for i := 0; i < len(args) && args[i] != "--"; i++ {
+		word := args[i]
+		if len(word) < 2 || word[0] != '-' {
+			continue
 		}
-		if args = set.Args(); len(args) == 0 {
-			return words, emptyFlag(set)
+		name, _, valued := strings.Cut(strings.TrimPrefix(word[1:], "-"), "=")
+		flag := set.Lookup(name)
+		if flag == nil && len(name) == 1 {
+			flag = set.ShorthandLookup(name)
 		}
-		words, args = append(words, args[0]), args[1:]
+		switch single := word[1] != '-'; {
+		case single && len(name) > 1 && (set.Lookup(name) != nil || !shorthands(set, name)):
+			args[i] = "-" + word
+		case !single && flag != nil && flag.Name != name:
+			args[i] = word[1:]
+		}
+		if flag != nil && flag.NoOptDefVal == "" && !valued {
+			if i++; i < len(args) && args[i] == "--" {
+				return args[:i] // a -- is never a value
+			}
+		}
 	}
+	return args
 }
 
-// emptyFlag is the error of a flag whose text is empty.
-func emptyFlag(set *flag.FlagSet) (err error) {
-	set.Visit(func(f *flag.Flag) {
-		g, ok := f.Value.(flag.Getter)
-		if !ok {
-			return
+// shorthands says whether a word is made of flags of one letter, as in -vh.
+func shorthands(set *pflag.FlagSet, word string) bool {
+	for i := range len(word) {
+		if set.ShorthandLookup(word[i:i+1]) == nil {
+			return false
 		}
-		if text, ok := g.Get().(string); ok && strings.TrimSpace(text) == "" {
-			err = usageError(fmt.Sprintf("-%s must not be empty; leave it out for the default", f.Name))
+	}
+	return true
+}
+
+// emptyFlag is the error of a flag that was given an empty text: a script whose variable
+// is unset means something else than the default.
+func emptyFlag(set *pflag.FlagSet) (err error) {
+	set.Visit(func(f *pflag.Flag) {
+		if f.Value.Type() == "string" && strings.TrimSpace(f.Value.String()) == "" {
+			err = usageError(fmt.Sprintf("--%s must not be empty; leave it out for the default", f.Name))
 		}
 	})
 	return err
@@ -78,9 +86,9 @@ const longestTime = 30 * 24 * time.Hour
 func checkTime(name string, t time.Duration) error {
 	switch {
 	case t < 0:
-		return usageError(fmt.Sprintf("-%s must not be negative, as %v is", name, t))
+		return usageError(fmt.Sprintf("--%s must not be negative, as %v is", name, t))
 	case t > longestTime:
-		return usageError(fmt.Sprintf("-%s must not be more than %v (30 days), as %v is", name, longestTime, t))
+		return usageError(fmt.Sprintf("--%s must not be more than %v (30 days), as %v is", name, longestTime, t))
 	}
 	return nil
 }
@@ -94,7 +102,7 @@ const parallelUsage = "`number` of scenarios at a time; no more than 256 are, no
 // checkParallel is the error of a number of scenarios at a time that can't be.
 func checkParallel(n int) error {
 	if n < 1 {
-		return usageError(fmt.Sprintf("-parallel must be at least 1, not %d", n))
+		return usageError(fmt.Sprintf("--parallel must be at least 1, not %d", n))
 	}
 	return nil
 }
@@ -106,7 +114,7 @@ func namesIn(name, text string) ([]string, error) {
 	for word := range strings.SplitSeq(text, ",") {
 		fields := strings.Fields(word)
 		if len(fields) == 0 {
-			return nil, usageError(fmt.Sprintf("-%s must not have an empty name, as %s has", name, quoted(text)))
+			return nil, usageError(fmt.Sprintf("--%s must not have an empty name, as %s has", name, quoted(text)))
 		}
 		words = append(words, fields...)
 	}
@@ -118,27 +126,49 @@ type usageError string
 
 func (e usageError) Error() string { return string(e) }
 
-// flagError is what package flag found wrong.
+// flagError is what pflag found wrong with a command's flags.
 type flagError struct {
-	command string
+	command *cobra.Command
 	err     error
 }
 
-func (e *flagError) Error() string { return plain.Cut(e.err.Error(), longestFlagError) }
+func (e *flagError) Error() string {
+	if absent, ok := errors.AsType[*pflag.NotExistError](e.err); ok {
+		name, dashes := absent.GetSpecifiedName(), "--"
+		if absent.GetSpecifiedShortnames() != "" {
+			dashes = "-"
+		}
+		var names []string
+		e.command.Flags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden {
+				names = append(names, "--"+f.Name)
+			}
+		})
+		return fmt.Sprintf("no flag %s%s", quoted(dashes+name), didYouMean("--"+name, names))
+	}
+	if wanting, ok := errors.AsType[*pflag.ValueRequiredError](e.err); ok {
+		return fmt.Sprintf("flag --%s needs a value", wanting.GetFlag().Name)
+	}
+	if wrong, ok := errors.AsType[*pflag.InvalidValueError](e.err); ok {
+		why := wrong.Unwrap()
+		if number, ok := errors.AsType[*strconv.NumError](why); ok {
+			why = number.Err
+		}
+		text := strings.TrimPrefix(why.Error(), "time: ")
+		return plain.Cut(fmt.Sprintf("invalid value %s for flag --%s: %s", quoted(wrong.GetValue()), wrong.GetFlag().Name, text), longestFlagError)
+	}
+	return plain.Cut(e.err.Error(), longestFlagError)
+}
 
-// longestFlagError is how much is printed of what package flag found, in bytes: it quotes
-// what it was given.
+// longestFlagError is how much is printed of what pflag found, in bytes: it quotes what it
+// was given.
 const longestFlagError = 300
 
 // usageExit prints what is wrong with a command line, and returns the exit status.
-// Help that was asked for has been printed.
 func usageExit(err error, stderr io.Writer) int {
-	if errors.Is(err, flag.ErrHelp) {
-		return exitOK
-	}
 	complain(stderr, err)
 	if wrong, ok := errors.AsType[*flagError](err); ok {
-		fmt.Fprintf(stderr, "Run \"%s -h\" for usage.\n", wrong.command)
+		fmt.Fprintf(stderr, "Run \"%s -h\" for usage.\n", wrong.command.CommandPath())
 	}
 	return exitCannotRun
 }

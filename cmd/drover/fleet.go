@@ -4,79 +4,47 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
 	"strings"
-	"sync"
 	"text/tabwriter"
-	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/drover-vm/drover/fleet"
-	"github.com/drover-vm/drover/internal/plain"
 )
 
-const fleetUsage = `usage: drover fleet ensure [ARCH ...]
-       drover fleet fetch [-arch ARCH,...] [SUITE|VERSION ...]
-       drover fleet list [-json]
-       drover fleet remove SUITE|VERSION ...
-
-Keeps private copies of QEMU in your cache folder (DROVER_CACHE moves it). They
+const fleetText = `Keeps private copies of QEMU in your cache folder (DROVER_CACHE moves it). They
 come from the distribution's packages, which are unpacked there and not
-installed; neither root nor a change of the system is needed.
+installed; neither root nor a change of the system is needed.`
 
-  ensure   fetch this system's own QEMU for the architectures that have none here
-  fetch    fetch Debian's QEMUs: several versions side by side
-  list     list every QEMU that is known here
-  remove   delete copies
-
-Run "drover fleet COMMAND -h" for more.
-`
-
-func fleetCommand(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
-	if len(args) == 0 {
-		fmt.Fprint(stderr, fleetUsage)
-		return exitCannotRun
+func fleetCommand() *command {
+	return &command{
+		Command: &cobra.Command{
+			Use:   "fleet COMMAND [arguments]",
+			Short: "fetch, list and remove private copies of QEMU",
+			Long:  fleetText,
+		},
+		below: []*command{fleetEnsureCommand(), fleetFetchCommand(), fleetListCommand(), fleetRemoveCommand()},
 	}
-	switch args[0] {
-	case "ensure":
-		return fleetEnsure(ctx, args[1:], stdout, stderr)
-	case "fetch":
-		return fleetFetch(ctx, args[1:], stdout, stderr)
-	case "list":
-		return fleetList(args[1:], stdout, stderr)
-	case "remove":
-		return fleetRemove(ctx, args[1:], stdout, stderr)
-	case "help", "-h", "-help", "--help":
-		fmt.Fprint(stdout, fleetUsage)
-		return exitOK
-	}
-	complain(stderr, fmt.Errorf("no command fleet %s%s", quoted(args[0]), didYouMean(args[0], []string{"ensure", "fetch", "list", "remove"})))
-	fmt.Fprintln(stderr, `Run "drover fleet help" for a list of commands.`)
-	return exitCannotRun
 }
 
-// fleetFlags parses a fleet command's arguments, and prints what is wrong with them.
-func fleetFlags(set *flag.FlagSet, args []string, stderr io.Writer) (words []string, exit int, ok bool) {
-	words, err := parseMixed(set, args)
-	if err != nil {
-		return nil, usageExit(err, stderr), false
-	}
-	return words, exitOK, true
-}
-
-func fleetEnsure(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	set := newFlagSet("fleet ensure", `usage: drover fleet ensure [ARCH ...]
-
-Prints for each architecture (x86_64 if none is given) the path of the QEMU
+func fleetEnsureCommand() *command {
+	return &command{
+		Command: &cobra.Command{
+			Use:   "ensure [ARCH ...]",
+			Short: "fetch this system's own QEMU for the architectures that have none here",
+			Long: `Prints for each architecture (x86_64 if none is given) the path of the QEMU
 that drover would run: what DROVER_QEMU names, else the one in PATH, else a
-private copy of this system's own, fetched if it isn't there yet.
-`, stderr)
-	arches, exit, ok := fleetFlags(set, args, stderr)
-	if !ok {
-		return exit
+private copy of this system's own, fetched if it isn't there yet.`,
+			ValidArgsFunction: cobra.FixedCompletions(targets, cobra.ShellCompDirectiveNoFileComp),
+		},
+		run: fleetEnsure, owns: true,
 	}
+}
+
+func fleetEnsure(ctx context.Context, arches []string, _ *os.File, stdout, stderr io.Writer) int {
 	show := newFetchDisplay(stderr)
 	binaries, err := fleet.Fleet{Progress: show.progress}.Ensure(ctx, arches...)
 	show.end()
@@ -92,28 +60,36 @@ private copy of this system's own, fetched if it isn't there yet.
 	return exitOK
 }
 
-func fleetFetch(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func fleetFetchCommand() *command {
 	var releases strings.Builder
 	for _, r := range fleet.Releases() {
-		fmt.Fprintf(&releases, "  %-17s %-5s %s\n", r.Suite, r.QEMU, r.Use)
+		fmt.Fprintf(&releases, "    %-17s %-5s %s\n", r.Suite, r.QEMU, r.Use)
 	}
-	set := newFlagSet("fleet fetch", `usage: drover fleet fetch [-arch ARCH,...] [SUITE|VERSION ...]
+	var arch string
+	c := &command{
+		Command: &cobra.Command{
+			Use:   "fetch [flags] [SUITE|VERSION ...]",
+			Short: "fetch Debian's QEMUs: several versions side by side",
+			Long: `Fetches QEMUs of these releases of Debian, all of them if none is given:
 
-Fetches QEMUs of these releases of Debian, all of them if none is given:
-
-`+releases.String()+`  distribution            this system's own
+` + releases.String() + `    distribution            this system's own
 
 Each takes 40 to 50 MB of download, and 130 MB of disk. What is there already
-stays; what was interrupted goes on. Prints the paths: DROVER_QEMU can name one.
-
-flags:
-`, stderr)
-	arch := set.String("arch", "x86_64,i386", "the `architectures` to fetch, with commas between them")
-	names, exit, ok := fleetFlags(set, args, stderr)
-	if !ok {
-		return exit
+stays; what was interrupted goes on. Prints the paths: --qemu can name one.`,
+			ValidArgsFunction: releaseNames,
+		},
+		run: func(ctx context.Context, names []string, _ *os.File, stdout, stderr io.Writer) int {
+			return fleetFetch(ctx, arch, names, stdout, stderr)
+		},
+		owns: true,
 	}
-	arches, err := namesIn("arch", *arch)
+	c.Flags().StringVar(&arch, "arch", "x86_64,i386", "the `architectures` to fetch, with commas between them")
+	completeFlag(c.Command, "arch", targets...)
+	return c
+}
+
+func fleetFetch(ctx context.Context, arch string, names []string, stdout, stderr io.Writer) int {
+	arches, err := namesIn("arch", arch)
 	if err != nil {
 		return complain(stderr, err)
 	}
@@ -131,7 +107,7 @@ flags:
 			wanted = append(wanted, r)
 		}
 	}
-	exit = exitOK
+	exit := exitOK
 	for _, r := range wanted {
 		binaries, err := f.Fetch(ctx, r, arches...)
 		show.wipe()
@@ -149,29 +125,39 @@ flags:
 	return exit
 }
 
-func fleetList(args []string, stdout, stderr io.Writer) int {
-	set := newFlagSet("fleet list", `usage: drover fleet list [-json]
-
-Lists every QEMU that is known here: those that the environment names, those in
+func fleetListCommand() *command {
+	var asJSON bool
+	c := &command{
+		Command: &cobra.Command{
+			Use:   "list [flags]",
+			Short: "list every QEMU that is known here",
+			Long: `Lists every QEMU that is known here: those that the environment names, those in
 PATH, and the private copies. A copy that is damaged, or that another user can
-change, is not used, and is named on standard error.
+change, is not used, and is named on standard error.`,
+			ValidArgsFunction: cobra.NoFileCompletions,
+		},
+		check: func(words []string) error {
+			if len(words) > 0 {
+				return usageError("fleet list takes no names; it lists all")
+			}
+			return nil
+		},
+		run: func(_ context.Context, _ []string, _ *os.File, stdout, stderr io.Writer) int {
+			return fleetList(asJSON, stdout, stderr)
+		},
+		owns: true,
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "write one JSON object a line")
+	return c
+}
 
-flags:
-`, stderr)
-	asJSON := set.Bool("json", false, "write one JSON object a line")
-	words, exit, ok := fleetFlags(set, args, stderr)
-	if !ok {
-		return exit
-	}
-	if len(words) > 0 {
-		return complain(stderr, usageError("fleet list takes no names; it lists all"))
-	}
+func fleetList(asJSON bool, stdout, stderr io.Writer) int {
 	var f fleet.Fleet
 	all := f.All()
 	for _, problem := range f.Problems() {
 		fmt.Fprintf(stderr, "drover: %v\n", problem)
 	}
-	if *asJSON {
+	if asJSON {
 		encoder := json.NewEncoder(stdout)
 		for _, b := range all {
 			_ = encoder.Encode(b)
@@ -205,19 +191,26 @@ flags:
 	return exitOK
 }
 
-func fleetRemove(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	set := newFlagSet("fleet remove", `usage: drover fleet remove SUITE|VERSION ...
+func fleetRemoveCommand() *command {
+	return &command{
+		Command: &cobra.Command{
+			Use:               "remove SUITE|VERSION ...",
+			Short:             "delete copies",
+			Long:              "Deletes the private copies of these releases.",
+			ValidArgsFunction: copies,
+		},
+		check: func(names []string) error {
+			if len(names) == 0 {
+				return usageError("fleet remove needs the name of a release; \"drover fleet list\" lists what is here")
+			}
+			return nil
+		},
+		run: fleetRemove, owns: true,
+	}
+}
 
-Deletes the private copies of these releases.
-`, stderr)
-	names, exit, ok := fleetFlags(set, args, stderr)
-	if !ok {
-		return exit
-	}
-	if len(names) == 0 {
-		set.Usage()
-		return exitCannotRun
-	}
+func fleetRemove(ctx context.Context, names []string, _ *os.File, _, stderr io.Writer) int {
+	exit := exitOK
 	for _, name := range names {
 		if err := (fleet.Fleet{}).Remove(ctx, name); err != nil {
 			exit = complain(stderr, err)
@@ -225,52 +218,3 @@ Deletes the private copies of these releases.
 	}
 	return exit
 }
-
-// A fetchDisplay shows how fetching goes: on a terminal in a line that is
-// drawn anew, elsewhere a line when something else begins, and now and then
-// one more while it lasts.
-type fetchDisplay struct {
-	out  io.Writer
-	raw  io.Writer // the same, for the line that is drawn anew
-	live bool
-
-	mu    sync.Mutex
-	step  string
-	drawn time.Time
-}
-
-// plainEvery is how often a step that lasts is shown where lines can't be
-// drawn anew.
-const plainEvery = 5 * time.Second
-
-func newFetchDisplay(out io.Writer) *fetchDisplay {
-	return &fetchDisplay{out: out, raw: raw(out), live: drawable(out)}
-}
-
-func (d *fetchDisplay) progress(p fleet.Progress) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	now, step := time.Now(), p.Step+" "+p.Package+" "+p.Release
-	switch {
-	case d.live && p.Step == "done":
-		fmt.Fprintf(d.raw, "\r\x1b[K%s\n", plain.Text(p.String()))
-	case d.live && (step != d.step || now.Sub(d.drawn) > liveEvery):
-		fmt.Fprintf(d.raw, "\r\x1b[K%s", fitted(plain.Text(p.String()), d.out))
-	case !d.live && (step != d.step || now.Sub(d.drawn) > plainEvery):
-		fmt.Fprintln(d.out, plain.Text(p.String()))
-	default:
-		return
-	}
-	d.step, d.drawn = step, now
-}
-
-// wipe takes an unfinished line off the terminal.
-func (d *fetchDisplay) wipe() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.live {
-		fmt.Fprint(d.raw, "\r\x1b[K")
-	}
-}
-
-func (d *fetchDisplay) end() { d.wipe() }

@@ -8,14 +8,14 @@ import (
 	"io"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"github.com/drover-vm/drover/internal/plain"
 	"github.com/drover-vm/drover/migration/report"
 	"github.com/drover-vm/drover/migration/stream"
 )
 
-const inspectUsage = `usage: drover inspect [flags] FILE
-
-Reads a migration stream: a file that "migrate file:..." left, also one of the
+const inspectText = `Reads a migration stream: a file that "migrate file:..." left, also one of the
 capability mapped-ram, a save image of libvirt, or what went over a socket, as far
 as one channel has it. FILE may be - for the standard input, and may be a block
 device. Of a file that has no stream, or a packed one, it prints what it is and the
@@ -26,28 +26,42 @@ and what is wrong with any of it: the devices' state is held against the
 description that the stream has of itself.
 
 Exit status: 0 when all is well with the stream, 1 when something isn't, 2 when
-there is no migration stream to read.
+there is no migration stream to read.`
 
-flags:
-`
+func inspectCommand() *command {
+	f := &inspectFlags{}
+	c := &command{
+		Command: &cobra.Command{
+			Use:   "inspect [flags] FILE",
+			Short: "read a migration stream, and print what is in it and what is wrong with it",
+			Long:  inspectText,
+		},
+		check: f.check, run: f.run,
+	}
+	c.Flags().BoolVar(&f.json, "json", false, "write one JSON object")
+	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "also write the fields of each device, and the commands")
+	c.Flags().Int64Var(&f.offset, "offset", 0, "`bytes` of the file before the stream")
+	return c
+}
 
-func inspectCommand(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
-	set := newFlagSet("inspect", inspectUsage, stderr)
-	asJSON := set.Bool("json", false, "write one JSON object")
-	verbose := set.Bool("v", false, "also write the fields of each device, and the commands")
-	offset := set.Int64("offset", 0, "`bytes` of the file before the stream")
-	words, err := parseMixed(set, args)
+// inspectFlags are what "drover inspect" was told.
+type inspectFlags struct {
+	json, verbose bool
+	offset        int64
+}
+
+func (f *inspectFlags) check(words []string) error {
 	switch {
-	case err != nil:
 	case len(words) != 1:
-		err = usageError("inspect takes one file: drover inspect FILE")
-	case *offset < 0:
-		err = usageError("-offset must not be negative")
+		return usageError("inspect takes one file: drover inspect FILE")
+	case f.offset < 0:
+		return usageError("--offset must not be negative")
 	}
-	if err != nil {
-		return usageExit(err, stderr)
-	}
-	in, err := inspect(ctx, words[0], stdin, *offset)
+	return nil
+}
+
+func (f *inspectFlags) run(ctx context.Context, words []string, stdin *os.File, stdout, stderr io.Writer) int {
+	in, err := inspect(ctx, words[0], stdin, f.offset)
 	if ctx.Err() != nil {
 		return complain(stderr, fmt.Errorf("interrupted: %w", context.Cause(ctx)))
 	}
@@ -55,11 +69,11 @@ func inspectCommand(ctx context.Context, args []string, stdin *os.File, stdout, 
 		return complain(stderr, errors.New(plain.Text(err.Error())))
 	}
 	out := bufio.NewWriterSize(plain.NewWriter(stdout), 64<<10)
-	if *asJSON {
-		in.fields(*verbose)
+	if f.json {
+		in.fields(f.verbose)
 		report.JSONLine(out, in)
 	} else {
-		in.text(out, *verbose)
+		in.text(out, f.verbose)
 	}
 	_ = out.Flush()
 	if len(in.Problems) > 0 {

@@ -24,7 +24,8 @@ import (
 // runInspect runs the command on a file, and returns its exit status and what it wrote.
 func runInspect(ctx context.Context, stdin *os.File, args ...string) (status int, stdout, stderr string) {
 	var out, errs bytes.Buffer
-	status = inspectCommand(ctx, args, stdin, &out, &errs)
+	s := session{stdin: stdin, stdout: &out, stderr: &errs}
+	status = s.execute(ctx, append([]string{"inspect"}, args...))
 	return status, out.String(), errs.String()
 }
 
@@ -184,11 +185,11 @@ func hostileStream() []byte {
 	return append(b, description...)
 }
 
+// requireShowable demands that a terminal shows each character, and obeys none.
 func requireShowable(t testing.TB, text string) {
 	t.Helper()
-	for _, r := range text {
-		require.True(t, r == '\n' || unicode.IsGraphic(r), "%q in %q", r, text)
-	}
+	at := strings.IndexFunc(text, func(r rune) bool { return r != '\n' && !unicode.IsGraphic(r) })
+	require.Negative(t, at, "%q", text)
 }
 
 // TestNamesInAStreamAreNotObeyedByATerminal, nor do they write lines of their own.

@@ -7,15 +7,15 @@ import (
 	"io"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"github.com/drover-vm/drover/internal/plain"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
 	"github.com/drover-vm/drover/migration/scenarios"
 )
 
-const judgeUsage = `usage: drover judge [flags] DIR ...
-
-Judges saved runs again: DIR is a folder that "drover run" left (with -keep it
+const judgeText = `Judges saved runs again: DIR is a folder that "drover run" left (with --keep it
 leaves every one), or the record.json in it. Nothing is run.
 
 What came of a run and the evidence that decides it are printed; all of it stands in
@@ -27,23 +27,36 @@ record lacks is unknown, and a record that hides something (a key twice, or in
 another case, null for a number) is none.
 
 Exit status: 0 when every check passes, 1 when one doesn't, 2 when there is no
-record to judge.
+record to judge.`
 
-flags:
-`
+func judgeCommand() *command {
+	f := &judgeFlags{}
+	c := &command{
+		Command: &cobra.Command{
+			Use:   "judge [flags] DIR ...",
+			Short: "judge a saved run again",
+			Long:  judgeText,
+		},
+		check: func(dirs []string) error {
+			if len(dirs) == 0 {
+				return usageError("which run? Give the folder that \"drover run\" printed")
+			}
+			return nil
+		},
+		run: f.run,
+	}
+	c.Flags().BoolVar(&f.json, "json", false, "write one JSON object a run")
+	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print each check's verdict")
+	c.Flags().BoolVar(&f.noWrite, "no-write", false, "leave DIR as it is: write no report.html and report.txt into it")
+	return c
+}
 
-func judgeCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
-	set := newFlagSet("judge", judgeUsage, stderr)
-	asJSON := set.Bool("json", false, "write one JSON object a run")
-	verbose := set.Bool("v", false, "print each check's verdict")
-	noWrite := set.Bool("no-write", false, "leave DIR as it is: write no report.html and report.txt into it")
-	dirs, err := parseMixed(set, args)
-	if err == nil && len(dirs) == 0 {
-		err = usageError("which run? Give the folder that \"drover run\" printed")
-	}
-	if err != nil {
-		return usageExit(err, stderr)
-	}
+// judgeFlags are what "drover judge" was told.
+type judgeFlags struct {
+	json, verbose, noWrite bool
+}
+
+func (f *judgeFlags) run(ctx context.Context, dirs []string, _ *os.File, stdout, stderr io.Writer) int {
 	status := exitOK
 	for _, dir := range dirs {
 		if ctx.Err() != nil {
@@ -58,17 +71,17 @@ func judgeCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr
 			status = max(status, exitFailed)
 		}
 		folder := folderOf(dir)
-		if folder != "" && !*noWrite {
+		if folder != "" && !f.noWrite {
 			if err := report.WriteRun(folder, result); err != nil {
-				status = complain(stderr, fmt.Errorf("%s; -no-write does without", plain.Text(err.Error())))
+				status = complain(stderr, fmt.Errorf("%s; --no-write does without", plain.Text(err.Error())))
 			}
 		}
-		if *asJSON {
+		if f.json {
 			report.JSONLine(stdout, result)
 			continue
 		}
 		report.Summary(stdout, folder, result)
-		if *verbose {
+		if f.verbose {
 			report.Verdicts(stdout, result.Verdicts)
 		}
 	}

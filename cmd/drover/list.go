@@ -9,40 +9,52 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/spf13/cobra"
+
 	"github.com/drover-vm/drover/migration/scenarios"
 )
 
-const listUsage = `usage: drover list [-v] [-json] [-suite version] [pattern ...]
-
-Lists the scenarios with one sentence each; -v prints their files.
-
-flags:
-`
-
-func listCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
-	set := newFlagSet("list", listUsage, stderr)
-	verbose := set.Bool("v", false, "print each scenario file")
-	suite := set.String("suite", "", suiteUsage)
-	asJSON := set.Bool("json", false, "write one JSON object a line")
-	patterns, err := parseMixed(set, args)
-	if err != nil {
-		return usageExit(err, stderr)
+func listCommand() *command {
+	f := &listFlags{}
+	c := &command{
+		Command: &cobra.Command{
+			Use:               "list [flags] [pattern ...]",
+			Short:             "list the scenarios",
+			Long:              "Lists the scenarios with one sentence each; -v prints their files.",
+			ValidArgsFunction: scenarioNames,
+		},
+		run: f.run,
 	}
+	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print each scenario file")
+	c.Flags().StringVar(&f.suite, "suite", "", suiteUsage)
+	c.Flags().BoolVar(&f.json, "json", false, "write one JSON object a line")
+	completeFlag(c.Command, "suite", suites...)
+	return c
+}
+
+// listFlags are what "drover list" was told.
+type listFlags struct {
+	suite         string
+	verbose, json bool
+}
+
+func (f *listFlags) run(_ context.Context, patterns []string, _ *os.File, stdout, stderr io.Writer) int {
 	var jobs []job
 	for _, s := range scenarios.All() {
 		jobs = append(jobs, job{scenario: s})
 	}
-	if jobs, err = choose(jobs, *suite, patterns); err != nil {
+	jobs, err := choose(jobs, f.suite, patterns)
+	if err != nil {
 		return complain(stderr, err)
 	}
-	if *asJSON {
+	if f.json {
 		return listJSON(jobs, stdout)
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	defer func() { _ = w.Flush() }()
 	for _, j := range jobs {
 		fmt.Fprintf(w, "%s\t%s\n", j.scenario.Name, j.scenario.Doc)
-		if *verbose {
+		if f.verbose {
 			for line := range strings.Lines(j.scenario.Text) {
 				fmt.Fprintf(w, "\t%s", line)
 			}

@@ -18,12 +18,12 @@ import (
 func started(t *testing.T, owns bool) (returned chan int, goOn chan struct{}, stderr *strings.Builder) {
 	t.Helper()
 	goOn, returned, stderr = make(chan struct{}), make(chan int, 1), &strings.Builder{}
-	c := call{command: command{owns: owns, run: func(context.Context, []string, *os.File, io.Writer, io.Writer) int {
+	c := command{owns: owns, run: func(context.Context, []string, *os.File, io.Writer, io.Writer) int {
 		<-goOn
 		return exitFailed
-	}}}
+	}}
 	ctx, end := context.WithCancelCause(t.Context())
-	go func() { returned <- c.start(ctx, nil, io.Discard, stderr) }()
+	go func() { returned <- c.start(ctx, nil, nil, io.Discard, stderr) }()
 	end(errors.New("hangup signal received"))
 	return returned, goOn, stderr
 }
@@ -70,8 +70,13 @@ func TestComplaintIsOneLineOfBoundedLength(t *testing.T) {
 
 func TestEveryCommandHasHelp(t *testing.T) {
 	for _, c := range commands() {
-		var out strings.Builder
-		require.Equal(t, exitOK, c.run(t.Context(), []string{"-h"}, nil, &out, &out), c.name)
-		require.Contains(t, out.String(), "usage: drover "+c.name)
+		for _, args := range [][]string{{c.Name(), "-h"}, {c.Name(), "-help"}, {"help", c.Name()}} {
+			var out, errs strings.Builder
+			s := session{stdout: &out, stderr: &errs}
+			require.Equal(t, exitOK, s.execute(t.Context(), args), args)
+			require.Contains(t, out.String(), "usage: drover "+c.Name())
+			require.Empty(t, errs.String())
+			require.True(t, c.Hidden || c.Short != "" && c.Long != "", c.Name())
+		}
 	}
 }

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/drover-vm/drover/launcher/probe"
@@ -19,14 +21,12 @@ import (
 	"github.com/drover-vm/drover/migration/scenarios"
 )
 
-const matrixUsage = `usage: drover matrix [flags] [QEMU ...] [-- QEMU arguments]
-
-Moves guests from each of the QEMUs to each, itself too, with the newest machine
+const matrixText = `Moves guests from each of the QEMUs to each, itself too, with the newest machine
 type that both have, and prints a table: what came of it, and what "drover
 preflight" predicted. The QEMUs are paths of binaries, or versions or suites of the
 fleet; without any they are the whole fleet: what DROVER_FLEET names, else every
 private copy, else the one that "drover run" takes. What stands behind -- is added
-to the command line of both, -src-args and -dst-args to that of one side.
+to the command line of both, --src-args and --dst-args to that of one side.
 
 A failure is as documented when it was predicted, came in the way predicted, and
 left the guest running on its source. A result that contradicts the prediction is a
@@ -35,10 +35,7 @@ skipped, or a QEMU did not start.
 
 Exit status: 0 when every pair was tried, and passed or failed as documented; 1 when
 something failed otherwise, or contradicts its prediction; 2 when a pair could not be
-tried, or nothing could run.
-
-flags:
-`
+tried, or nothing could run.`
 
 // matrixScenarios are run where no others are named: a way of its own to carry
 // pages each, all of them in every QEMU since 5.2.
@@ -57,61 +54,72 @@ type matrixFlags struct {
 // mostQEMUs is how many QEMUs a matrix takes: the runs grow with their square.
 const mostQEMUs = 50
 
-func parseMatrix(args []string, stderr io.Writer) (matrixFlags, error) {
-	var f matrixFlags
-	set := newFlagSet("matrix", matrixUsage, stderr)
+func matrixCommand() *command {
+	f := &matrixFlags{}
+	c := &command{
+		Command: &cobra.Command{
+			Use:               "matrix [flags] [QEMU ...] [-- QEMU arguments]",
+			Short:             "move guests between every two QEMUs of the fleet, and compare with what was predicted",
+			Long:              matrixText,
+			ValidArgsFunction: qemusOfFleet(mostQEMUs),
+		},
+		check: f.check, run: f.run, behind: &f.args.both, owns: true,
+	}
+	f.declare(c.Flags())
+	completeQEMUs(c.Command, nil)
+	completeScenarioList(c.Command, "scenarios")
+	return c
+}
+
+// declare makes the f.
+func (f *matrixFlags) declare(set *pflag.FlagSet) {
 	set.StringVar(&f.arch, "arch", "", "`target` (default: that of a binary, else x86_64)")
 	set.StringVar(&f.machine, "machine", "", "machine `type` of both sides; an alias (q35, pc) stands for the newest that both have")
 	set.StringVar(&f.accel, "accel", "", "`accelerator` (default tcg)")
 	set.StringVar(&f.artifacts, "artifacts", "", "`folder` for what a failed scenario leaves (default: the system's temporary one)")
 	set.StringVar(&f.scenarios, "scenarios", matrixScenarios, "`patterns` of scenarios, with commas between them")
 	set.BoolVar(&f.json, "json", false, "write one JSON object")
-	set.BoolVar(&f.verbose, "v", false, "print each step and its time")
+	set.BoolVarP(&f.verbose, "verbose", "v", false, "print each step and its time")
 	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
 	f.pages.flags(set)
 	f.args.flags(set)
-	args = f.args.behindDashes(args)
-	var err error
-	if f.qemus, err = parseMixed(set, args); err != nil {
-		return f, err
-	}
+}
+
+func (f *matrixFlags) check(words []string) (err error) {
+	f.qemus = words
 	if len(f.qemus) > mostQEMUs {
-		return f, usageError(fmt.Sprintf("a matrix takes at most %d QEMUs, not %d", mostQEMUs, len(f.qemus)))
+		return usageError(fmt.Sprintf("a matrix takes at most %d QEMUs, not %d", mostQEMUs, len(f.qemus)))
 	}
 	if f.patterns, err = namesIn("scenarios", f.scenarios); err != nil {
-		return f, err
+		return err
 	}
 	if f.pages.github && f.json {
-		return f, usageError("-github prints lines that are no JSON: leave it or -json out")
+		return usageError("--github prints lines that are no JSON: leave it or --json out")
 	}
-	return f, checkParallel(f.parallel)
+	return checkParallel(f.parallel)
 }
 
 // matrixWidth is the column of names: the few scenarios of a matrix have short ones.
 const matrixWidth = 28
 
-func matrixCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
-	flags, err := parseMatrix(args, stderr)
-	if err != nil {
-		return usageExit(err, stderr)
-	}
-	var show display = newTextDisplay(stdout, flags.verbose, matrixWidth)
-	if flags.json {
+func (f *matrixFlags) run(ctx context.Context, _ []string, _ *os.File, stdout, stderr io.Writer) int {
+	var show display = newTextDisplay(stdout, f.verbose, matrixWidth)
+	if f.json {
 		show = &jsonDisplay{out: io.Discard}
 	}
-	pages, err := flags.pages.open(show, stdout, stderr, betweenQEMUs)
+	pages, err := f.pages.open(show, stdout, stderr, betweenQEMUs)
 	if err != nil {
 		show.end(report.Sum{})
 		return complain(stderr, err)
 	}
-	m, err := flags.run(ctx, pages)
+	m, err := f.fill(ctx, pages)
 	pages.end(report.Sum{})
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(ctx, stderr, "all VMs have been ended")
 	case err != nil:
 		return complain(stderr, err)
-	case flags.json:
+	case f.json:
 		report.JSONLine(stdout, m)
 	default:
 		report.MatrixText(stdout, m)
@@ -142,8 +150,8 @@ func matrixExit(m *report.Matrix) int {
 	return exitOK
 }
 
-// run fills the matrix: first every prediction, then every run.
-func (f matrixFlags) run(ctx context.Context, show display) (*report.Matrix, error) {
+// fill fills the matrix: first every prediction, then every run.
+func (f *matrixFlags) fill(ctx context.Context, show display) (*report.Matrix, error) {
 	began := time.Now()
 	arch, err := archFor(f.arch, f.qemus)
 	if err != nil {
@@ -172,7 +180,7 @@ func (f matrixFlags) run(ctx context.Context, show display) (*report.Matrix, err
 	return m, nil
 }
 
-func (f matrixFlags) fleet(ctx context.Context, arch string) ([]member, error) {
+func (f *matrixFlags) fleet(ctx context.Context, arch string) ([]member, error) {
 	if len(f.qemus) == 0 {
 		return members(ctx, arch)
 	}
@@ -206,7 +214,7 @@ func predictAll(ctx context.Context, fleet []member, o migration.Options, show d
 }
 
 // runPairs runs the scenarios between every two QEMUs, some at a time.
-func (f matrixFlags) runPairs(ctx context.Context, m *report.Matrix, scenarios []job, o migration.Options, show display) {
+func (f *matrixFlags) runPairs(ctx context.Context, m *report.Matrix, scenarios []job, o migration.Options, show display) {
 	path := map[string]string{}
 	for _, q := range m.QEMUs {
 		path[q.Name] = q.Path

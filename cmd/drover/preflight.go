@@ -7,59 +7,75 @@ import (
 	"io"
 	"os"
 
+	"github.com/spf13/cobra"
+
 	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/preflight"
 	"github.com/drover-vm/drover/migration/report"
 )
 
-const preflightUsage = `usage: drover preflight [flags] SRC DST [-- QEMU arguments]
-
-Predicts what becomes of a guest that moves from one QEMU to another, without
+const preflightText = `Predicts what becomes of a guest that moves from one QEMU to another, without
 moving one. Each QEMU is asked what it would send of the machine, what it takes, and
 what the guest finds in its vCPUs; each also sends a guest that runs, to nobody, to
 see whether it survives that. Each difference is written as a sentence. SRC and DST
 are the paths of binaries, or versions or suites of the fleet (10.0, bookworm), as
 "drover fleet list" has them. What stands behind -- is added to both
-command lines, -src-args and -dst-args to one, so that the machine is the one that
+command lines, --src-args and --dst-args to one, so that the machine is the one that
 you mean to move. Drover's own guest program
 boots in it for a moment.
 
 Exit status: 0 when the migration is predicted to complete, 1 when it is
-predicted to fail, 2 when it may fail or nothing can be predicted.
+predicted to fail, 2 when it may fail or nothing can be predicted.`
 
-flags:
-`
+func preflightCommand() *command {
+	f := &preflightFlags{}
+	c := &command{
+		Command: &cobra.Command{
+			Use:               "preflight [flags] SRC DST [-- QEMU arguments]",
+			Short:             "predict what becomes of a guest between two QEMUs, without moving one",
+			Long:              preflightText,
+			ValidArgsFunction: qemusOfFleet(2),
+		},
+		check: func(words []string) error {
+			if len(words) != 2 {
+				return usageError("preflight takes two QEMUs: drover preflight SRC DST")
+			}
+			return nil
+		},
+		run: f.run, behind: &f.args.both, owns: true,
+	}
+	set := c.Flags()
+	set.StringVar(&f.arch, "arch", "", "`target` (default: that of a binary, else x86_64)")
+	set.StringVar(&f.machine, "machine", "", "machine `type` of both sides; an alias (q35, pc) stands for the newest that both have (default: the newest that both have)")
+	set.BoolVar(&f.json, "json", false, "write one JSON object")
+	set.BoolVarP(&f.verbose, "verbose", "v", false, "also print what differs about devices that the machine does not have, and all names where a sentence counts them")
+	f.args.flags(set)
+	completeQEMUs(c.Command, nil)
+	return c
+}
 
-func preflightCommand(ctx context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
-	set := newFlagSet("preflight", preflightUsage, stderr)
-	arch := set.String("arch", "", "`target` (default: that of a binary, else x86_64)")
-	machine := set.String("machine", "", "machine `type` of both sides; an alias (q35, pc) stands for the newest that both have (default: the newest that both have)")
-	asJSON := set.Bool("json", false, "write one JSON object")
-	verbose := set.Bool("v", false, "also print what differs about devices that the machine does not have, and all names where a sentence counts them")
-	var extra qemuArgs
-	extra.flags(set)
-	args = extra.behindDashes(args)
-	words, err := parseMixed(set, args)
-	if err == nil && len(words) != 2 {
-		err = usageError("preflight takes two QEMUs: drover preflight SRC DST")
-	}
-	if err != nil {
-		return usageExit(err, stderr)
-	}
-	options := migration.Options{Machine: *machine}
-	extra.assign(&options)
-	r, err := preflightOf(ctx, *arch, words, options)
+// preflightFlags are what "drover preflight" was told.
+type preflightFlags struct {
+	arch, machine string
+	json, verbose bool
+	args          qemuArgs
+}
+
+func (f *preflightFlags) run(ctx context.Context, words []string, _ *os.File, stdout, stderr io.Writer) int {
+	options := migration.Options{Machine: f.machine}
+	f.args.assign(&options)
+	r, err := preflightOf(ctx, f.arch, words, options)
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(ctx, stderr, "")
 	case err != nil:
 		return complain(stderr, err)
 	}
-	if *asJSON {
+	if f.json {
 		report.JSONLine(stdout, r)
 	} else {
-		report.PreflightText(stdout, r, *verbose)
+		report.PreflightText(stdout, r, f.verbose)
 	}
 	switch r.Prediction.Outcome {
 	case preflight.Completes:

@@ -2,9 +2,9 @@ package main
 
 import (
 	"errors"
-	"flag"
-	"slices"
 	"strings"
+
+	"github.com/spf13/pflag"
 
 	"github.com/drover-vm/drover/migration"
 )
@@ -12,13 +12,13 @@ import (
 // qemuArgs are the arguments for QEMU on a command line.
 type qemuArgs struct {
 	both                []string // behind --
-	source, destination []string // of -src-args and -dst-args
+	source, destination []string // of --src-args and --dst-args
 }
 
 const splitUsage = "; `arguments` are split as a shell does, quotes and backslashes included; may be repeated"
 
 // flags makes the flags for the arguments of one side.
-func (q *qemuArgs) flags(set *flag.FlagSet) {
+func (q *qemuArgs) flags(set *pflag.FlagSet) {
 	set.Func("src-args", "add to the source's command line"+splitUsage, appendTo(&q.source))
 	set.Func("dst-args", "add to the destination's command line"+splitUsage, appendTo(&q.destination))
 }
@@ -29,14 +29,6 @@ func appendTo(args *[]string) func(string) error {
 		*args = append(*args, words...)
 		return err
 	}
-}
-
-// behindDashes keeps what stands behind a --, and returns what stands before it.
-func (q *qemuArgs) behindDashes(args []string) []string {
-	if at := slices.Index(args, "--"); at >= 0 {
-		args, q.both = args[:at], args[at+1:]
-	}
-	return args
 }
 
 // assign hands them to a run, a matrix and a preflight alike. It is the one place where

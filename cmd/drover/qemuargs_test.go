@@ -1,10 +1,9 @@
 package main
 
 import (
-	"flag"
-	"io"
 	"testing"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 )
 
@@ -51,13 +50,12 @@ func FuzzSplitWords(f *testing.F) {
 
 func TestArgumentsOfOneSideMayComeInPieces(t *testing.T) {
 	var q qemuArgs
-	set := flag.NewFlagSet("drover run", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
+	set := pflag.NewFlagSet("drover run", pflag.ContinueOnError)
 	q.flags(set)
-	rest := q.behindDashes([]string{"-src-args", "-cpu max", "-dst-args=-cpu 'host,migratable=on'", "-src-args", "-S", "name", "--", "-m", "1G"})
-	words, err := parseMixed(set, rest)
-	require.NoError(t, err)
-	require.Equal(t, []string{"name"}, words)
+	require.NoError(t, set.Parse(doubleDashed(set, []string{"-src-args", "-cpu max", "-dst-args=-cpu 'host,migratable=on'", "-src-args", "-S", "name", "--", "-m", "1G"})))
+	require.Equal(t, 1, set.ArgsLenAtDash())
+	require.Equal(t, "name", set.Arg(0))
+	q.both = set.Args()[1:]
 	require.Equal(t, qemuArgs{
 		both: []string{"-m", "1G"}, source: []string{"-cpu", "max", "-S"}, destination: []string{"-cpu", "host,migratable=on"},
 	}, q)

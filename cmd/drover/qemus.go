@@ -17,8 +17,8 @@ import (
 // A member is a QEMU of the fleet.
 type member struct {
 	report.QEMU
-	suite   string // of the private copy; "" for others
-	version probe.Version
+	suite string // of the private copy; "" for others
+	info  probe.Info
 }
 
 // members are the fleet's QEMUs for a target, the oldest first: those that
@@ -71,19 +71,19 @@ func inspected(ctx context.Context, path, suite string) (member, error) {
 	}
 	v := info.Version
 	name := fmt.Sprintf("%d.%d", v.Major, v.Minor)
-	return member{report.QEMU{Name: name, Path: info.Path, Version: v.String()}, suite, v}, nil
+	return member{report.QEMU{Name: name, Path: info.Path, Version: v.String()}, suite, info}, nil
 }
 
 // inOrder sorts by version, and gives those of the same one names of their own.
 func inOrder(all []member) []member {
 	slices.SortStableFunc(all, func(a, b member) int {
-		v, w := a.version, b.version
+		v, w := a.info.Version, b.info.Version
 		return cmp.Or(cmp.Compare(v.Major, w.Major), cmp.Compare(v.Minor, w.Minor), cmp.Compare(v.Micro, w.Micro))
 	})
 	for i := range all {
 		same := 0
 		for _, other := range all[:i] {
-			if v, w := all[i].version, other.version; v.Major == w.Major && v.Minor == w.Minor {
+			if v, w := all[i].info.Version, other.info.Version; v.Major == w.Major && v.Minor == w.Minor {
 				same++
 			}
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -9,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/spf13/pflag"
 
 	"github.com/drover-vm/drover/internal/plain"
 	"github.com/drover-vm/drover/migration/record"
@@ -21,7 +22,7 @@ type pageFlags struct {
 	github bool
 }
 
-func (f *pageFlags) flags(set *flag.FlagSet) {
+func (f *pageFlags) flags(set *pflag.FlagSet) {
 	set.StringVar(&f.dir, "report", "", "`folder` for index.html, results.json, junit.xml and a page of each run")
 	set.BoolVar(&f.github, "github", false, "print GitHub's annotations of what failed at the end")
 }
@@ -41,7 +42,7 @@ func (f pageFlags) open(show display, stdout, stderr io.Writer, ranOn func(strin
 	if f.dir != "" {
 		const private = 0o700
 		if err := os.MkdirAll(f.dir, private); err != nil {
-			return nil, fmt.Errorf("-report: %w; name a folder that can be made", err)
+			return nil, fmt.Errorf("--report: %w; name a folder that can be made", err)
 		}
 	}
 	return &reporting{display: show, pageFlags: f, out: stdout, errors: stderr, ranOn: ranOn, results: report.Results{Format: report.ResultsFormat, Started: time.Now()}}, nil

@@ -33,19 +33,28 @@ func nameWidth(jobs []job) (width int) {
 	return width
 }
 
-func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
-	flags, err := parseRun(args, stderr)
-	if err != nil {
-		return usageExit(err, stderr)
-	}
-	jobs, err := flags.jobs(ctx, stdin)
+func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, stderr io.Writer) int {
+	flags := *f
+	jobs, err := flags.jobs(stdin)
 	if err != nil {
 		return complain(stderr, err)
+	}
+	if jobs, err = flags.onQEMUs(ctx, jobs); err != nil {
+		status := complain(stderr, err)
+		if flags.bisect && ctx.Err() == nil {
+			return exitUntried
+		}
+		return status
+	}
+	last, failed := flags.lastRun(stderr)
+	var often *rates
+	if flags.repeats.repeated() {
+		often = &rates{}
 	}
 	var show display
 	switch {
 	case flags.json:
-		show = &jsonDisplay{out: stdout}
+		show = &jsonDisplay{out: stdout, rates: often, last: last}
 	default:
 		text := newTextDisplay(stdout, flags.verbose, nameWidth(jobs))
 		if flags.times {
@@ -54,6 +63,7 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 		if !flags.verbose {
 			text.skips = &skips{}
 		}
+		text.rates, text.last = often, last
 		text.pages = flags.pages.dir != "" && !flags.keep
 		show = text
 	}
@@ -69,23 +79,50 @@ func runCommand(ctx context.Context, args []string, stdin *os.File, stdout, stde
 		show.end(report.Sum{})
 		return complain(stderr, err)
 	}
-	sum, err := runAll(ctx, jobs, flags.parallel, pages)
+	sum, err := runAll(ctx, newRounds(jobs, flags.repeats, failed), flags.parallel, pages)
 	pages.end(sum)
+	flags.keepLastRun(last, stderr)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return interrupted(ctx, stderr, fmt.Sprintf("both VMs have been ended: %v", err))
 	case err != nil:
 		complain(stderr, err)
 	}
+	if flags.bisect {
+		return bisectExit(sum, err)
+	}
 	return max(runExit(sum, err), pages.exit())
 }
 
-// ranOn divides a name into the scenario's, and the QEMU that it says it is for.
+// ranOn divides a scenario's name into its own, and the QEMU that it says it is for.
 func (f runFlags) ranOn(scenario string) (name, qemu string) {
 	if qemu, name, ok := strings.Cut(scenario, "/"); ok && f.fleet {
 		return name, qemu
 	}
 	return scenario, ""
+}
+
+// lastRun is where results are kept, nil where they can't be, and with --failed-first the
+// scenarios that failed. A run doesn't depend on it.
+func (f runFlags) lastRun(stderr io.Writer) (last *lastRun, failed map[string]bool) {
+	last, err := openLastRun()
+	if err == nil && f.repeats.failedFirst {
+		failed, err = last.failed()
+	}
+	if err != nil && f.repeats.failedFirst {
+		note(stderr, fmt.Sprintf("--failed-first: which scenarios failed is not known: %v", err))
+	}
+	return last, failed
+}
+
+// keepLastRun keeps the results. Where that can't be, only somebody who uses them is told.
+func (f runFlags) keepLastRun(last *lastRun, stderr io.Writer) {
+	if last == nil {
+		return
+	}
+	if err := last.save(); err != nil && f.repeats.failedFirst {
+		note(stderr, fmt.Sprintf("--failed-first: the results can't be kept: %v", err))
+	}
 }
 
 // runExit is the exit status of a run. A scenario that failed counts more than one that
@@ -100,20 +137,32 @@ func runExit(sum report.Sum, err error) int {
 	return exitOK
 }
 
-// jobs finds what to run, and the QEMUs to run it on.
-func (f runFlags) jobs(ctx context.Context, stdin io.Reader) ([]job, error) {
-	env := f.environment()
+// jobs finds what to run, and on which targets.
+func (f runFlags) jobs(stdin io.Reader) ([]job, error) {
+	env, err := f.environment()
+	if err != nil {
+		return nil, err
+	}
 	archs, err := f.targets(env)
 	if err != nil {
 		return nil, err
 	}
-	chosen, err := f.choose(archs, stdin)
+	return f.choose(archs, stdin)
+}
+
+// onQEMUs finds the QEMUs to run the jobs on.
+func (f runFlags) onQEMUs(ctx context.Context, chosen []job) ([]job, error) {
+	env, err := f.environment()
 	if err != nil {
 		return nil, err
 	}
 	if f.fleet {
 		for i := range chosen {
 			chosen[i].options = f.options(chosen[i].options.Arch)
+		}
+		archs, err := f.targets(env)
+		if err != nil {
+			return nil, err
 		}
 		return onFleet(ctx, chosen, archs)
 	}
@@ -166,7 +215,7 @@ func jobsOf(all []migration.Scenario, archs []string) []job {
 // runAll runs the jobs, some at a time, and shows each as it goes. The error
 // is that of the first that could not run, or why ctx ended before the last was begun;
 // no other is begun after it.
-func runAll(ctx context.Context, jobs []job, parallel int, show display) (report.Sum, error) {
+func runAll(ctx context.Context, jobs *rounds, parallel int, show display) (report.Sum, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var (
@@ -176,11 +225,13 @@ func runAll(ctx context.Context, jobs []job, parallel int, show display) (report
 		work  sync.WaitGroup
 		next  = make(chan job)
 		began = time.Now()
+		all   = true // are begun that should be
 	)
-	for range min(parallel, len(jobs), mostParallel) {
+	for range min(parallel, mostParallel) {
 		work.Go(func() {
 			for j := range next {
 				result, err := runOne(ctx, j, show)
+				jobs.done(result)
 				mu.Lock()
 				if result != nil {
 					sum.Add(result)
@@ -193,16 +244,29 @@ func runAll(ctx context.Context, jobs []job, parallel int, show display) (report
 			}
 		})
 	}
-	for i := 0; i < len(jobs) && ctx.Err() == nil; i++ {
+feed:
+	for j := range jobs.all() {
+		if all = ctx.Err() == nil; !all {
+			break
+		}
 		select {
-		case next <- jobs[i]:
+		case <-jobs.over:
+			break feed
+		default:
+		}
+		select {
+		case next <- j:
+		case <-jobs.over:
+			break feed
 		case <-ctx.Done():
+			all = false
+			break feed
 		}
 	}
 	close(next)
 	work.Wait()
 	sum.Seconds = time.Since(began).Seconds()
-	if first == nil && sum.Total < len(jobs) {
+	if first == nil && !all {
 		first = context.Cause(ctx)
 	}
 	return sum, first

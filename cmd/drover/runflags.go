@@ -2,53 +2,74 @@ package main
 
 import (
 	"cmp"
-	"io"
+	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/drover-vm/drover/fleet"
 	"github.com/drover-vm/drover/migration"
 )
 
-const runUsage = `usage: drover run [flags] [pattern|FILE.scenario ...] [-- QEMU arguments]
-
-Runs the scenarios that match a pattern, all of them where none is given. A
+const runText = `Runs the scenarios that match a pattern, all of them where none is given. A
 pattern is a scenario's name or the beginning of one up to a slash, with or
 without the target in front (precopy, x86_64/postcopy/plain); * stands for
 anything. "drover list" lists the scenarios. FILE.scenario, a folder of such files,
 or - for standard input runs scenarios of your own: "drover verbs" prints what they
 can say, "drover vet" checks them. What stands behind -- is added to the command
-line of both QEMUs, -src-args and -dst-args to that of one side.
+line of both QEMUs, --src-args and --dst-args to that of one side.
 
-The QEMUs are those that -qemu names, else DROVER_QEMU, else QTEST_QEMU_BINARY,
+The QEMUs are those that --qemu names, else DROVER_QEMU, else QTEST_QEMU_BINARY,
 else the one in PATH, else the private copy that "drover fleet ensure" fetched.
-For one side only: -qemu-src and -qemu-dst, or the variables with _SRC and _DST.
-With -fleet they are all that DROVER_FLEET names, else all private copies.
+For one side only: --qemu-src and --qemu-dst, or the variables with _SRC and _DST.
+With --fleet they are all that DROVER_FLEET names, else all private copies.
 
 Exit status: 0 when nothing failed, 1 when a scenario failed, 2 when one could not
 be tried or judged, or the run was interrupted. A skipped scenario did not fail.
 
-flags:
-`
+With --bisect, for "git bisect run drover run --bisect --qemu build/qemu-system-x86_64
+SCENARIO": 0 when all passed, 1 when one failed, 125 when a QEMU is not there or does not
+start, or a scenario was skipped or could not be judged, 128 when the command line is
+wrong or the run was interrupted.`
 
 // runFlags are what "drover run" was told.
 type runFlags struct {
 	arch, qemu, source, destination, machine, accel, artifacts, suite string
 	keep, hold, json, verbose, times, fleet                           bool
-	pages                                                             pageFlags
 	budget                                                            time.Duration
 	parallel                                                          int
 	patterns                                                          []string
 	args                                                              qemuArgs
+	repeats                                                           repeats
+	bisect                                                            bool
+	pages                                                             pageFlags
 }
 
-func parseRun(args []string, stderr io.Writer) (runFlags, error) {
-	var f runFlags
-	set := newFlagSet("run", runUsage, stderr)
-	set.StringVar(&f.arch, "arch", "", "`targets`, comma separated: x86_64, i386, ppc64 (default: that of -qemu or DROVER_QEMU, else x86_64)")
-	set.StringVar(&f.qemu, "qemu", "", "QEMU `binary` of both sides")
+func runCommand() *command {
+	f := &runFlags{}
+	c := &command{
+		Command: &cobra.Command{
+			Use:               "run [flags] [pattern|FILE.scenario ...] [-- QEMU arguments]",
+			Short:             "run migration scenarios",
+			Long:              runText,
+			ValidArgsFunction: scenariosAndFiles,
+		},
+		check: f.check, run: f.run, behind: &f.args.both, owns: true,
+	}
+	f.declare(c.Flags())
+	completeQEMUs(c.Command, &f.qemu)
+	return c
+}
+
+// declare makes the flags.
+func (f *runFlags) declare(set *pflag.FlagSet) {
+	set.StringVar(&f.arch, "arch", "", "`targets`, comma separated: x86_64, i386, ppc64 (default: that of --qemu or DROVER_QEMU, else x86_64)")
+	set.StringVar(&f.qemu, "qemu", "", "QEMU of both sides: the path of a `binary`, or a version or suite of the fleet")
 	set.StringVar(&f.source, "qemu-src", "", "QEMU `binary` of the source")
 	set.StringVar(&f.destination, "qemu-dst", "", "QEMU `binary` of the destination")
 	set.StringVar(&f.machine, "machine", "", "machine `type` of both sides (default: QEMU's, or the newest that both know)")
@@ -59,27 +80,27 @@ func parseRun(args []string, stderr io.Writer) (runFlags, error) {
 	set.BoolVar(&f.hold, "hold", false, "keep both VMs of a failed scenario alive, print how to attach, and wait for a key")
 	set.BoolVar(&f.fleet, "fleet", false, "run on every QEMU of the fleet, one after another (both sides the same)")
 	set.BoolVar(&f.json, "json", false, "write one JSON object a line: each result, then the sum")
-	set.BoolVar(&f.verbose, "v", false, "print each step and its time, and a line for each skipped scenario")
+	set.BoolVarP(&f.verbose, "verbose", "v", false, "print each step and its time, and a line for each skipped scenario")
 	set.BoolVar(&f.times, "times", false, "print the time per phase at the end")
-	f.pages.flags(set)
 	set.DurationVar(&f.budget, "budget", 0, "`time` that one scenario may take (default: what its steps may)")
 	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
+	set.BoolVar(&f.bisect, "bisect", false, "exit as \"git bisect run\" wants it: 0 good, 1 bad, 125 where this QEMU can't be tried, 128 to stop")
+	f.pages.flags(set)
 	f.args.flags(set)
-	args = f.args.behindDashes(args)
-	var err error
-	f.patterns, err = parseMixed(set, args)
+	f.repeats.flags(set)
+}
+
+func (f *runFlags) check(words []string) error {
+	f.patterns = words
 	switch {
-	case err != nil:
 	case f.fleet && f.qemu+f.source+f.destination != "":
-		err = usageError("-fleet chooses the QEMUs itself: leave -qemu, -qemu-src and -qemu-dst out")
+		return usageError("--fleet chooses the QEMUs itself: leave --qemu, --qemu-src and --qemu-dst out")
 	case f.pages.github && f.json:
-		err = usageError("-github prints lines that are no JSON: leave it or -json out")
+		return usageError("--github prints lines that are no JSON: leave it or --json out")
 	case f.hold && f.parallel > 1:
-		err = usageError("-hold needs -parallel 1: it waits for a key")
-	default:
-		err = cmp.Or(checkParallel(f.parallel), checkTime("budget", f.budget))
+		return usageError("--hold needs --parallel 1: it waits for a key")
 	}
-	return f, err
+	return cmp.Or(checkParallel(f.parallel), checkTime("budget", f.budget), f.repeats.check())
 }
 
 // options are those that are the same for every scenario of a target.
@@ -89,19 +110,45 @@ func (f runFlags) options(arch string) migration.Options {
 	return o
 }
 
-// environment is the process's own with the flags in place of the variables
-// that mean the same.
-func (f runFlags) environment() func(string) string {
+// environment is the process's own with the flags in place of the variables that mean the
+// same. A flag may name a QEMU of the fleet by its version or its suite.
+func (f runFlags) environment() (func(string) string, error) {
 	flags := map[string]string{"DROVER_QEMU": f.qemu, "DROVER_QEMU_SRC": f.source, "DROVER_QEMU_DST": f.destination}
+	for name, value := range flags {
+		path, err := privateCopy(value)
+		if err != nil {
+			return nil, err
+		}
+		flags[name] = path
+	}
 	return func(name string) string {
 		if value := flags[name]; value != "" {
 			return value
 		}
 		if f.qemu != "" && strings.HasPrefix(name, "DROVER_QEMU_") {
-			return "" // -qemu names both sides, also against the variables
+			return "" // --qemu names both sides, also against the variables
 		}
 		return os.Getenv(name)
+	}, nil
+}
+
+// privateCopy is the path of a binary of the fleet where name is the version or the suite of
+// one, else name itself. It may be for another target than the one that is wanted: those
+// beside it are found by its path.
+func privateCopy(name string) (string, error) {
+	if name == "" || strings.ContainsRune(name, filepath.Separator) {
+		return name, nil
 	}
+	r, err := (fleet.Fleet{}).Release(name)
+	if err != nil {
+		return name, nil // fleet.Find says what is wrong with it
+	}
+	for _, c := range (fleet.Fleet{}).Copies() {
+		if c.Suite == r.Suite {
+			return c.Binaries[0].Path, nil
+		}
+	}
+	return "", fmt.Errorf("QEMU %s is not here; fetch it with: drover fleet fetch %s", name, name)
 }
 
 // targets are those that were asked for, or that the QEMU named is for.

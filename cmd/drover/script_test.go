@@ -33,7 +33,7 @@ func (l leakChecked) Run() int {
 	return code
 }
 
-// TestScripts runs the stories in testdata/script. Where a QEMU is there, the
+// TestScripts runs the scripts in testdata/script. Where a QEMU is there, the
 // condition [qemu] holds, and DROVER_QEMU names it.
 func TestScripts(t *testing.T) {
 	qemu, missing := fleet.Find("x86_64", fleet.Either, nil)

@@ -7,32 +7,40 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/steps"
 )
 
-const verbsUsage = `usage: drover verbs [-markdown FILE] [WORD ...]
-
-Prints what a scenario file can say: each verb with its arguments, a sentence and an
+const verbsText = `Prints what a scenario file can say: each verb with its arguments, a sentence and an
 example. With words, only the verbs that have one of them in their name, or else in
-what is said of them.
+what is said of them.`
 
-flags:
-`
-
-func verbsCommand(_ context.Context, args []string, _ *os.File, stdout, stderr io.Writer) int {
-	set := newFlagSet("verbs", verbsUsage, stderr)
-	markdown := set.String("markdown", "", "write docs/scenarios.md, the page about scenario files, to that `file`; - is standard output")
-	words, err := parseMixed(set, args)
-	if err != nil {
-		return usageExit(err, stderr)
+func verbsCommand() *command {
+	var markdown string
+	c := &command{
+		Command: &cobra.Command{
+			Use:               "verbs [flags] [WORD ...]",
+			Short:             "print what a scenario file can say",
+			Long:              verbsText,
+			ValidArgsFunction: verbWords,
+		},
+		run: func(_ context.Context, words []string, _ *os.File, stdout, stderr io.Writer) int {
+			return printVerbs(words, markdown, stdout, stderr)
+		},
 	}
-	switch *markdown {
+	c.Flags().StringVar(&markdown, "markdown", "", "write docs/scenarios.md, the page about scenario files, to that `file`; - is standard output")
+	return c
+}
+
+func printVerbs(words []string, markdown string, stdout, stderr io.Writer) int {
+	switch markdown {
 	case "":
 	case standardInput:
 		return exitOf(writeScenarioPage(stdout), stderr)
 	default:
-		return exitOf(writeScenarioPageTo(*markdown), stderr)
+		return exitOf(writeScenarioPageTo(markdown), stderr)
 	}
 	if len(words) == 0 {
 		words = []string{""}

@@ -18,7 +18,7 @@ import (
 //go:embed scenarios.md
 var scenarioIntroduction string
 
-//go:generate go run . verbs -markdown ../../docs/scenarios.md
+//go:generate go run . verbs --markdown ../../docs/scenarios.md
 
 func writeScenarioPageTo(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {

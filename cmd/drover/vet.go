@@ -5,27 +5,36 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"github.com/spf13/cobra"
 )
 
-const vetUsage = `usage: drover vet FILE ...
-
-Checks scenario files without running them. FILE may also be a folder of *.scenario
+const vetText = `Checks scenario files without running them. FILE may also be a folder of *.scenario
 files, or - for standard input. Each error names the file, the line, and what would
 have been right.
 
 Exit status: 0 when all can be run, 1 when something is wrong with one, 2 when one
-could not be read.
-`
+could not be read.`
 
-func vetCommand(_ context.Context, args []string, stdin *os.File, stdout, stderr io.Writer) int {
-	set := newFlagSet("vet", vetUsage, stderr)
-	files, err := parseMixed(set, args)
-	if err == nil && len(files) == 0 {
-		err = usageError("drover vet wants a scenario file")
+func vetCommand() *command {
+	return &command{
+		Command: &cobra.Command{
+			Use:               "vet FILE ...",
+			Short:             "check scenario files without running them",
+			Long:              vetText,
+			ValidArgsFunction: scenarioFiles,
+		},
+		check: func(files []string) error {
+			if len(files) == 0 {
+				return usageError("drover vet wants a scenario file")
+			}
+			return nil
+		},
+		run: vet,
 	}
-	if err != nil {
-		return usageExit(err, stderr)
-	}
+}
+
+func vet(_ context.Context, files []string, stdin *os.File, _, stderr io.Writer) int {
 	status := exitOK
 	for _, file := range files {
 		found, err := readArgument(file, stdin)

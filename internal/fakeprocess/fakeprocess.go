@@ -156,12 +156,12 @@ func serve(t *testing.T, conn *net.UnixConn, script func(p *Process)) {
 	line, rights := make([]byte, 64<<10), make([]byte, 1<<10)
 	n, rn, _, _, err := conn.ReadMsgUnix(line, rights)
 	if err != nil {
-		t.Errorf("a fake said nothing: %v", err)
+		t.Errorf("a fake sent nothing: %v", err)
 		return
 	}
 	p := &Process{end: conn, files: map[int]*os.File{}}
 	if err := p.receive(line[:n], rights[:rn]); err != nil {
-		t.Errorf("a fake said %q: %v", line[:n], err)
+		t.Errorf("a fake sent %q: %v", line[:n], err)
 		return
 	}
 	memory := uint64(128)
@@ -178,26 +178,26 @@ func serve(t *testing.T, conn *net.UnixConn, script func(p *Process)) {
 	script(p)
 	p.ServeQMP(p.conn("drover-qmp"))
 	p.ServeQTest(p.conn("drover-qtest"))
-	gone := make(chan struct{})
+	ended := make(chan struct{})
 	go func() {
-		defer close(gone)
+		defer close(ended)
 		_, _ = conn.Read(make([]byte, 1)) // the process was killed
 	}()
 	select {
 	case <-p.Done(): // it was told to quit
-	case <-gone:
+	case <-ended:
 	}
 	p.Exit(0)
-	<-gone
+	<-ended
 }
 
 // receive takes the arguments and the descriptors that go with them.
 func (p *Process) receive(line, rights []byte) error {
-	var said introduction
-	if err := json.Unmarshal(line, &said); err != nil {
+	var sent introduction
+	if err := json.Unmarshal(line, &sent); err != nil {
 		return err
 	}
-	p.Args = said.Args
+	p.Args = sent.Args
 	messages, err := syscall.ParseSocketControlMessage(rights)
 	if err != nil || len(messages) != 1 {
 		return fmt.Errorf("%d control messages: %w", len(messages), err)
@@ -206,7 +206,7 @@ func (p *Process) receive(line, rights []byte) error {
 	if err != nil {
 		return err
 	}
-	for i, number := range said.FDs {
+	for i, number := range sent.FDs {
 		syscall.CloseOnExec(fds[i])
 		p.files[number] = os.NewFile(uintptr(fds[i]), strconv.Itoa(number))
 	}

@@ -1,4 +1,4 @@
-// Package once computes a value once for each key, for whoever asks.
+// Package once computes a value once for each key, for all callers.
 package once
 
 import (
@@ -21,7 +21,7 @@ type entry[V any] struct {
 	done  chan struct{} // closed once the rest is set
 	value V
 	err   error
-	left  bool // the caller that computed it gave up: the error is its own
+	left  bool // the caller that computed it has left: the error is its own
 }
 
 // Get returns the value of a key, and computes it where it isn't known. Callers

@@ -12,7 +12,7 @@ import (
 )
 
 // OpenFile opens a regular file, or makes it where flag has os.O_CREATE, in a
-// folder that only this user and root can change. What stands there and is a link,
+// folder that only this user and root can change. What is there and is a link,
 // a device or a pipe, or can be changed by somebody else, is not touched, and not
 // waited for. The folder has to be there: see MkdirAll.
 func OpenFile(path string, flag int, mode fs.FileMode) (*os.File, error) {

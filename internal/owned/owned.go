@@ -146,7 +146,7 @@ func checkOwner(path string, info fs.FileInfo) error {
 	return &Error{path, "belongs to the user " + name}
 }
 
-// ownGroup says whether a file's group is that of this user alone, which many
+// ownGroup reports whether a file's group is that of this user alone, which many
 // systems give every user, under the user's own number.
 func ownGroup(info fs.FileInfo) bool {
 	stat, ok := info.Sys().(*syscall.Stat_t)

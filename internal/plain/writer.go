@@ -35,7 +35,7 @@ func (w *Writer) Write(p []byte) (int, error) {
 		text = append(w.part, p...)
 		w.part = nil
 	}
-	if n := unfinished(text); n > 0 {
+	if n := Unfinished(text); n > 0 {
 		w.part = append([]byte(nil), text[len(text)-n:]...)
 		text = text[:len(text)-n]
 	}
@@ -98,8 +98,8 @@ func jsonEscape(r rune) string {
 	return b.String()
 }
 
-// unfinished returns how many bytes at the end of text are the beginning of a character.
-func unfinished(text []byte) int {
+// Unfinished returns how many bytes at the end of text are the beginning of a character.
+func Unfinished(text []byte) int {
 	for n := 1; n < utf8.UTFMax && n <= len(text); n++ {
 		if tail := text[len(text)-n:]; utf8.RuneStart(tail[0]) {
 			if utf8.FullRune(tail) {

@@ -25,7 +25,7 @@ func Version(t testing.TB, binary string) string {
 }
 
 // Monitor starts a QEMU under TCG whose guest does not run, and returns a connection to
-// its monitor, which has not been read from. Both end with the test; what QEMU said
+// its monitor, which has not been read from. Both end with the test; what QEMU printed
 // on stderr is logged where the test failed.
 func Monitor(t testing.TB, binary string, args ...string) net.Conn {
 	t.Helper()

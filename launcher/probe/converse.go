@@ -120,7 +120,7 @@ func question(ctx context.Context, conn net.Conn) (Info, error) {
 	info.Features.IOUring = shape.Has("blockdev-add driver=file aio io_uring")
 	_, info.Features.Postcopy = info.Capabilities["postcopy-ram"]
 
-	// The type is there in every build; only making one tells.
+	// The type is there in every build; only making one shows it.
 	err = qapi.ObjectAdd(ctx, session, "tls-creds-anon", "drover-tls", map[string]any{"endpoint": "client"})
 	info.Features.TLS = err == nil
 	if _, refused := errors.AsType[*qmp.Error](err); err != nil && !refused {

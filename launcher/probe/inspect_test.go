@@ -13,6 +13,7 @@ import (
 
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/launcher/probe"
+	"github.com/drover-vm/drover/protocol/qmp"
 )
 
 func TestEveryQEMUAnswersEverything(t *testing.T) {
@@ -27,7 +28,7 @@ func TestEveryQEMUAnswersEverything(t *testing.T) {
 			require.Equal(t, "x86_64", info.Target)
 			require.True(t, info.HasMachine("q35"))
 			require.True(t, info.HasDevice("virtio-net-pci"))
-			require.False(t, info.HasDevice("virtio-net"), "names with a suffix don't stand for the short one")
+			require.False(t, info.HasDevice("virtio-net"), "names with a suffix don't count as the short one")
 			require.True(t, info.HasAccelerator("tcg"))
 			require.True(t, info.HasObject("memory-backend-file"))
 			require.Contains(t, info.Capabilities, "postcopy-ram")
@@ -93,7 +94,7 @@ func TestAnswersAreKeptUntilTheBinaryChanges(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, probe.Info{
 		Path:         q.path,
-		Version:      probe.Version{Major: 3, Minor: 1, Package: "a fake"},
+		Version:      qmp.Version{Major: 3, Minor: 1, Package: "a fake"},
 		Objects:      []string{"qtest", "secret"},
 		Target:       "x86_64",
 		Machines:     []probe.Machine{{Name: "pc", Alias: "pc-1.0"}, {Name: "pc-1.0", Default: true}},

@@ -14,7 +14,7 @@ import (
 type Known struct{ known once.Map[string, Info] }
 
 // Binary is [Binary] of what isn't known yet. Callers that ask about the same binary
-// at once share one question and its answer, so both sides of a migration are told
+// at once share one question and its answer, so both sides of a migration get
 // of a QEMU that hangs at the same time. An error is not kept beyond those callers.
 func (k *Known) Binary(ctx context.Context, path string) (Info, error) {
 	if k == nil {

@@ -47,7 +47,7 @@ func parseMachines(help string) []Machine {
 }
 
 // MachineOption takes the machine type out of QEMU arguments (-machine or -M),
-// which count over any that stands before them: machine is the last one's, "" where
+// which override any before them: machine is the last one's, "" where
 // none names a type, and rest is args without the types. Other options of a machine
 // stay where they are.
 func MachineOption(args []string) (machine string, rest []string) {
@@ -69,7 +69,7 @@ func MachineOption(args []string) (machine string, rest []string) {
 	return machine, rest
 }
 
-// splitMachine takes the value of -machine apart: the type, which stands first or is
+// splitMachine takes the value of -machine apart: the type, which is first or is
 // called so, and the options. A comma inside a value is written twice.
 func splitMachine(value string) (machine, options string) {
 	var others []string

@@ -16,14 +16,15 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/internal/ended"
+	"github.com/drover-vm/drover/protocol/qmp"
 )
 
 // Info is what a binary answered about itself. [Binary] fills in the first three
 // fields, [Inspect] all.
 type Info struct {
-	Path    string   `json:"path"` // absolute
-	Version Version  `json:"version"`
-	Objects []string `json:"objects"` // the types that -object takes, sorted
+	Path    string      `json:"path"` // absolute
+	Version qmp.Version `json:"version"`
+	Objects []string    `json:"objects"` // the types that -object takes, sorted
 
 	Target       string          `json:"target,omitempty"`       // QEMU's name for the architecture, such as "x86_64"
 	Machines     []Machine       `json:"machines,omitempty"`     // in the binary's own order
@@ -65,20 +66,6 @@ func (i Info) HasAccelerator(name string) bool { return slices.Contains(i.Accele
 // HasMachine reports whether -machine takes a name.
 func (i Info) HasMachine(name string) bool {
 	return slices.ContainsFunc(i.Machines, func(m Machine) bool { return m.Name == name })
-}
-
-// A Version is for reports. Ask an Info for what is there instead of
-// comparing versions.
-type Version struct {
-	Major   int    `json:"major"`
-	Minor   int    `json:"minor"`
-	Micro   int    `json:"micro"`
-	Package string `json:"package,omitempty"` // the distributor's own, as printed in parentheses
-}
-
-// String returns a version in the form 7.2.22.
-func (v Version) String() string {
-	return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Micro)
 }
 
 // A NotQEMUError says that a path names no QEMU that can be used, and why.
@@ -153,36 +140,36 @@ func findVersion(output string) []string {
 
 // identify asks a binary for its version and so finds out whether it is a
 // QEMU at all.
-func identify(ctx context.Context, path string) (Version, error) {
+func identify(ctx context.Context, path string) (qmp.Version, error) {
 	stat, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return Version{}, errorf(path, "does not exist; name a qemu-system binary")
+		return qmp.Version{}, errorf(path, "does not exist; name a qemu-system binary")
 	case err != nil:
-		return Version{}, errorf(path, "can't be looked at: %v", err)
+		return qmp.Version{}, errorf(path, "can't be looked at: %v", err)
 	case stat.IsDir():
-		return Version{}, errorf(path, "is a folder; name the qemu-system binary inside it")
+		return qmp.Version{}, errorf(path, "is a folder; name the qemu-system binary inside it")
 	case !stat.Mode().IsRegular():
-		return Version{}, errorf(path, "is not a regular file; name a qemu-system binary")
+		return qmp.Version{}, errorf(path, "is not a regular file; name a qemu-system binary")
 	case stat.Mode()&0o111 == 0:
-		return Version{}, errorf(path, "is not executable; chmod +x it if it is a QEMU")
+		return qmp.Version{}, errorf(path, "is not executable; chmod +x it if it is a QEMU")
 	}
 
 	timed, cancel := context.WithTimeout(ctx, identifyTimeout)
 	defer cancel()
 	out, errs, err := run(timed, path, "-version")
 	if match := findVersion(out); match != nil && err == nil {
-		var v Version
+		var v qmp.Version
 		for i, part := range []*int{&v.Major, &v.Minor, &v.Micro} {
 			if *part, err = strconv.Atoi(match[i+1]); err != nil {
-				return Version{}, errorf(path, "is not a QEMU that drover knows: its version is %q", match[0])
+				return qmp.Version{}, errorf(path, "is not a QEMU that drover knows: its version is %q", match[0])
 			}
 		}
 		v.Package = match[4]
 		return v, nil
 	}
 	if ctx.Err() != nil {
-		return Version{}, fmt.Errorf("asking %s for its version: %w", path, ended.By(ctx))
+		return qmp.Version{}, fmt.Errorf("asking %s for its version: %w", path, ended.By(ctx))
 	}
 	output := lastLine(errs) // why it failed
 	if err == nil || output == "" {
@@ -193,17 +180,17 @@ func identify(ctx context.Context, path string) (Version, error) {
 	}
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		return Version{}, errorf(path, "is not a QEMU, hangs, or is slow to start: it did not answer -version within %v%s", identifyTimeout, output)
+		return qmp.Version{}, errorf(path, "is not a QEMU, hangs, or is slow to start: it did not answer -version within %v%s", identifyTimeout, output)
 	case errors.Is(err, errTooMuch):
-		return Version{}, errorf(path, "is not a QEMU: it printed without end when asked for its -version")
+		return qmp.Version{}, errorf(path, "is not a QEMU: it printed without end when asked for its -version")
 	case errors.Is(err, syscall.ENOEXEC):
-		return Version{}, errorf(path, "is not a program that this machine can run")
+		return qmp.Version{}, errorf(path, "is not a program that this machine can run")
 	case errors.Is(err, fs.ErrPermission):
-		return Version{}, errorf(path, "may not be run by this user: permission denied")
+		return qmp.Version{}, errorf(path, "may not be run by this user: permission denied")
 	case err != nil:
-		return Version{}, errorf(path, "is not a QEMU that works: -version ended with %v%s", err, output)
+		return qmp.Version{}, errorf(path, "is not a QEMU that works: -version ended with %v%s", err, output)
 	}
-	return Version{}, errorf(path, "is not a QEMU: asked for its -version it did not print \"QEMU emulator version\"%s", output)
+	return qmp.Version{}, errorf(path, "is not a QEMU: asked for its -version it did not print \"QEMU emulator version\"%s", output)
 }
 
 // objectNames reads the reply to -object help: a heading that ends in a

@@ -73,7 +73,7 @@ func tie(cmd *exec.Cmd) {
 
 // runTied runs a tied command to its end. The kernel sends Pdeathsig when the
 // forking thread ends, not when the process does: so this goroutine keeps its
-// thread until the child is gone.
+// thread until the child has ended.
 func runTied(cmd *exec.Cmd) error {
 	started := make(chan error, 1)
 	return runStarted(cmd, started)

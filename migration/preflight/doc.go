@@ -13,9 +13,11 @@
 // Sections are matched by name and instance. What the source sends, the
 // destination has to know: the section; its version, neither above the
 // destination's own nor below its minimum; each subsection, which is sent only when
-// needed; and the fields must follow each other at the same sizes,
-// for nothing in the stream says where one ends. What only the destination has
-// does no harm: it stays as it is after a reset.
+// needed; and the fields must follow each other at the same sizes, for nothing in the
+// stream says where one ends. What only the destination has does no harm: it stays as
+// it is after a reset. What the guest finds in its vCPUs is in no stream: features that
+// only the source's CPU has are named, and the prediction is the same. A source that
+// died when it was to send a guest is predicted to do so again.
 //
 // The package knows no QEMU that runs: who asks one is somebody else's business.
 package preflight

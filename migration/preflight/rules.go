@@ -98,32 +98,29 @@ func compareBlocks(p pair, report reporter) {
 	}
 }
 
+// unknown reports what only one side knows: it matters where the source uses it, and
+// does no harm where only the destination has it.
+func unknown(report reporter, what string, source, destination []string) {
+	for _, name := range source {
+		if !slices.Contains(destination, name) {
+			report(name, IfUsed, "the %s %s is unknown to the destination", what, name)
+		}
+	}
+	for _, name := range destination {
+		if !slices.Contains(source, name) {
+			report(name, Harmless, "the %s %s is unknown to the source", what, name)
+		}
+	}
+}
+
 // offerRules are about what the machine does not have.
 func offerRules() []rule {
 	return []rule{
 		{elsewhere + "capability", func(p pair, report reporter) {
-			for _, c := range p.source.Capabilities {
-				if !slices.Contains(p.destination.Capabilities, c) {
-					report(c, IfUsed, "the capability %s is unknown to the destination", c)
-				}
-			}
-			for _, c := range p.destination.Capabilities {
-				if !slices.Contains(p.source.Capabilities, c) {
-					report(c, Harmless, "the capability %s is unknown to the source", c)
-				}
-			}
+			unknown(report, "capability", p.source.Capabilities, p.destination.Capabilities)
 		}},
 		{elsewhere + "device", func(p pair, report reporter) {
-			for _, name := range p.source.Offers {
-				if !slices.Contains(p.destination.Offers, name) {
-					report(name, IfUsed, "the device %s is unknown to the destination", name)
-				}
-			}
-			for _, name := range p.destination.Offers {
-				if !slices.Contains(p.source.Offers, name) {
-					report(name, Harmless, "the device %s is unknown to the source", name)
-				}
-			}
+			unknown(report, "device", p.source.Offers, p.destination.Offers)
 		}},
 		{elsewhere + "type", func(p pair, report reporter) {
 			for _, name := range slices.Sorted(maps.Keys(p.source.Types)) {

@@ -65,14 +65,15 @@ func TestWhatIsNoRecordIsSaid(t *testing.T) {
 	require.ErrorContains(t, err, "format 99")
 }
 
-// soon demands that something ends in time that no bound is near.
+// soon demands that something ends that takes a second or two; a machine that is busy is
+// given sixty times as long.
 func soon(t *testing.T, do func()) {
 	t.Helper()
 	done := make(chan struct{})
 	go func() { defer close(done); do() }()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(2 * time.Minute):
 		require.FailNow(t, "it takes for ever")
 	}
 }
@@ -166,7 +167,7 @@ func TestRecordThatHidesAFactIsRefused(t *testing.T) {
 
 // TestRecordIsReadInTimeAndMemoryOfItsSize: whatever it is made of.
 func TestRecordIsReadInTimeAndMemoryOfItsSize(t *testing.T) {
-	const many = 2 << 20
+	const many = 1 << 21
 	for what, c := range map[string]struct{ text, err string }{
 		"legs in legs":        {`{"Format":1` + strings.Repeat(`,"Legs":[{"Format":1`, 4000) + strings.Repeat(`}]`, 4000) + `}`, "deep"},
 		"lists in lists":      {`{"Format":1,"Migration":{"Source":` + strings.Repeat(`[`, 9000) + strings.Repeat(`]`, 9000) + `}}`, "deep"},

@@ -119,7 +119,7 @@ func (r *Record) stretched(m Measure) Bounds {
 
 // timed says whether a measure depends on how fast the host is.
 func (m Measure) timed() bool {
-	return slices.Contains([]string{"ms", "s", "µs", "bytes a second", "MB a second", "pages a second", "times"}, m.Unit)
+	return slices.Contains([]string{"ms", "s", "µs", "bytes a second", "MB a second", "pages a second", "times", "syncs"}, m.Unit)
 }
 
 func judgeMeasures(r *Record) (Outcome, string) {

@@ -76,15 +76,13 @@ func (r *Record) begins() (first int) {
 
 // unjudged are the facts that no check judges which the record calls for.
 func (r *Record) unjudged() (facts []Fact) {
-	for _, f := range Facts() {
-		judged := slices.ContainsFunc(Checks(), func(c Check) bool {
-			return c.isFor(r.Ends) && (c.Asked == nil || c.Asked(r)) && slices.Contains(c.Facts, f)
-		})
-		if !judged {
-			facts = append(facts, f)
+	var judged []Fact
+	for _, c := range Checks() {
+		if c.isFor(r.Ends) && (c.Asked == nil || c.Asked(r)) {
+			judged = append(judged, c.Facts...)
 		}
 	}
-	return facts
+	return slices.DeleteFunc(Facts(), func(f Fact) bool { return slices.Contains(judged, f) })
 }
 
 // setting is the name of a step that sets a migration parameter: of the source's, or both

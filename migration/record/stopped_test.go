@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// stoppedFirst is a good record of a guest that its story stopped, and then sent.
+// stoppedFirst is a good record of a guest that its steps stopped, and then sent.
 func stoppedFirst() *Record {
 	r := good()
 	r.Source.Events[0].Time = r.Started.Add(-100 * time.Millisecond)

@@ -116,10 +116,7 @@ func whyRefused(r *record.Result, subjects []string) string {
 	}
 	var messages []string
 	for line := range strings.Lines(r.Record.Destination.Stderr) {
-		line = strings.TrimSpace(line)
-		if strings.HasPrefix(line, "qemu-system-") {
-			_, line, _ = strings.Cut(line, ": ")
-		}
+		line = withoutName(strings.TrimSpace(line))
 		if line == "" || strings.HasPrefix(line, "warning: ") || slices.Contains(messages, line) {
 			continue
 		}
@@ -132,6 +129,16 @@ func whyRefused(r *record.Result, subjects []string) string {
 		return reason
 	}
 	return reason + "; the destination says: " + strings.Join(messages, "; ")
+}
+
+// withoutName is a QEMU's message without the program's name, such as qemu-system-x86_64
+// or qemu-kvm, that it begins with.
+func withoutName(line string) string {
+	name, message, ok := strings.Cut(line, ": ")
+	if ok && strings.HasPrefix(name, "qemu-") && !strings.Contains(name, " ") {
+		return message
+	}
+	return line
 }
 
 // namesOne says whether a refusal is about one of the things that were predicted;

@@ -61,6 +61,7 @@ func TestRunIsAssessedBesideItsPrediction(t *testing.T) {
 		{"passed and should not have", willRefuse, passed(), report.Passed, true, ""},
 		{"passed where it could fail", mayFail, passed(), report.Passed, false, ""},
 		{"refused as predicted", willRefuse, refused(unknownVGA, runsOn()), report.Documented, false, "the destination says: Unknown section or instance 'vga' 0"},
+		{"refused by a distribution's binary", willRefuse, refused("qemu-kvm: Unknown section or instance 'vga' 0\n", runsOn()), report.Documented, false, "the destination says: Unknown section or instance 'vga' 0"},
 		{"refused, and nothing was predicted", willComplete, refused(unknownVGA, runsOn()), report.Failed, true, "steps: await switchover: the source's migration status is failed; the destination says: Unknown section or instance 'vga' 0"},
 		{"refused, and nothing was known", unknownOutcome, refused(unknownVGA, runsOn()), report.Failed, false, ""},
 		{"refused for something else", willRefuse, refused("qemu-system-x86_64: no room\n", runsOn()), report.Failed, true, "steps: await switchover: the source's migration status is failed; the destination says: no room"},
@@ -201,6 +202,14 @@ func TestPairsThatCouldNotBeTriedAreNamedAndCounted(t *testing.T) {
 	var b strings.Builder
 	report.MatrixText(&b, m)
 	require.Contains(t, b.String(), "skip: no userfaultfd\n    a -> b s\n1 of 1 pairs could not be tried:\n    a -> b\n1 pairs, 1 runs: 1 skip in 0.0 s; no prediction was tried\n")
+}
+
+func TestPairWithoutAPredictionSaysWhy(t *testing.T) {
+	m := tried(report.Run{Scenario: "s", Ending: report.Passed})
+	m.Pairs[1].Prediction = preflight.Prediction{Outcome: preflight.Unknown, Sentence: "QEMU did not answer"}
+	var b strings.Builder
+	report.MatrixText(&b, m)
+	require.Contains(t, b.String(), "\nno prediction: QEMU did not answer\n    a -> b\n")
 }
 
 func TestWhatCPUsDifferInStandsBesideTheTable(t *testing.T) {

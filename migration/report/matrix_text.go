@@ -37,6 +37,7 @@ func MatrixText(out io.Writer, m *Matrix) {
 	}
 	fmt.Fprintf(out, "Each cell: what came of %s; in parentheses what was predicted; below, the machine type.\n", run)
 	m.reasons(out)
+	m.unpredicted(out)
 	m.cpus(out)
 	for _, f := range m.Findings() {
 		fmt.Fprintf(out, "finding: %s\n", f)
@@ -83,6 +84,17 @@ func (m *Matrix) reasons(out io.Writer) {
 				reason = fmt.Sprintf("%s: %s, and the guest runs on at the source; %s", r.Ending, p.Prediction.Sentence, r.Reason)
 			}
 			all.add(reason, fmt.Sprintf("%s -> %s %s", p.Source, p.Destination, r.Scenario))
+		}
+	}
+	all.write(out)
+}
+
+// unpredicted writes why pairs have no prediction, the same reason of several once.
+func (m *Matrix) unpredicted(out io.Writer) {
+	var all grouped
+	for _, p := range m.Pairs {
+		if p.Prediction.Outcome == preflight.Unknown && p.Prediction.Sentence != "" {
+			all.add("no prediction: "+p.Prediction.Sentence, p.Source+" -> "+p.Destination)
 		}
 	}
 	all.write(out)

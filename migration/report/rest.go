@@ -104,26 +104,26 @@ func (f *Folder) againSection() section {
 	r := f.Record
 	command := []string{"drover run"}
 	if r.Source != nil && r.Source.Binary != "" {
-		command = append(command, "-qemu-src", r.Source.Binary)
+		command = append(command, "--qemu-src", r.Source.Binary)
 		if r.Destination != nil && r.Destination.Binary != "" {
-			command = append(command, "-qemu-dst", r.Destination.Binary)
+			command = append(command, "--qemu-dst", r.Destination.Binary)
 		}
 		if m := machineOf.FindStringSubmatch(r.Source.CommandLine); m != nil && !strings.Contains(m[1], "=") {
-			command = append(command, "-machine", m[1])
+			command = append(command, "--machine", m[1])
 		}
 	}
 	if accel, why, _ := strings.Cut(r.Accel, ": "); accel != "" && why != "the default" {
-		command = append(command, "-accel", accel)
+		command = append(command, "--accel", accel)
 	}
 	scenario := cmp.Or(r.Scenario, "SCENARIO")
 	if f.Scenario != "" {
 		scenario = "run.scenario"
 	}
 	again := strings.Join(append(command, scenario), " ")
-	hold := strings.Join(append(command, "-hold", scenario), " ")
+	hold := strings.Join(append(command, "--hold", scenario), " ")
 	list := listing{Title: "In this folder", Lines: []listLine{{Text: again}, {Text: hold, Mark: "grey"}}}
 	s.listing(list)
-	s.para("", "With -hold both VMs stay alive when the run has failed, and drover prints how to attach: QMP, console, gdb.", "")
+	s.para("", "With --hold both VMs stay alive when the run has failed, and drover prints how to attach: QMP, console, gdb.", "")
 	for _, side := range sidesOf(r) {
 		if side.facts.CommandLine != "" {
 			s.listing(listing{Title: side.name + ", command line", Lines: []listLine{{Text: side.facts.CommandLine}}})

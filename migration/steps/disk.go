@@ -70,7 +70,7 @@ func CreateImage() migration.Step {
 			return err
 		}
 		const file, job = "new", "create"
-		if err := p.Source.Execute(ctx, "blockdev-add", map[string]any{"driver": "file", "node-name": file, "filename": path}); err != nil {
+		if err := qapi.BlockdevAdd(ctx, p.Source.QMP(), map[string]any{"driver": "file", "node-name": file, "filename": path}); err != nil {
 			return err
 		}
 		since := p.Source.QMP().Mark()
@@ -120,7 +120,7 @@ func attachImage(side string, failing bool) migration.Step {
 	return attach
 }
 
-// onSide is the line of a verb that is about the source where no side stands before it.
+// onSide is the line of a verb that is about the source where no side is before it.
 func onSide(side, line string) string {
 	if side == migration.SourceName {
 		return line
@@ -148,11 +148,11 @@ func imageOf(p *migration.Pair, failing bool) map[string]any {
 
 // addDisk gives a guest a disk.
 func addDisk(ctx context.Context, s *migration.Side, node map[string]any) error {
-	if err := s.Execute(ctx, "blockdev-add", node); err != nil {
+	if err := qapi.BlockdevAdd(ctx, s.QMP(), node); err != nil {
 		return err
 	}
-	return s.Execute(ctx, "device_add", map[string]any{
-		"driver": "virtio-blk-pci", "drive": imageNode, "id": "disk0", "share-rw": true, // with qemu-io beside it
+	return qapi.DeviceAdd(ctx, s.QMP(), "virtio-blk-pci", "disk0", map[string]any{
+		"drive": imageNode, "share-rw": true, // with qemu-io beside it
 	})
 }
 

@@ -73,7 +73,7 @@ func saveAgain(ctx context.Context, p *migration.Pair, s *migration.Side) error 
 	if err != nil {
 		return err
 	}
-	if err := qapi.SetMigrateCapabilities(ctx, s.QMP(), map[string]bool{"events": false}); err != nil {
+	if err := qapi.SetMigrateCapabilities(ctx, s.QMP(), map[string]bool{string(qapi.CapEvents): false}); err != nil {
 		return err
 	}
 	if err := qapi.SetMigrateParameters(ctx, s.QMP(), map[string]any{string(qapi.ParamMaxBandwidth): int64(10 * GB)}); err != nil {
@@ -103,8 +103,11 @@ func compareBlocks(source, destination *savedStream) error {
 		if !same {
 			return fmt.Errorf("the source sends %d bytes of RAM by the name of %s, and the destination does not", b.Length, b.Name)
 		}
+		if b.Sent == 0 {
+			continue // it is shared, and stays where it is
+		}
 		for at := uint64(0); at < b.Length; at += ram.PageSize {
-			if err := errors.Join(source.read(b.Name, at, one), destination.read(b.Name, at, other)); err != nil {
+			if err := errors.Join(source.ReadPage(b.Name, at, one), destination.ReadPage(b.Name, at, other)); err != nil {
 				return err
 			}
 			if i := ram.FirstDifference(one, other); i >= 0 {
@@ -194,10 +197,10 @@ func (c *deviceComparison) fields(device, path string, source, destination []str
 }
 
 // clockBytes are those of the CMOS that the clock itself writes: the time up to byte 9,
-// and the bits that tell of its updates in bytes 10 and 12.
+// and the bits that report its updates in bytes 10 and 12.
 const clockBytes = 13
 
-// equalFields says whether a field has the same value in both.
+// equalFields reports whether a field has the same value in both.
 func equalFields(device, path string, source, destination []byte) bool {
 	if device+"/"+path == "mc146818rtc/cmos_data" && min(len(source), len(destination)) > clockBytes {
 		source, destination = source[clockBytes:], destination[clockBytes:]

@@ -65,7 +65,7 @@ func AwaitCancelled() migration.Step {
 }
 
 // AwaitExit waits until the destination has exited by itself, as a QEMU
-// does whose incoming migration fails: with status 1, and with these words in its error
+// does whose incoming migration fails: with status 1, and with this text in its error
 // output.
 func AwaitExit(words ...string) migration.Step {
 	return step("await exit", func(ctx context.Context, p *migration.Pair) error {
@@ -95,12 +95,12 @@ func expectStderr(s *migration.Side, words string) error {
 	return nil
 }
 
-// ExpectStderr demands that the destination's error output has these words.
+// ExpectStderr demands that the destination's error output has this text.
 func ExpectStderr(words string) migration.Step {
 	return step("expect stderr "+words, func(_ context.Context, p *migration.Pair) error { return expectStderr(p.Destination, words) })
 }
 
-// ExpectError demands that the source's error-desc for its migration has these words.
+// ExpectError demands that the source's error-desc for its migration has this text.
 func ExpectError(words string) migration.Step {
 	return onMigration("expect error "+words, func(ctx context.Context, p *migration.Pair) error {
 		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())

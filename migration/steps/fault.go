@@ -67,8 +67,8 @@ const (
 // faultKinds are all of them, in the order in which they are listed.
 var faultKinds = []FaultKind{FaultCut, FaultReset, FaultTruncate, FaultFlip, FaultStall}
 
-func (k FaultKind) onLink() (link.Injury, bool) {
-	does, ok := map[FaultKind]link.Injury{
+func (k FaultKind) onLink() (link.Kind, bool) {
+	does, ok := map[FaultKind]link.Kind{
 		FaultCut: link.Cut, FaultReset: link.Reset, FaultTruncate: link.Truncate, FaultFlip: link.Flip, FaultStall: link.Stall,
 	}[k]
 	return does, ok
@@ -86,7 +86,7 @@ type LinkFault struct {
 	At    int64 // how many bytes pass; the next one is hit
 }
 
-// linkFault takes what stands behind the verb.
+// linkFault takes what is behind the verb.
 func linkFault(a *migration.Args) LinkFault {
 	kinds := make([]string, len(faultKinds))
 	for i, k := range faultKinds {
@@ -135,8 +135,8 @@ func InjectFault(f LinkFault) migration.Step {
 		if err != nil {
 			return err
 		}
-		put := link.Fault{After: f.After, At: f.At, Do: does}
-		r.fault = &fault{fmt.Sprintf("%s of connection %d", put, n), l.Forward.Put(put)}
+		injected := link.Fault{After: f.After, At: f.At, Kind: does}
+		r.fault = &fault{fmt.Sprintf("%s of connection %d", injected, n), l.Forward.Inject(injected)}
 		return nil
 	}))
 }

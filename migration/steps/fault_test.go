@@ -55,21 +55,21 @@ func TestFaultThatCanNotHappenIsRefused(t *testing.T) {
 	}
 }
 
-// TestStepWithoutWhatItNeedsSaysSo runs scenarios whose lines stand in an order that may
+// TestStepWithoutWhatItNeedsSaysSo runs scenarios whose lines are in an order that may
 // make sense, and do not.
 func TestStepWithoutWhatItNeedsSaysSo(t *testing.T) {
 	for name, c := range map[string]struct{ text, want string }{
 		"no fault on the link":      {"boot\nlisten tcp\ntap\nmigrate\ncut link\nawait fault\n", "no fault was put on the link"},
 		"a fault that is forgotten": {"boot\nlisten tcp\ntap\nmigrate\ncut link\nforget fault\nawait fault-noticed failed\n", "no fault has happened"},
 		"no destination":            {"migrate tcp:127.0.0.1:1\nkill destination\nends without guest\n", "there is no destination yet"},
-		"no bandwidth":              {"set downtime-limit 1ms\nboot\nlisten tcp\ntap\nmigrate\nexpect expected-downtime\n", "told no downtime limit, or no bandwidth"},
+		"no bandwidth":              {"set downtime-limit 1ms\nboot\nlisten tcp\ntap\nmigrate\nexpect expected-downtime\n", "has no downtime limit, or no bandwidth"},
 		"a switchover that happens": {
 			"set downtime-limit 1m\nset max-bandwidth 1GB/s\nboot\nlisten tcp\ntap\nmigrate\nexpect no-switchover passes 9\n",
-			"a downtime-limit of 1m0s at 1000 MB a second leaves room for 60000 MB",
+			"a downtime-limit of 1m0s at 1000 MB a second allows 60000 MB",
 		},
 		"a guest that has moved": {
 			"set downtime-limit 1m\nset max-bandwidth 1GB/s\nboot\nlisten tcp\ntap\nmigrate\nlimit link 500MB/s\nawait switchover\nexpect no-switchover\n",
-			"gone over a link of 500 MB/s",
+			"sent over a link of 500 MB/s",
 		},
 		"a source that runs": {
 			"set downtime-limit 1ms\nset max-bandwidth 30MB/s\nboot\nlisten tcp\ntap\nmigrate\nawait status active\nkill destination\nexpect source-paused\n",

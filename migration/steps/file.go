@@ -70,10 +70,10 @@ func CreateFile() migration.Step {
 	})
 }
 
-// headerSize is how much stands in a file before the offset.
+// headerSize is how much is in a file before the offset.
 const headerSize = 4096
 
-// header is what stands there.
+// header is what is there.
 func header() []byte { return bytes.Repeat([]byte("drover\n\x00"), headerSize/8) }
 
 // WriteFileHeader makes the file that a migration goes into, with something in it to
@@ -109,7 +109,7 @@ func ExpectFileTruncated() migration.Step {
 	})
 }
 
-// ExpectFileHeader demands that the file begins as before, and that the stream stands
+// ExpectFileHeader demands that the file begins as before, and that the stream is
 // right behind it.
 func ExpectFileHeader() migration.Step {
 	return onFile("expect file-header", "write file-header", func(_ context.Context, p *migration.Pair) error {

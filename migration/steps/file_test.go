@@ -75,7 +75,7 @@ func TestLineThatAsksForNothingIsRefused(t *testing.T) {
 	}
 }
 
-// TestFileThatIsNotWhatItShouldBeIsNamed runs scenarios whose lines stand in an order that
+// TestFileThatIsNotWhatItShouldBeIsNamed runs scenarios whose lines are in an order that
 // may make sense, and do not.
 func TestFileThatIsNotWhatItShouldBeIsNamed(t *testing.T) {
 	t.Parallel()

@@ -39,7 +39,7 @@ func ExpectFileRAM() migration.Step {
 	return expect
 }
 
-// What stands before a block's bitmap: its name and size, and the header of mapped-ram
+// What is before a block's bitmap: its name and size, and the header of mapped-ram
 // (MappedRamHeader in migration/ram.c: version, page size, and where bitmap and pages are).
 const (
 	blockSize    = 8 // bytes, as of all RAM together before the list of blocks

@@ -49,7 +49,7 @@ func guestVerbs() migration.Vocabulary {
 			},
 		},
 		{
-			Name: "expect running", Doc: "The guest runs on the source: its counter moves, and its console speaks.", Example: "expect running",
+			Name: "expect running", Doc: "The guest runs on the source: its counter moves, and its console has output.", Example: "expect running",
 			Step: do(ExpectRunning),
 		},
 		{
@@ -61,7 +61,7 @@ func guestVerbs() migration.Vocabulary {
 			Step: do(QuitDestination),
 		},
 		{
-			Name: "end destination", Doc: "Ends a destination that may wait for ever, or that has ended.", Example: "end destination",
+			Name: "end destination", Doc: "Kills a destination whose end is not looked at: one that may wait for ever, or has exited, with whatever status.", Example: "end destination",
 			Step: do(EndDestination),
 		},
 		{
@@ -134,7 +134,7 @@ func Stop(withData bool) migration.Step {
 	})
 }
 
-// holdsData says whether the workload's pages, which it counts up modulo 256, are
+// holdsData reports whether the workload's pages, which it counts up modulo 256, are
 // other than zero.
 func holdsData(ctx context.Context, p *migration.Pair) (bool, error) {
 	for _, address := range []uint64{p.Program.Start, p.Program.End - p.Program.Stride} {
@@ -150,11 +150,11 @@ func ContinueOnSource() migration.Step {
 	return step("cont", func(ctx context.Context, p *migration.Pair) error { return p.ContinueSource(ctx) })
 }
 
-// ContinueOnDestination tells a destination that waits to run the guest.
+// ContinueOnDestination has a destination that waits run the guest (cont).
 func ContinueOnDestination() migration.Step {
 	return step("destination: cont", func(ctx context.Context, p *migration.Pair) error {
 		if p.Destination.HasEvent(ctx, "RESUME") {
-			return fmt.Errorf("the destination ran the guest before it was told to")
+			return fmt.Errorf("the destination ran the guest before cont")
 		}
 		if err := qapi.Cont(ctx, p.Destination.QMP()); err != nil {
 			return err
@@ -174,11 +174,11 @@ func StartDestination() migration.Step {
 	return step("start destination", func(ctx context.Context, p *migration.Pair) error { return p.StartDestination(ctx) })
 }
 
-// QuitDestination tells the destination to quit, which it must do cleanly.
+// QuitDestination sends quit to the destination, which must end cleanly.
 func QuitDestination() migration.Step {
 	return step("quit destination", func(ctx context.Context, p *migration.Pair) error {
 		if exit := p.Quit(ctx, p.Destination); !exit.Clean {
-			return fmt.Errorf("the destination ended with %s when told to quit: %s", exit.State, exit.Reason)
+			return fmt.Errorf("the destination ended with %s after quit: %s", exit.State, exit.Reason)
 		}
 		return nil
 	})
@@ -189,6 +189,7 @@ func EndDestination() migration.Step {
 	return step("end destination", func(ctx context.Context, p *migration.Pair) error {
 		select {
 		case <-p.Destination.Exited():
+			p.Destination.MayEnd()
 			return nil
 		default:
 			return p.Destination.EndNow(ctx)

@@ -21,7 +21,7 @@ func handoverVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
 			Name: "launch destination", Args: "unix|defer",
-			Doc:     "Begins to start a destination that takes what the source hands over (a channel of type cpr) before it has a monitor, and then its stream, from a UNIX socket or from where it is told later; for ram handed-over.",
+			Doc:     "Begins to start a destination that takes what the source hands over (a channel of type cpr) before it has a monitor, and then its stream, from a UNIX socket or from an address that it gets later; for ram handed-over.",
 			Example: "launch destination unix",
 			Step: func(a *migration.Args) migration.Step {
 				return LaunchDestination(a.OneOf("where its stream comes from", Unix, Deferred))
@@ -50,7 +50,7 @@ func handoverVerbs() migration.Vocabulary {
 	}
 }
 
-// Deferred is where a destination's stream comes from that is told only later where to
+// Deferred is where a destination's stream comes from that learns only later where to
 // listen.
 const Deferred = "defer"
 
@@ -90,7 +90,7 @@ var errTookNothing = errors.New("it did not wait for what the source hands over"
 
 // LaunchDestination begins to start a destination that first takes what the source hands
 // over, and only then has a monitor; its stream comes over a socket ([Unix]), or from
-// where it is told later ([Deferred]). The step ends when the destination listens for what
+// where it learns later ([Deferred]). The step ends when the destination listens for what
 // is handed over.
 func LaunchDestination(stream string) migration.Step {
 	return migration.Step{Name: "launch destination " + stream, Gives: []string{"launch destination"}, Do: func(ctx context.Context, p *migration.Pair) error {
@@ -158,7 +158,7 @@ func AwaitMonitor() migration.Step {
 	}}
 }
 
-// ListenBehindTap tells a destination that was launched to listen where the tap leads to.
+// ListenBehindTap makes a destination that was launched listen where the tap leads to.
 func ListenBehindTap() migration.Step {
 	return migration.Step{
 		Name: "listen behind-tap", Wants: []string{"await monitor", "tap"}, Gives: []string{"listen"},

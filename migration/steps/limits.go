@@ -50,10 +50,10 @@ func downtimeLimit(p *migration.Pair) time.Duration {
 }
 
 // switchoverBandwidth is what the downtime is estimated with, in bytes a second: the
-// bandwidth that the source was told there will be at switchover, or else that it may
-// use. It is 0 where it was told neither.
+// bandwidth that was set for switchover, or else that it may
+// use. It is 0 where neither was set.
 func switchoverBandwidth(p *migration.Pair) float64 {
-	return cmp.Or(limit(p, "avail-switchover-bandwidth"), limit(p, qapi.ParamMaxBandwidth))
+	return cmp.Or(limit(p, qapi.ParamSwitchoverBandwidth), limit(p, qapi.ParamMaxBandwidth))
 }
 
 // ExpectNoSwitchover demands that the guest has not stopped on the source since the
@@ -70,16 +70,16 @@ func ExpectNoSwitchover() migration.Step {
 	})
 }
 
-// atLink says in a clause how much has gone over the link, where it is tapped, and how
+// atLink is a clause about how much was sent over the link, where it is tapped, and how
 // much it lets pass.
 func atLink(p *migration.Pair) string {
 	r, err := Link(p)
 	if err != nil {
 		return ""
 	}
-	text := fmt.Sprintf(" with %d bytes gone over the link", r.Sent())
+	text := fmt.Sprintf(" with %d bytes sent over the link", r.Sent())
 	if rate := *linkLimit.Of(p); rate > 0 {
-		text = fmt.Sprintf(" with %d bytes gone over a link of %d MB/s", r.Sent(), rate/MB)
+		text = fmt.Sprintf(" with %d bytes sent over a link of %d MB/s", r.Sent(), rate/MB)
 	}
 	return text
 }
@@ -96,7 +96,7 @@ func ExpectNoSwitchoverInPasses(n int64) migration.Step {
 		if most == 0 || bandwidth == 0 {
 			return err
 		}
-		return fmt.Errorf("%w: a downtime-limit of %s at %.0f MB a second leaves room for %.0f MB, and the guest keeps %.0f MB dirty",
+		return fmt.Errorf("%w: a downtime-limit of %s at %.0f MB a second allows %.0f MB, and the guest keeps %.0f MB dirty",
 			err, most, bandwidth/MB, bandwidth*most.Seconds()/MB, float64(p.Program.Workload().Len())/MB)
 	})
 }
@@ -109,7 +109,7 @@ func ExpectExpectedDowntime() migration.Step {
 	expect := onLink("expect expected-downtime", func(ctx context.Context, p *migration.Pair, r *Relay) error {
 		allowed, bandwidth := downtimeLimit(p), switchoverBandwidth(p)
 		if allowed == 0 || bandwidth == 0 {
-			return errors.New("the source was told no downtime limit, or no bandwidth: set downtime-limit and max-bandwidth before the migration")
+			return errors.New("the source has no downtime limit, or no bandwidth: set downtime-limit and max-bandwidth before the migration")
 		}
 		watch, cancel := p.AtMost(ctx, migration.LifeTimeout)
 		defer cancel()

@@ -35,7 +35,7 @@ func linkVerbs() migration.Vocabulary {
 			Step: do(OpenTap),
 		},
 		{
-			Name: "await link-sent", Args: "SIZE [more]", Doc: "Waits until so many bytes have gone over the link; more counts from now on.", Example: "await link-sent 20MB",
+			Name: "await link-sent", Args: "SIZE [more]", Doc: "Waits until so many bytes were sent over the link; more counts from now on.", Example: "await link-sent 20MB",
 			Step: func(a *migration.Args) migration.Step {
 				size := a.Size("how much")
 				if a.Option("more") {
@@ -45,7 +45,7 @@ func linkVerbs() migration.Vocabulary {
 			},
 		},
 		{
-			Name: "await quiet-link", Args: "TIME", Doc: "Waits until nothing has gone over the link for so long.", Example: "await quiet-link 25ms",
+			Name: "await quiet-link", Args: "TIME", Doc: "Waits until nothing was sent over the link for so long.", Example: "await quiet-link 25ms",
 			Step: func(a *migration.Args) migration.Step { return AwaitQuiet(a.Duration("how long")) },
 		},
 		{
@@ -53,7 +53,7 @@ func linkVerbs() migration.Vocabulary {
 			Step: func(a *migration.Args) migration.Step { return ExpectSentOverLink(a.Bounds()) },
 		},
 		{
-			Name: "expect link-stalled-at", Args: "BYTES", Doc: "Exactly so many bytes have gone over the link.", Example: "expect link-stalled-at 20001234",
+			Name: "expect link-stalled-at", Args: "BYTES", Doc: "Exactly so many bytes were sent over the link.", Example: "expect link-stalled-at 20001234",
 			Step: func(a *migration.Args) migration.Step { return expectStalled(a.Size("how many")) },
 		},
 	}
@@ -124,7 +124,7 @@ func HoldTap() migration.Step {
 const streamSocket = "migration.sock"
 
 func newRelay(p *migration.Pair, network, to string) (*Relay, error) {
-	own := map[string]string{"tcp": "127.0.0.1:0", "unix": p.Path("tap.sock")}[network]
+	own := map[string]string{"tcp": loopbackLike(to), "unix": p.Path("tap.sock")}[network]
 	if own == "" {
 		return nil, fmt.Errorf("a tap is for tcp and unix, and the destination listens on %s", p.URI)
 	}
@@ -146,6 +146,14 @@ func newRelay(p *migration.Pair, network, to string) (*Relay, error) {
 	p.Defer(r.close)
 	p.URI = network + ":" + l.Addr().String()
 	return r, nil
+}
+
+// loopbackLike is a port of the loopback's in the address family of a TCP address.
+func loopbackLike(address string) string {
+	if strings.HasPrefix(address, "[") {
+		return "[::1]:0"
+	}
+	return "127.0.0.1:0"
 }
 
 // OpenTap lets the stream through.
@@ -197,14 +205,14 @@ func drain(ctx context.Context, p *migration.Pair) error {
 	return nil
 }
 
-// AwaitSent waits until so many bytes have gone over the link.
+// AwaitSent waits until so many bytes were sent over the link.
 func AwaitSent(bytes int64) migration.Step {
 	return onLink(fmt.Sprintf("await link-sent %d", bytes), func(ctx context.Context, _ *migration.Pair, r *Relay) error {
 		return awaitSent(ctx, r, bytes)
 	})
 }
 
-// AwaitMore waits until so many more bytes have gone over the link.
+// AwaitMore waits until so many more bytes were sent over the link.
 func AwaitMore(bytes int64) migration.Step {
 	return onLink(fmt.Sprintf("await link-sent %d more", bytes), func(ctx context.Context, _ *migration.Pair, r *Relay) error {
 		return awaitSent(ctx, r, r.Sent()+bytes)
@@ -214,12 +222,12 @@ func AwaitMore(bytes int64) migration.Step {
 func awaitSent(ctx context.Context, r *Relay, bytes int64) error {
 	err := migration.Poll(ctx, fmt.Sprintf("%d bytes to go over the link", bytes), func() (bool, error) { return r.Sent() >= bytes, nil })
 	if err != nil {
-		err = fmt.Errorf("%w, of which %d have gone", err, r.Sent())
+		err = fmt.Errorf("%w, of which %d were sent", err, r.Sent())
 	}
 	return err
 }
 
-// AwaitQuiet waits until nothing has gone over the link for so long.
+// AwaitQuiet waits until nothing was sent over the link for so long.
 func AwaitQuiet(d time.Duration) migration.Step {
 	return onLink(fmt.Sprintf("await quiet-link %s", d), func(ctx context.Context, _ *migration.Pair, r *Relay) error {
 		bytes, since := r.Sent(), time.Now()

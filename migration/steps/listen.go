@@ -30,7 +30,7 @@ func listenVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
 			Name: "listen", Args: "unix|tcp|exec|fd|URI|CHANNELS [as channel]",
-			Doc:     "Makes the destination listen for the migration: on a UNIX socket in the run's folder, a TCP port that it chooses, a pipe between two programs, a connection that both sides are passed, or at any URI or JSON list of channels that QEMU takes; {dir} in it is the run's folder, and the port 0 of a TCP address is one that the destination chooses; with as channel, both sides are told the socket as a channel.",
+			Doc:     "Makes the destination listen for the migration: on a UNIX socket in the run's folder, a TCP port that it chooses, a pipe between two programs, a connection that both sides are passed, or at any URI or JSON list of channels that QEMU takes; {dir} in it is the run's folder, and the port 0 of a TCP address is one that the destination chooses; with as channel, both sides get the socket as a channel.",
 			Example: "listen tcp:[::1]:0",
 			Step: func(a *migration.Args) migration.Step {
 				on := a.Word("where")
@@ -41,7 +41,7 @@ func listenVerbs() migration.Vocabulary {
 					a.Fail("%s is not valid JSON", on)
 				}
 				if a.Option("as") {
-					a.OneOf("how it is told", "channel")
+					a.OneOf("how it is given", "channel")
 					return ListenAsChannel(on)
 				}
 				return Listen(on)
@@ -64,10 +64,10 @@ func listenVerbs() migration.Vocabulary {
 
 func known(on string) bool { return on == Unix || on == TCP || on == Exec || on == FD }
 
-// asChannel says that the source is told the socket as a channel, as the destination was.
+// asChannel notes that the source gets the socket as a channel, as the destination did.
 var asChannel migration.Slot[bool]
 
-// channels are what the source is told in place of a URI, where the destination was told
+// channels are what the source gets in place of a URI, where the destination got
 // a list of channels.
 var channels migration.Slot[json.RawMessage]
 
@@ -80,7 +80,7 @@ func expand(p *migration.Pair, text string) string {
 // or at a URI or a JSON list of channels, in which {dir} is the run's folder.
 func Listen(on string) migration.Step { return listenStep(on, false) }
 
-// ListenAsChannel is Listen where both sides are told the socket as a channel.
+// ListenAsChannel is Listen where both sides get the socket as a channel.
 func ListenAsChannel(on string) migration.Step { return listenStep(on, true) }
 
 func listenStep(on string, channel bool) migration.Step {
@@ -105,7 +105,7 @@ func listenStep(on string, channel bool) migration.Step {
 	}}
 }
 
-// listenAt makes the destination listen at the URI, for a source that is told the same.
+// listenAt makes the destination listen at the URI, for a source that gets the same.
 func listenAt(ctx context.Context, p *migration.Pair, uri string) error {
 	p.URI = uri
 	from := qapi.IncomingArguments{URI: uri}
@@ -119,14 +119,14 @@ func listenAt(ctx context.Context, p *migration.Pair, uri string) error {
 	return p.ListenOn(ctx, from)
 }
 
-// channelOf says as a channel what a URI says.
+// channelOf is a URI as a channel.
 func channelOf(uri string) (qapi.MigrationChannel, error) {
 	if path, ok := strings.CutPrefix(uri, "unix:"); ok {
 		return qapi.UnixChannel(path), nil
 	}
 	address, ok := strings.CutPrefix(uri, "tcp:")
 	if !ok {
-		return qapi.MigrationChannel{}, fmt.Errorf("%s can't be told as a channel here: write the JSON list of channels", uri)
+		return qapi.MigrationChannel{}, fmt.Errorf("%s can't be given as a channel here: write the JSON list of channels", uri)
 	}
 	host, port, err := net.SplitHostPort(address)
 	return qapi.InetChannel(host, port), err
@@ -234,7 +234,7 @@ func dropHeld(p *migration.Pair) {
 }
 
 // HoldConnections listens without ever taking a connection, and uses up the only
-// place in its queue: whoever connects waits.
+// place in its queue: what connects waits.
 func HoldConnections() migration.Step {
 	return migration.Step{Name: "listen nobody", Gives: []string{"listen", "listen nobody"}, Do: func(_ context.Context, p *migration.Pair) error {
 		address := &unix.SockaddrUnix{Name: p.Path("held.sock")}

@@ -119,7 +119,7 @@ func migrate(ctx context.Context, p *migration.Pair, uri string) error {
 	return p.MigrateTo(ctx, to)
 }
 
-// StartPostcopy tells the source to let the guest run on the destination now,
+// StartPostcopy makes the source let the guest run on the destination now,
 // and to send the rest of its RAM afterwards.
 func StartPostcopy() migration.Step {
 	return migration.Step{

@@ -56,7 +56,7 @@ func Multifd(channels int) migration.Steps {
 }
 
 // leastShare is how much of what they carry in all the least used channel carries at
-// least, as a part of its fair share: channels take turns, and what marks only the end of
+// least, as a part of its fair share: channels alternate, and what marks only the end of
 // a pass is far less.
 const leastShare = 0.1
 
@@ -87,7 +87,7 @@ func ExpectChannels(channels int, page record.Bounds) migration.Step {
 	return expect
 }
 
-// isMainChannel says whether a connection carried the stream itself. What goes over the
+// isMainChannel reports whether a connection carried the stream itself. What goes over the
 // others begins otherwise.
 func isMainChannel(c record.ConnectionFacts) bool {
 	return bytes.HasPrefix(c.First, []byte(streamMagic))

@@ -144,7 +144,7 @@ func (s stretch) pages(pattern int) []byte {
 	return all.Bytes()
 }
 
-// heldBefore says what the stretch held in the patterns before the last, at most two.
+// heldBefore is what the stretch held in the patterns before the last, at most two.
 func (s stretch) heldBefore(written []int) string {
 	switch earlier := written[:len(written)-1]; len(earlier) {
 	case 0:

@@ -92,7 +92,7 @@ func awaitRecovery(ctx context.Context, p *migration.Pair, s *migration.Side, st
 // would end with an error.
 func PausePostcopy() migration.Step {
 	return migration.Step{Name: "migrate-pause", Wants: []string{startPostcopy}, Do: func(ctx context.Context, p *migration.Pair) error {
-		// Since 10.2 the source learns of it, and may be told to pause only then.
+		// Since 10.2 the source learns of it, and takes migrate-pause only then.
 		if err := awaitPostcopy(ctx, p); err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func PausePostcopy() migration.Step {
 }
 
 // RecoverPostcopy makes a destination that lost its connection listen at another address.
-// Its monitor may hang on a page that is missing, so it is told out of band.
+// Its monitor may hang on a page that is missing, so the command goes out of band.
 func RecoverPostcopy() migration.Step {
 	return migration.Step{Name: "migrate-recover", Wants: []string{startPostcopy}, Do: func(ctx context.Context, p *migration.Pair) error {
 		return each(p, migration.DestinationName, func(d *migration.Side) error {
@@ -148,7 +148,7 @@ func Resume() migration.Step {
 	})
 }
 
-// ResumeNobody tells the source to go on where nobody listens, after which it must be
+// ResumeNobody has the source resume where nobody listens, after which it must be
 // paused as before, by itself.
 func ResumeNobody() migration.Step {
 	return onRecovery("resume nobody", func(ctx context.Context, p *migration.Pair) error {
@@ -172,9 +172,9 @@ func resume(ctx context.Context, p *migration.Pair, uri string) error {
 	return qapi.Migrate(ctx, p.Source.QMP(), qapi.MigrateArguments{URI: uri, Resume: true})
 }
 
-// PauseRecovery tells a side, [migration.SourceName] or [migration.DestinationName], that
-// waits for the other to recover to pause again. That it may be told so is younger than
-// the command, and QEMU's schema does not tell: since is the release that takes it.
+// PauseRecovery pauses a side again, [migration.SourceName] or [migration.DestinationName],
+// that waits for the other to recover. That QEMU allows it is younger than the command,
+// and its schema does not show it: since is the release that allows it.
 func PauseRecovery(on string, since migration.Release) migration.Step {
 	return onRecovery("pause recovery on the "+on, func(ctx context.Context, p *migration.Pair) error {
 		return each(p, on, func(s *migration.Side) error {
@@ -191,7 +191,7 @@ func PauseRecovery(on string, since migration.Release) migration.Step {
 	})
 }
 
-// AwaitPostcopyPaused waits until both sides know that their connection is gone.
+// AwaitPostcopyPaused waits until both sides know that their connection is broken.
 func AwaitPostcopyPaused() migration.Step {
 	noticed := AwaitFaultNoticed(qapi.MigrationPostcopyPaused)
 	return migration.Step{

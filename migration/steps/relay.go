@@ -9,7 +9,7 @@ import (
 	"github.com/drover-vm/drover/migration/internal/procfs"
 )
 
-// A Relay stands between the two sides. It passes on what they send each other as
+// A Relay is between the two sides. It passes on what they send each other as
 // it is, and counts it: what goes over the link is so known from outside. It is also
 // where a fault can be put.
 type Relay struct {
@@ -38,9 +38,15 @@ func (r *Relay) leadsTo() address {
 	return r.to
 }
 
-// accept joins one connection after another, so that they come to the destination in
-// the order in which the source makes them, but for one that a step holds back.
+// waiting is how many connections may wait to be joined. No migration makes as many.
+const waiting = 1000
+
+// accept takes one connection after another as soon as it comes, while it can be told whose
+// it is, and joins them in that order.
 func (r *Relay) accept() {
+	came := make(chan net.Conn, waiting)
+	defer close(came)
+	r.work.Go(func() { r.join(came) })
 	for {
 		in, err := r.listener.Accept()
 		if err != nil {
@@ -50,6 +56,14 @@ func (r *Relay) accept() {
 			_ = in.Close()
 			continue
 		}
+		came <- in
+	}
+}
+
+// join joins one connection after another, so that they come to the destination in the
+// order in which the source makes them, but for one that a step holds back.
+func (r *Relay) join(came <-chan net.Conn) {
+	for in := range came {
 		l := r.take()
 		r.work.Go(func() { l.Run(in, func() (net.Conn, error) { return r.leadsTo().dial() }) })
 		if !l.Stalls() {
@@ -110,7 +124,7 @@ func (r *Relay) close() {
 	r.work.Wait()
 }
 
-// Sent is how many bytes have gone towards the destination.
+// Sent is how many bytes were sent towards the destination.
 func (r *Relay) Sent() (bytes int64) {
 	for _, l := range r.connections() {
 		bytes += l.Forward.Bytes()
@@ -118,7 +132,7 @@ func (r *Relay) Sent() (bytes int64) {
 	return bytes
 }
 
-// Passed is how many bytes have gone in either direction.
+// Passed is how many bytes were sent in either direction.
 func (r *Relay) Passed() (bytes int64) {
 	for _, l := range r.connections() {
 		bytes += l.Forward.Bytes() + l.Back.Bytes()
@@ -129,11 +143,11 @@ func (r *Relay) Passed() (bytes int64) {
 // mostStrangers bounds how many are named.
 const mostStrangers = 16
 
-// expects says whether a connection is the source's. Anybody on this host may come to a
+// expects reports whether a connection is the source's. Anybody on this host may come to a
 // TCP port: others are sent away, and named in the record.
 func (r *Relay) expects(in net.Conn) bool {
 	ours, err := procfs.Owns(r.source, in)
-	if ours || err != nil { // where it can't be told, it is taken for the source's
+	if ours || err != nil { // where it can't be found out, it is taken for the source's
 		return true
 	}
 	r.mu.Lock()

@@ -68,13 +68,13 @@ func Save() migration.Step {
 
 // SavePassedFile begins to send the guest into a file that the source has only as a
 // descriptor. A QEMU that is as new as until, if that isn't empty, may refuse, which its
-// schema doesn't tell.
+// schema doesn't show it.
 func SavePassedFile(until migration.Release) migration.Step {
 	return saveStep("save passed-file", func(ctx context.Context, p *migration.Pair) error {
 		p.URI = "file:" + p.Path(streamFile)
 		err := savePassedFile(ctx, p)
-		if said, ok := errors.AsType[*qmp.Error](err); ok {
-			return p.Source.RefusedSince(said.Desc, "", until)
+		if refused, ok := errors.AsType[*qmp.Error](err); ok {
+			return p.Source.RefusedSince(refused.Desc, "", until)
 		}
 		return err
 	})

@@ -14,8 +14,7 @@ import (
 
 // A savedStream is a stream in a file, whose pages can be read.
 type savedStream struct {
-	*stream.Stream
-	last map[string]map[uint64]stream.Page // of each block, by their addresses, as they were sent last
+	*stream.File
 	file *os.File
 }
 
@@ -24,10 +23,13 @@ func openSaved(path string) (*savedStream, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &savedStream{last: map[string]map[uint64]stream.Page{}, file: file}
+	s := &savedStream{file: file}
 	info, err := file.Stat()
 	if err == nil {
-		s.Stream, err = stream.ReadFile(file, info.Size(), stream.Options{Page: s.take})
+		s.File, err = stream.OpenFile(file, info.Size(), stream.Options{})
+	}
+	if err == nil && s.Description == nil {
+		err = errors.New("the stream has no description of itself")
 	}
 	if err != nil {
 		s.close()
@@ -36,36 +38,6 @@ func openSaved(path string) (*savedStream, error) {
 }
 
 func (s *savedStream) close() { _ = s.file.Close() }
-
-func (s *savedStream) take(page stream.Page) error {
-	if page.Kind != stream.ZeroPage && page.Kind != stream.NormalPage {
-		return errors.New("it is neither a zero nor a normal page, with no capability that asks for that")
-	}
-	block := s.last[page.Block.Name]
-	if block == nil {
-		block = map[uint64]stream.Page{}
-		s.last[page.Block.Name] = block
-	}
-	page.Data = nil
-	block[page.Address] = page
-	return nil
-}
-
-// has says whether the stream has such a page of a block.
-func (s *savedStream) has(block string, at uint64) bool {
-	_, has := s.last[block][at]
-	return has
-}
-
-// read is what a page of a block was in the end: zero where the stream has no such page.
-func (s *savedStream) read(block string, at uint64, page []byte) error {
-	sent := s.last[block][at]
-	if sent.Kind == stream.NormalPage {
-		_, err := s.file.ReadAt(page, sent.Offset)
-		return err
-	}
-	return sent.Onto(page)
-}
 
 // block is the one of that size.
 func (s *savedStream) block(size uint64) (*stream.Block, error) {
@@ -94,11 +66,11 @@ func compareWithSource(ctx context.Context, p *migration.Pair, s *savedStream, w
 		if at >= block.Length || err != nil {
 			return
 		}
-		has := s.has(block.Name, at)
+		has := s.Has(block.Name, at)
 		if !has {
 			absent++
 		}
-		err = s.read(block.Name, at, sent)
+		err = s.ReadPage(block.Name, at, sent)
 		compared += ram.PageSize
 		if i := ram.FirstDifference(sent, pages[0]); i >= 0 && err == nil {
 			if wrong++; wrong == 1 {

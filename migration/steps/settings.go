@@ -57,7 +57,7 @@ func settingVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "migrate_set_downtime", Args: "SECONDS",
-			Doc:     "Sets the downtime limit by the command that QEMU had up to 5.2; where it is gone (CommandNotFound), by the parameter, which must take the same value.",
+			Doc:     "Sets the downtime limit by the command that QEMU had up to 5.2; where it was removed (CommandNotFound), by the parameter, which must take the same value.",
 			Example: "migrate_set_downtime 0.12345",
 			Step: func(a *migration.Args) migration.Step {
 				return setByOldCommand("migrate_set_downtime", a.Word("the downtime"), qapi.ParamDowntimeLimit)
@@ -65,7 +65,7 @@ func settingVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "migrate_set_speed", Args: "BYTES",
-			Doc:     "Sets the bandwidth by the command that QEMU had up to 5.2; where it is gone (CommandNotFound), by the parameter, which must take the same value.",
+			Doc:     "Sets the bandwidth by the command that QEMU had up to 5.2; where it was removed (CommandNotFound), by the parameter, which must take the same value.",
 			Example: "migrate_set_speed 12345",
 			Step: func(a *migration.Args) migration.Step {
 				return setByOldCommand("migrate_set_speed", a.Word("the bandwidth"), qapi.ParamMaxBandwidth)
@@ -101,7 +101,7 @@ func Set(parameter qapi.Parameter, value any) migration.Step {
 
 func setOn(side string, parameter qapi.Parameter, value json.RawMessage) migration.Step {
 	return step(fmt.Sprintf("set %s %s", parameter, value), func(ctx context.Context, p *migration.Pair) error {
-		// The destination first: it refuses what the source may be told for nothing.
+		// The destination first: it refuses what the source would take for nothing.
 		if side != migration.SourceName {
 			if err := set(ctx, p.Destination, parameter, value); err != nil {
 				return err
@@ -149,7 +149,7 @@ func limit(p *migration.Pair, parameter qapi.Parameter) (value float64) {
 	return value
 }
 
-// Enable turns a capability on, on both sides.
+// Enable enables a capability on both sides.
 func Enable(capability qapi.Capability) migration.Step {
 	return enableOn(migration.BothName, []qapi.Capability{capability})
 }
@@ -178,14 +178,14 @@ func enableOn(side string, capabilities []qapi.Capability) migration.Step {
 }
 
 // enableSince is the same for capabilities that not every QEMU takes together, which
-// its schema does not tell.
+// its schema does not show it.
 func enableSince(side string, since migration.Release, capabilities []qapi.Capability) migration.Step {
 	enable := enableOn(side, capabilities)
 	all := enable.Do
 	enable.Do = func(ctx context.Context, p *migration.Pair) error {
 		err := all(ctx, p)
-		if said, ok := errors.AsType[*qmp.Error](err); ok {
-			return p.Source.RefusedSince(said.Desc, since, "")
+		if refused, ok := errors.AsType[*qmp.Error](err); ok {
+			return p.Source.RefusedSince(refused.Desc, since, "")
 		}
 		return err
 	}
@@ -200,7 +200,7 @@ func names(capabilities []qapi.Capability) string {
 	return strings.Join(all, " ")
 }
 
-// setCapability turns a capability on or off, and reads it back.
+// setCapability enables or disables a capability, and reads it back.
 func setCapability(ctx context.Context, s *migration.Side, capability qapi.Capability, on bool) error {
 	if err := qapi.SetMigrateCapabilities(ctx, s.QMP(), map[string]bool{string(capability): on}); err != nil {
 		return err
@@ -221,7 +221,7 @@ func setByOldCommand(command, value string, parameter qapi.Parameter) migration.
 			return fmt.Errorf("%q is no number", value)
 		}
 		if parameter == qapi.ParamDowntimeLimit {
-			x *= 1000 // it is told in seconds, and kept in whole milliseconds
+			x *= 1000 // it is given in seconds, and kept in whole milliseconds
 		}
 		reads := fmt.Sprintf("%d", int64(x))
 		err = p.Source.Execute(ctx, command, map[string]any{"value": json.Number(value)})

@@ -32,7 +32,7 @@ func suspendVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "ends suspended", Last: true,
-			Doc:     "The guest is suspended on the destination when the steps are done: that, and that it continues there once it is woken, has to be proven; the last line.",
+			Doc:     "The guest is suspended on the destination when the steps are done: that, and that it continues there after wakeup, has to be proven; the last line.",
 			Example: "ends suspended",
 			Declare: func(a *migration.Args, s *migration.Scenario) {
 				if !slices.ContainsFunc(s.Steps, func(s migration.Step) bool { return slices.Contains(s.Gives, "suspend") }) {
@@ -67,7 +67,7 @@ func Suspend() migration.Step {
 			return err
 		}
 		if _, err := p.Source.AwaitFrom(ctx, since, "SUSPEND", migration.Named("SUSPEND")); err != nil {
-			return fmt.Errorf("the machine was told to suspend at port %#x: %w", sleep.Control, err)
+			return fmt.Errorf("the machine was to suspend after a write to port %#x: %w", sleep.Control, err)
 		}
 		counter, err := p.Counter(ctx, p.Source)
 		*suspended.Of(p) = &counter

@@ -11,12 +11,12 @@ import (
 )
 
 // SuspendedProof are the steps that gather what is to be judged of a suspended guest that
-// has moved, and then wake it and gather whether it continues. It is looked at before it is
-// woken, for waking resets the devices and lets the firmware write to RAM.
+// has moved, and then wake it and gather whether it continues. It is looked at before
+// wakeup, for that resets the devices and lets the firmware write to RAM.
 func SuspendedProof() migration.Steps {
 	return migration.Steps{
 		expectSuspended(), sourceIsPaused(), ExpectEqualMemory(), migration.CompareMemory(), ExpectEqualRegisters(), ExpectCanaries(), migration.CompareAgain(),
-		wakeUp(), expectWoken(), stopDestination(), readWorkload(), sourceStaysPaused(),
+		wakeUp(), expectContinues(), stopDestination(), readWorkload(), sourceStaysPaused(),
 	}
 }
 
@@ -56,16 +56,16 @@ func sourceIsPaused() migration.Step {
 	return step("check that the source is paused", func(ctx context.Context, p *migration.Pair) error { return p.SourceAtCompletion(ctx) })
 }
 
-// wokenAt is where the destination's console was when the guest had been woken; nil where
+// wakeupAt is where the destination's console was at wakeup; nil where
 // it was not.
-var wokenAt migration.Slot[*int64]
+var wakeupAt migration.Slot[*int64]
 
-// wakeUp wakes the guest on the destination, and waits until it says that it continues.
+// wakeUp wakes the guest on the destination, and waits for the output with which it continues.
 func wakeUp() migration.Step {
 	return onDestination("wake the guest", func(ctx context.Context, p *migration.Pair) error {
 		d := p.Destination
 		since, from := d.QMP().Mark(), d.Console().Mark()
-		if err := d.Execute(ctx, "system_wakeup", nil); err != nil {
+		if err := qapi.SystemWakeup(ctx, d.QMP()); err != nil {
 			return err
 		}
 		if _, err := d.AwaitFrom(ctx, since, "WAKEUP", migration.Named("WAKEUP")); err != nil {
@@ -75,22 +75,22 @@ func wakeUp() migration.Step {
 			switch {
 			case len(output) == 0:
 				return -1, nil
-			case output[0] != p.Program.Awake:
-				return -1, fmt.Errorf("it is %q where a guest that was woken says %q", output[0], p.Program.Awake)
+			case output[0] != p.Program.Wakeup:
+				return -1, fmt.Errorf("it is %q where the guest program writes %q", output[0], p.Program.Wakeup)
 			}
 			return 1, nil
 		})
-		*wokenAt.Of(p) = &at
+		*wakeupAt.Of(p) = &at
 		return err
 	})
 }
 
-// expectWoken gathers whether the guest continues after it was woken. It returns when a
+// expectContinues gathers whether the guest continues after wakeup. It returns when a
 // round has begun: a guest that is stopped right after a heartbeat is between two, where
 // it doesn't show whether it continued in the middle of the one that it was suspended in.
-func expectWoken() migration.Step {
+func expectContinues() migration.Step {
 	return onDestination("check that the guest continues", func(ctx context.Context, p *migration.Pair) error {
-		at := *wokenAt.Of(p)
+		at := *wakeupAt.Of(p)
 		if at == nil {
 			return errors.New("the guest was not woken before")
 		}
@@ -103,7 +103,7 @@ func expectWoken() migration.Step {
 		if err != nil {
 			return err
 		}
-		return migration.DeadOnly(migration.Poll(ctx, "another round", func() (bool, error) {
+		return migration.ExitErrorOnly(migration.Poll(ctx, "another round", func() (bool, error) {
 			now, err := p.Counter(ctx, p.Destination)
 			return now != then, err
 		}))

@@ -125,7 +125,7 @@ func NoteGuestSpeed() migration.Step {
 
 // ExpectThrottled gathers by how much the guest is slower than it was. Throttled by 95 % it
 // has a twentieth of its time; half its speed is plain enough, also where others want the
-// host's processors.
+// host's CPUs.
 func ExpectThrottled(percent int64) migration.Step {
 	return afterSpeed(fmt.Sprintf("expect throttled %d%%", percent), func(ctx context.Context, p *migration.Pair) error {
 		const most = 1.0 / 2

@@ -64,10 +64,10 @@ type meter struct {
 	relay   *Relay
 	first   sample
 	samples []sample // since a window ago
-	best    float64  // bytes a second in the best window: what the sender does where nobody takes its processor away
+	best    float64  // bytes a second in the best window: what the sender does where nobody takes its CPU away
 }
 
-// A sample is how many bytes had gone over the link towards the destination by then.
+// A sample is how many bytes had been sent over the link towards the destination by then.
 type sample struct {
 	at    time.Time
 	bytes int64
@@ -174,7 +174,7 @@ func AwaitThroughput(least float64) migration.Step {
 		meter := r.meter()
 		meter.watch(watch, least)
 		if meter.best < least {
-			return fmt.Errorf("at most %.1f MB a second have gone over the link, expected at least %.0f, as the limit is %.0f bytes a second by now: %w",
+			return fmt.Errorf("at most %.1f MB a second were sent over the link, expected at least %.0f, as the limit is %.0f bytes a second by now: %w",
 				meter.best/MB, least/MB, limit(p, qapi.ParamMaxBandwidth), context.Cause(watch))
 		}
 		p.Measure("throughput on the link under the second limit", meter.best, "bytes a second", record.AtLeast(least))
@@ -185,7 +185,7 @@ func AwaitThroughput(least float64) migration.Step {
 // noted is the link when its throughput was noted last.
 var noted migration.Slot[sample]
 
-// noteThroughput gathers what has gone over the link since the last time, or since the
+// noteThroughput gathers what was sent over the link since the last time, or since the
 // migration began, and the limit that there was.
 func noteThroughput(p *migration.Pair) {
 	began := p.Facts.Source.Began

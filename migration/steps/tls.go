@@ -17,7 +17,7 @@ import (
 )
 
 // Keys and certificates are made for each run, in its private folder; no secret
-// stands on a command line.
+// is on a command line.
 func tlsVerbs() migration.Vocabulary {
 	return append(migration.Vocabulary{
 		{
@@ -33,14 +33,14 @@ func tlsVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "use x509", Args: "server=HOST [expect=HOST] [client=NAME] [admit=NAME] [server-is=foreign|expired] [client-is=foreign|expired] [verify]",
-			Doc:     "Makes certificates, and both sides use TLS with them: server is the host that the destination's is for, expect the one that the source is told to expect (tls-hostname), client the name in the source's, which has none without it; verify makes the destination ask for it, and admit let in (tls-authz) only that name; a certificate may be foreign, signed by an authority that the other side doesn't know, or expired.",
+			Doc:     "Makes certificates, and both sides use TLS with them: server is the host that the destination's is for, expect the one that the source has to expect (tls-hostname), client the name in the source's, which has none without it; verify makes the destination ask for it, and admit let in (tls-authz) only that name; a certificate may be foreign, signed by an authority that the other side doesn't know, or expired.",
 			Example: "use x509 server=drover.test expect=drover.test client=friend verify",
 			Step:    func(a *migration.Args) migration.Step { return UseX509(certificates(a)) },
 		},
 	}, encryptedVerbs()...)
 }
 
-// certificates takes what a line says of them.
+// certificates takes what a line has of them.
 func certificates(a *migration.Args) Certificates {
 	c := Certificates{
 		Server: a.Key("server"), Expect: a.Key("expect"), Client: a.Key("client"), Admit: a.Key("admit"),
@@ -119,10 +119,10 @@ const (
 	Expired = testpki.Expired
 )
 
-// Certificates say which there are, and who checks what.
+// Certificates are which there are, and which side checks what.
 type Certificates struct {
 	Server string // the host that the destination's certificate is for
-	Expect string // the host that the source is told to expect; empty leaves it to the address
+	Expect string // the host that the source has to expect; empty leaves it to the address
 	Client string // the name in the source's certificate; empty for none
 	Verify bool   // the destination asks for the source's certificate
 	Admit  string // the only name that the destination authorizes; empty for all
@@ -227,7 +227,7 @@ func setText(ctx context.Context, s *migration.Side, parameter qapi.Parameter, v
 	return set(ctx, s, parameter, text)
 }
 
-// escaped is a value as it stands among an object's properties, which commas divide.
+// escaped is a value as it is among an object's properties, which commas divide.
 func escaped(value string) string { return strings.ReplaceAll(value, ",", ",,") }
 
 // addObject goes by the human monitor, whose syntax has stayed the same since 5.2;

@@ -90,7 +90,7 @@ func waitVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "await refusal", Args: "[REASON]",
-			Doc:     "Waits until a migration fails that must not take place, and ends at once where the guest moves all the same; the reason stands in the error then.",
+			Doc:     "Waits until a migration fails that must not take place, and ends at once where the guest moves all the same; the error then has the reason.",
 			Example: `await refusal "the sides have different UUIDs"`,
 			Step: func(a *migration.Args) migration.Step {
 				why := "it must not take place"
@@ -106,19 +106,19 @@ func waitVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "await exit", Args: "[WORD...]",
-			Doc:     "Waits until the destination has exited by itself, as a QEMU does whose incoming migration fails: with status 1, and with these words in its error output.",
+			Doc:     "Waits until the destination has exited by itself, as a QEMU does whose incoming migration fails: with status 1, and with this text in its error output.",
 			Example: "await exit",
 			Step:    func(a *migration.Args) migration.Step { return AwaitExit(a.Rest()...) },
 		},
 		{
 			Name: "expect error", Args: "WORDS",
-			Doc:     "The source's error-desc for its migration has these words.",
+			Doc:     "The source's error-desc for its migration has this text.",
 			Example: `expect error "Connection refused"`,
 			Step:    func(a *migration.Args) migration.Step { return ExpectError(a.Word("the words, in quotes")) },
 		},
 		{
 			Name: "expect stderr", Args: "WORDS", Sides: migration.OnDestination,
-			Doc:     "A side's error output has these words.",
+			Doc:     "A side's error output has this text.",
 			Example: `destination: expect stderr "known issuer"`,
 			Step: func(a *migration.Args) migration.Step {
 				on, words := a.Side(), a.Word("the words, in quotes")
@@ -180,7 +180,7 @@ func AwaitArrival() migration.Step {
 		if err := p.Completed(ctx, func(ctx context.Context) error { return destinationCompletes(ctx, p) }); err != nil {
 			return err
 		}
-		return p.Destination.ExpectRunState(ctx, qapi.StatePaused, "was to wait until it is told to run")
+		return p.Destination.ExpectRunState(ctx, qapi.StatePaused, "was to wait for cont")
 	})
 	await.Phase, await.Gives = record.PhaseSwitchover, []string{awaitSwitchover}
 	return await

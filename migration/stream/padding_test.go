@@ -70,6 +70,10 @@ func TestHolesOfAFileAreNotRead(t *testing.T) {
 	if err := f.Truncate(size); err != nil {
 		t.Skipf("the file system of %s has no room for a sparse file of 100 GiB: set TMPDIR to another (%v)", t.TempDir(), err)
 	}
+	const seekData = 3 // SEEK_DATA
+	if at, err := f.Seek(size/2, seekData); err == nil && at == size/2 {
+		t.Skipf("the file system of %s doesn't know where its files have holes: set TMPDIR to another", t.TempDir())
+	}
 	c := &counted{File: f}
 	s, err := stream.ReadFile(c, size, stream.Options{})
 	require.NoError(t, err)

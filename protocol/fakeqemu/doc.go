@@ -14,7 +14,7 @@
 //
 // QMP: the greeting with out-of-band, the eight requests in flight, ids, errors and
 // classes, and the commands listed in [QEMU.Handle], with the events that they
-// cause. A migration goes through its statuses in [Config.Pace]; joined to another
+// cause. A migration goes through its statuses in [Config.StatusTime]; joined to another
 // fake with [QEMU.MigrateTo], it takes the memory along.
 //
 // qtest: every request of QEMU's server on x86_64, over a sparse memory. It is as strict:

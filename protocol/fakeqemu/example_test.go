@@ -21,13 +21,13 @@ func Example() {
 	// Output: <nil> [writeb 0x100000 0x7]
 }
 
-func ExampleQEMU_Injure() {
+func ExampleQEMU_Inject() {
 	q := fakeqemu.New(fakeqemu.Config{})
 	defer q.Close()
 	s := qtest.New(q.QTest(), qtest.Options{})
 	defer s.Close()
 
-	q.Injure(fakeqemu.Fault{Replace: []byte("HTTP/1.1 400 Bad Request\n")})
+	q.Inject(fakeqemu.Fault{Replace: []byte("HTTP/1.1 400 Bad Request\n")})
 	fmt.Println(s.Outb(context.Background(), 0x80, 1))
 	// Output: qtest: session ended: the peer does not speak qtest: a line that is no reply: "HTTP/1.1 400 Bad Request"
 }

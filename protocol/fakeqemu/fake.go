@@ -18,7 +18,7 @@ type Config struct {
 	Clock      bool           // accel=qtest: the clock commands work
 	Paused     bool           // started with -S: "prelaunch" until cont
 	Incoming   bool           // started with -incoming defer: "inmigrate"
-	Pace       time.Duration  // how long each status of a migration lasts; 0 means 1 ms
+	StatusTime time.Duration  // how long each status of a migration lasts; 0 means 1 ms
 	Passes     int            // passes over memory that a migration takes; 0 means 2
 	Devices    map[string]int // unnamed interrupt inputs by QOM path; nil means 24 at "ioapic"
 }
@@ -57,8 +57,8 @@ func New(c Config) *QEMU {
 	if c.Memory == 0 {
 		c.Memory = 128 << 20
 	}
-	if c.Pace == 0 {
-		c.Pace = time.Millisecond
+	if c.StatusTime == 0 {
+		c.StatusTime = time.Millisecond
 	}
 	if c.Passes == 0 {
 		c.Passes = 2

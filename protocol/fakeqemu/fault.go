@@ -2,14 +2,14 @@ package fakeqemu
 
 import "time"
 
-// A Fault injures one message that the fake is about to send: a greeting, a reply,
+// A Fault changes one message that the fake is about to send: a greeting, a reply,
 // an event, an IRQ line. Its zero value changes nothing.
 type Fault struct {
 	// On chooses the message; nil takes the next one. It is called with the fake
 	// locked: it must not call back.
 	On func(message []byte) bool
 
-	// Times is how many messages it injures: 0 means one, -1 all there are.
+	// Times is how many messages it changes: 0 means one, -1 all there are.
 	Times int
 
 	Delay   time.Duration // wait before sending; what comes after waits too
@@ -24,28 +24,28 @@ type Fault struct {
 	Hang    bool          // send neither this nor anything after it, and keep the connection open
 }
 
-// Injure has the fault meet what is sent from now on: on all connections, in the
-// order in which faults were given, at most one fault a message.
-func (q *QEMU) Injure(f Fault) { q.injure(nil, f) }
+// Inject injects the fault into what is sent from now on: on all connections, in the
+// order in which faults were injected, at most one a message.
+func (q *QEMU) Inject(f Fault) { q.inject(nil, f) }
 
-// InjureQMP is [QEMU.Injure] for the monitors there are.
-func (q *QEMU) InjureQMP(f Fault) {
+// InjectQMP is [QEMU.Inject] for the monitors there are.
+func (q *QEMU) InjectQMP(f Fault) {
 	for _, m := range q.monitorList() {
-		q.injure(m.stream, f)
+		q.inject(m.stream, f)
 	}
 }
 
-// InjureQTest is [QEMU.Injure] for the qtest connections there are.
-func (q *QEMU) InjureQTest(f Fault) {
+// InjectQTest is [QEMU.Inject] for the qtest connections there are.
+func (q *QEMU) InjectQTest(f Fault) {
 	q.mu.Lock()
 	list := append([]*stream(nil), q.testers...)
 	q.mu.Unlock()
 	for _, s := range list {
-		q.injure(s, f)
+		q.inject(s, f)
 	}
 }
 
-func (q *QEMU) injure(s *stream, f Fault) {
+func (q *QEMU) inject(s *stream, f Fault) {
 	if f.Times == 0 {
 		f.Times = 1
 	}

@@ -148,7 +148,7 @@ func (q *QEMU) setParameters(c Command) (any, error) {
 	return nil, nil
 }
 
-// under says whether a migration is on its way.
+// under reports whether a migration is on its way.
 func (m *migration) under() bool { return m.orders != nil }
 
 func (q *QEMU) migrate(c Command) (any, error) {
@@ -186,7 +186,7 @@ func (q *QEMU) order(order string) error {
 	return nil
 }
 
-// setMigration changes the status, and tells it where the client asked for events.
+// setMigration changes the status, and sends the event where the client asked for events.
 func (q *QEMU) setMigration(status string) {
 	q.mu.Lock()
 	q.migration.status = status
@@ -202,15 +202,15 @@ func (q *QEMU) outgoing() {
 	start := time.Now()
 	status := q.transfer(start)
 	if status == "" {
-		return // the fake is gone
+		return // the fake has ended
 	}
 	q.mu.Lock()
 	q.migration.orders = nil
 	q.migration.finished = map[string]any{"total-time": time.Since(start).Milliseconds()}
 	peer, memory := q.migration.peer, q.memory.copy()
 	if status == "completed" {
-		q.migration.finished["downtime"] = q.config.Pace.Milliseconds()
-		q.migration.finished["setup-time"] = q.config.Pace.Milliseconds()
+		q.migration.finished["downtime"] = q.config.StatusTime.Milliseconds()
+		q.migration.finished["setup-time"] = q.config.StatusTime.Milliseconds()
 	}
 	q.mu.Unlock()
 	switch {
@@ -228,7 +228,7 @@ func (q *QEMU) outgoing() {
 // transfer runs the passes and returns the status at the end, or "" where the fake ended.
 func (q *QEMU) transfer(start time.Time) string {
 	q.setMigration("setup")
-	if !q.sleep(q.config.Pace) {
+	if !q.sleep(q.config.StatusTime) {
 		return ""
 	}
 	q.mu.Lock()
@@ -278,7 +278,7 @@ func (q *QEMU) transfer(start time.Time) string {
 
 // await waits for one pass to be over, or for an order.
 func (q *QEMU) await(orders chan string) (order string, ok bool) {
-	t := time.NewTimer(q.config.Pace)
+	t := time.NewTimer(q.config.StatusTime)
 	defer t.Stop()
 	select {
 	case order = <-orders:
@@ -291,7 +291,7 @@ func (q *QEMU) await(orders chan string) (order string, ok bool) {
 }
 
 func (q *QEMU) complete() string {
-	if !q.sleep(q.config.Pace) {
+	if !q.sleep(q.config.StatusTime) {
 		return ""
 	}
 	return "completed"
@@ -299,7 +299,7 @@ func (q *QEMU) complete() string {
 
 func (q *QEMU) cancel() string {
 	q.setMigration("cancelling")
-	if !q.sleep(q.config.Pace) {
+	if !q.sleep(q.config.StatusTime) {
 		return ""
 	}
 	return "cancelled"

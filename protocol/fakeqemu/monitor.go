@@ -275,7 +275,7 @@ func decode(c Command, v any) error {
 	return nil
 }
 
-// noReset takes out the byte that resets QEMU's parser. It stands between
+// noReset takes out the byte that resets QEMU's parser. It is sent between
 // messages only, so that dropping it is all there is to do.
 type noReset struct{ from io.Reader }
 
@@ -289,7 +289,7 @@ func (r noReset) Read(p []byte) (int, error) {
 	}
 }
 
-// sleep waits, and says whether the fake is still there.
+// sleep waits, and reports whether the fake is still there.
 func (q *QEMU) sleep(d time.Duration) bool {
 	t := time.NewTimer(d)
 	defer t.Stop()

@@ -15,7 +15,7 @@ type MigrationAddress struct {
 	SocketAddress          // of socket; Host, Port and what goes with them also of rdma
 	Args          []string `json:"args,omitempty"`     // of exec: the program and its arguments
 	Filename      string   `json:"filename,omitempty"` // of file
-	Offset        *uint64  `json:"offset,omitempty"`   // of file, in bytes; QEMU wants it said
+	Offset        *uint64  `json:"offset,omitempty"`   // of file, in bytes; QEMU demands it
 }
 
 // A SocketAddress is a socket's (qapi/sockets.json): which members it has depends
@@ -48,25 +48,10 @@ func UnixChannel(path string) MigrationChannel {
 	return socketChannel(SocketAddress{Type: "unix", Path: path})
 }
 
-// InetChannel is a main channel over TCP. Port 0 lets who listens choose one: see
+// InetChannel is a main channel over TCP. With port 0 QEMU chooses one: see
 // [MigrationInfo.SocketAddress].
 func InetChannel(host, port string) MigrationChannel {
 	return socketChannel(SocketAddress{Type: "inet", Host: host, Port: port})
-}
-
-// FDChannel is a main channel over a socket that [GetFD] gave under the name.
-func FDChannel(name string) MigrationChannel {
-	return socketChannel(SocketAddress{Type: "fd", FD: name})
-}
-
-// ExecChannel is a main channel to or from a program's standard input or output.
-func ExecChannel(program string, args ...string) MigrationChannel {
-	return MigrationChannel{"main", MigrationAddress{Transport: "exec", Args: append([]string{program}, args...)}}
-}
-
-// FileChannel is a main channel into or out of a file, from a byte of it on.
-func FileChannel(name string, offset uint64) MigrationChannel {
-	return MigrationChannel{"main", MigrationAddress{Transport: "file", Filename: name, Offset: &offset}}
 }
 
 func socketChannel(a SocketAddress) MigrationChannel {

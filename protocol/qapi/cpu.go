@@ -13,7 +13,7 @@ type CPUInfo struct {
 	ThreadID int              `json:"thread-id"` // of the host's thread that runs it
 	Props    map[string]int64 `json:"props"`     // where it sits: socket-id, core-id, thread-id, node-id and so on
 	Target   string           `json:"target"`    // QEMU's name of the architecture
-	Arch     string           `json:"arch"`      // the same, coarser; gone in 6.0
+	Arch     string           `json:"arch"`      // the same, coarser; removed in 6.0
 
 	// Of s390x.
 	State       string `json:"cpu-state"`
@@ -36,22 +36,5 @@ func (c *CPUInfo) UnmarshalJSON(data []byte) error {
 // QueryCPUsFast returns the virtual CPUs, without disturbing them.
 func QueryCPUsFast(ctx context.Context, e Executor) ([]CPUInfo, error) {
 	list, _, err := query[[]CPUInfo](ctx, e, "query-cpus-fast", nil)
-	return list, err
-}
-
-// IOThreadInfo is a thread for devices' I/O (qapi/misc.json).
-type IOThreadInfo struct {
-	ID          string `json:"id"`
-	ThreadID    int    `json:"thread-id"`     // of the host
-	PollMaxNS   int64  `json:"poll-max-ns"`   // longest time to poll, in nanoseconds; 0: it doesn't
-	PollGrow    int64  `json:"poll-grow"`     // added to the time where polling helps
-	PollShrink  int64  `json:"poll-shrink"`   // taken away where it doesn't
-	PollWeight  int64  `json:"poll-weight"`   // how much the last interval counts; since 11.1
-	AIOMaxBatch int64  `json:"aio-max-batch"` // requests at once, 0 for the engine's own; since 6.1
-}
-
-// QueryIOThreads returns the I/O threads. The main loop is none of them.
-func QueryIOThreads(ctx context.Context, e Executor) ([]IOThreadInfo, error) {
-	list, _, err := query[[]IOThreadInfo](ctx, e, "query-iothreads", nil)
 	return list, err
 }

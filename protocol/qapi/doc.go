@@ -9,6 +9,10 @@
 // errors unchanged. A reply that can't be decoded is an error that names the
 // command, and what is returned with it holds the reply in Raw.
 //
+// There are the commands that drover itself calls, and those that belong to managing a
+// VM: [Quit], [SystemPowerdown], [DeviceDel], [ObjectDel], [QOMSet], [QueryFDSets],
+// [MigrateIncoming]. Any other is the Executor's: Execute(ctx, "query-block", nil, &reply).
+//
 // # Replies of other versions
 //
 // A type has the members of all versions from 5.2 to 11.1. One that a QEMU doesn't

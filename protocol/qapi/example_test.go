@@ -20,9 +20,9 @@ func Example() {
 	}
 	defer session.Close()
 
-	if err := qapi.SetMigrationParameters(ctx, session, qapi.MigrationParameters{
-		MaxBandwidth:  new(uint64(1 << 30)), // bytes a second
-		DowntimeLimit: new(uint64(300)),     // milliseconds
+	if err := qapi.SetMigrateParameters(ctx, session, map[string]any{
+		string(qapi.ParamMaxBandwidth):  1 << 30, // bytes a second
+		string(qapi.ParamDowntimeLimit): 300,     // milliseconds
 	}); err != nil {
 		fmt.Println(err)
 	}
@@ -49,7 +49,7 @@ func ExampleMigrate() {
 	}
 	defer session.Close()
 
-	err = qapi.SetMigrateCapabilities(ctx, session, map[string]bool{"events": true})
+	err = qapi.SetMigrateCapabilities(ctx, session, map[string]bool{string(qapi.CapEvents): true})
 	if err != nil {
 		fmt.Println(err)
 	}

@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 )
 
-// A MigrationStatus is where a migration stands (MigrationStatus in
+// A MigrationStatus is the state of a migration (MigrationStatus in
 // qapi/migration.json).
 type MigrationStatus string
 
@@ -31,23 +31,23 @@ const (
 )
 
 // MigrationInfo is the answer to query-migrate (qapi/migration.json). A counter that
-// is a pointer is nil where QEMU doesn't say it; the others are 0 then.
+// is a pointer is nil where QEMU doesn't send it; the others are 0 then.
 type MigrationInfo struct {
 	Status    MigrationStatus `json:"status"`     // empty where there was no migration
 	ErrorDesc string          `json:"error-desc"` // why it failed, for people
 
 	TotalTime        int64 `json:"total-time"`        // milliseconds since it began, or that it took
 	SetupTime        int64 `json:"setup-time"`        // milliseconds before the first pass
-	ExpectedDowntime int64 `json:"expected-downtime"` // milliseconds, reckoned at the last pass; while active
+	ExpectedDowntime int64 `json:"expected-downtime"` // milliseconds, estimated at the last pass; while active
 	Downtime         int64 `json:"downtime"`          // milliseconds; once completed
 
 	RAM       *MigrationRAM `json:"ram"`       // nil before it is active
 	Remaining *int64        `json:"remaining"` // bytes, of RAM and devices together; since 11.1
-	Disk      *MigrationRAM `json:"disk"`      // of the capability block; gone in 9.1
+	Disk      *MigrationRAM `json:"disk"`      // of the capability block; removed in 9.1
 	VFIO      *VFIOStats    `json:"vfio"`      // where all devices of that kind can migrate
 
 	XBZRLE      *XBZRLEStats      `json:"xbzrle-cache"` // with the capability xbzrle
-	Compression *CompressionStats `json:"compression"`  // with the capability compress; gone in 9.1
+	Compression *CompressionStats `json:"compression"`  // with the capability compress; removed in 9.1
 
 	// CPUThrottle is how much of their time the guest's CPUs are kept from running, in
 	// percent; nil where auto-converge has not begun.
@@ -82,7 +82,7 @@ type MigrationRAM struct {
 	Remaining               uint64  `json:"remaining"`
 	Total                   uint64  `json:"total"`
 	Duplicate               uint64  `json:"duplicate"` // pages of one value, which is zero
-	Skipped                 uint64  `json:"skipped"`   // always 0; gone in 9.1
+	Skipped                 uint64  `json:"skipped"`   // always 0; removed in 9.1
 	Normal                  uint64  `json:"normal"`    // pages
 	NormalBytes             uint64  `json:"normal-bytes"`
 	DirtyPagesRate          uint64  `json:"dirty-pages-rate"`            // pages a second
@@ -94,7 +94,7 @@ type MigrationRAM struct {
 	MultifdBytes            uint64  `json:"multifd-bytes"`
 	PagesPerSecond          uint64  `json:"pages-per-second"` // sent
 	PrecopyBytes            uint64  `json:"precopy-bytes"`    // since 7.0, as the next two
-	DowntimeBytes           uint64  `json:"downtime-bytes"`   // while the guest stood still
+	DowntimeBytes           uint64  `json:"downtime-bytes"`   // while the guest was paused
 	PostcopyBytes           uint64  `json:"postcopy-bytes"`
 }
 
@@ -103,7 +103,7 @@ type VFIOStats struct {
 	Transferred int64 `json:"transferred"` // bytes
 }
 
-// XBZRLEStats count how well pages that are sent again were sent as differences.
+// XBZRLEStats count pages that were sent again as XBZRLE deltas.
 type XBZRLEStats struct {
 	CacheSize     uint64  `json:"cache-size"` // bytes
 	Bytes         int64   `json:"bytes"`      // sent
@@ -111,7 +111,7 @@ type XBZRLEStats struct {
 	CacheMiss     int64   `json:"cache-miss"` // pages
 	CacheMissRate float64 `json:"cache-miss-rate"`
 	EncodingRate  float64 `json:"encoding-rate"` // bytes of pages to bytes sent
-	Overflow      int64   `json:"overflow"`      // pages whose difference was too long
+	Overflow      int64   `json:"overflow"`      // pages whose delta was too long
 }
 
 // CompressionStats count how well pages were compressed, before 9.1.
@@ -123,7 +123,7 @@ type CompressionStats struct {
 	CompressionRate float64 `json:"compression-rate"`
 }
 
-// QueryMigrate returns where the present or last migration stands.
+// QueryMigrate returns the state of the present or last migration.
 func QueryMigrate(ctx context.Context, e Executor) (MigrationInfo, error) {
 	info, raw, err := query[MigrationInfo](ctx, e, "query-migrate", nil)
 	info.Raw = raw

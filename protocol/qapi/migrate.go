@@ -25,7 +25,7 @@ func Migrate(ctx context.Context, e Executor, to MigrateArguments) error {
 type IncomingArguments struct {
 	URI      string             `json:"uri,omitempty"`
 	Channels []MigrationChannel `json:"channels,omitempty"`
-	// ExitOnError says whether QEMU exits when the migration fails; nil is QEMU's
+	// ExitOnError reports whether QEMU exits when the migration fails; nil is QEMU's
 	// own choice, which is to exit. Since 9.1.
 	ExitOnError *bool `json:"exit-on-error,omitempty"`
 }
@@ -36,7 +36,7 @@ func MigrateIncoming(ctx context.Context, e Executor, from IncomingArguments) er
 	return do(ctx, e, "migrate-incoming", from)
 }
 
-// MigrateCancel gives the present migration up; without one it does nothing. The
+// MigrateCancel cancels the present migration; without one it does nothing. The
 // status goes by cancelling to cancelled.
 func MigrateCancel(ctx context.Context, e Executor) error { return do(ctx, e, "migrate_cancel", nil) }
 
@@ -79,7 +79,7 @@ type capability struct {
 	State      bool   `json:"state"`
 }
 
-// SetMigrateCapabilities turns capabilities on and off, in the order of their
+// SetMigrateCapabilities enables and disables capabilities, in the order of their
 // names. QEMU refuses all of them where it refuses one.
 func SetMigrateCapabilities(ctx context.Context, e Executor, states map[string]bool) error {
 	list := []capability{}
@@ -89,15 +89,15 @@ func SetMigrateCapabilities(ctx context.Context, e Executor, states map[string]b
 	return do(ctx, e, "migrate-set-capabilities", map[string]any{"capabilities": list})
 }
 
-// QueryMigrateParameters returns every migration parameter as it came.
-// [QueryMigrationParameters] is for those that are known here.
+// QueryMigrateParameters returns every migration parameter, by QEMU's names, as it came.
 func QueryMigrateParameters(ctx context.Context, e Executor) (map[string]json.RawMessage, error) {
 	all, _, err := query[map[string]json.RawMessage](ctx, e, "query-migrate-parameters", nil)
 	return all, err
 }
 
-// SetMigrateParameters gives migration parameters their values, by QEMU's names.
-// [SetMigrationParameters] is for those that are known here.
+// SetMigrateParameters gives migration parameters their values, by QEMU's names, of
+// which [Parameter] lists some: sizes in bytes, times in milliseconds, as QEMU has them.
+// The others stay as they are. QEMU refuses all of them where it refuses one.
 func SetMigrateParameters(ctx context.Context, e Executor, values map[string]any) error {
 	return do(ctx, e, "migrate-set-parameters", values)
 }

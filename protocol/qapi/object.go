@@ -28,7 +28,7 @@ func DeviceAdd(ctx context.Context, e Executor, driver, id string, properties ma
 }
 
 // DeviceDel asks for a device to be unplugged. With most buses the guest has a say, so
-// it is gone when DEVICE_DELETED comes, not before.
+// it is removed when DEVICE_DELETED comes, not before.
 func DeviceDel(ctx context.Context, e Executor, id string) error {
 	return do(ctx, e, "device_del", map[string]string{"id": id})
 }

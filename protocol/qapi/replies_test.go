@@ -32,15 +32,11 @@ func asking[T any](f func(context.Context, qapi.Executor) (T, error)) func(conte
 func beforeMigration() []reply {
 	return []reply{
 		{"query-status", asking(qapi.QueryStatus)},
-		{"query-version", asking(qapi.QueryVersion)},
 		{"query-target", asking(qapi.QueryTarget)},
-		{"query-machines", asking(qapi.QueryMachines)},
 		{"query-cpus-fast", asking(qapi.QueryCPUsFast)},
-		{"query-iothreads", asking(qapi.QueryIOThreads)},
-		{"query-chardev", asking(qapi.QueryChardev)},
 		{"query-migrate", asking(qapi.QueryMigrate)},
 		{"query-migrate-capabilities", asking(qapi.QueryMigrateCapabilities)},
-		{"query-migrate-parameters", asking(qapi.QueryMigrationParameters)},
+		{"query-migrate-parameters", asking(qapi.QueryMigrateParameters)},
 	}
 }
 
@@ -92,7 +88,7 @@ func TestRecordedRepliesAreDecodedWhole(t *testing.T) {
 // whole decodes the reply again into the same type, and fails on what has no field.
 func whole(t *testing.T, value any, raw []byte, file string) {
 	switch value.(type) {
-	case string, map[string]bool, qapi.VersionInfo, []qapi.MachineInfo, []qapi.CPUInfo: // not decoded by field, or by their own method
+	case string, map[string]bool, []qapi.CPUInfo: // not decoded by field, or by their own method
 		return
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
@@ -103,11 +99,6 @@ func whole(t *testing.T, value any, raw []byte, file string) {
 func TestRecordedRepliesSayWhatTheyDo(t *testing.T) {
 	for _, version := range qapi.RecordedVersions() {
 		ask := func(name string) qapi.Executor { return recorded(path(version, name)) }
-		v, err := qapi.QueryVersion(t.Context(), ask("query-version"))
-		require.NoError(t, err)
-		require.Contains(t, v.String(), version+".")
-		require.Contains(t, v.Package, "Debian")
-
 		active, err := qapi.QueryMigrate(t.Context(), ask("query-migrate.active"))
 		require.NoError(t, err)
 		require.Equal(t, qapi.MigrationActive, active.Status)
@@ -142,15 +133,12 @@ func TestRecordedRepliesSayWhatTheyDo(t *testing.T) {
 		require.Len(t, postcopy.VCPUBlockTime, 1)
 		require.Equal(t, version == "11.1", len(postcopy.LatencyDist) > 0)
 
-		p, err := qapi.QueryMigrationParameters(t.Context(), ask("query-migrate-parameters"))
+		parameters, err := qapi.QueryMigrateParameters(t.Context(), ask("query-migrate-parameters"))
 		require.NoError(t, err)
-		require.Equal(t, uint64(300), *p.DowntimeLimit)
+		require.Equal(t, "300", string(parameters[string(qapi.ParamDowntimeLimit)]))
 		sets, err := qapi.QueryFDSets(t.Context(), ask("query-fdsets"))
 		require.NoError(t, err)
 		require.Equal(t, "a test's", sets[0].FDs[0].Opaque)
-		machines, err := qapi.QueryMachines(t.Context(), ask("query-machines"))
-		require.NoError(t, err)
-		require.NotEmpty(t, machines)
 		cpus, err := qapi.QueryCPUsFast(t.Context(), ask("query-cpus-fast"))
 		require.NoError(t, err)
 		require.Len(t, cpus, 2)
@@ -179,7 +167,7 @@ func TestRealQEMUsAnswer(t *testing.T) {
 	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		version := qemutest.Version(t, binary)
 		t.Run(version, func(t *testing.T) {
-			v := live{t: t, version: version, recording: monitor(t, binary, "-smp", "2", "-object", "iothread,id=io")}
+			v := live{t: t, version: version, recording: monitor(t, binary, "-smp", "2")}
 			for _, r := range beforeMigration() {
 				v.ask(r.name, r.call)
 			}
@@ -233,8 +221,8 @@ func (v live) files() {
 func (v live) migrate() {
 	ctx := v.t.Context()
 	require.NoError(v.t, qapi.SetMigrateCapabilities(ctx, v, map[string]bool{"events": true, "xbzrle": true}))
-	slow := qapi.MigrationParameters{MaxBandwidth: new(uint64(1 << 16)), DowntimeLimit: new(uint64(1))}
-	require.NoError(v.t, qapi.SetMigrationParameters(ctx, v, slow))
+	slow := map[string]any{"max-bandwidth": 1 << 16, "downtime-limit": 1}
+	require.NoError(v.t, qapi.SetMigrateParameters(ctx, v, slow))
 	require.NoError(v.t, qapi.Cont(ctx, v))
 	nowhere := qapi.MigrateArguments{URI: "exec:cat >/dev/null"}
 
@@ -247,8 +235,8 @@ func (v live) migrate() {
 	v.await(qapi.MigrationCancelled)
 	v.ask("query-migrate.cancelled", asking(qapi.QueryMigrate))
 
-	fast := qapi.MigrationParameters{MaxBandwidth: new(uint64(1 << 33)), DowntimeLimit: new(uint64(300))}
-	require.NoError(v.t, qapi.SetMigrationParameters(ctx, v, fast))
+	fast := map[string]any{"max-bandwidth": 1 << 33, "downtime-limit": 300}
+	require.NoError(v.t, qapi.SetMigrateParameters(ctx, v, fast))
 	require.NoError(v.t, qapi.Migrate(ctx, v, nowhere))
 	v.await(qapi.MigrationCompleted)
 	v.ask("query-migrate.completed", asking(qapi.QueryMigrate))
@@ -274,8 +262,8 @@ func (v live) postcopy(binary string) {
 		channels := []qapi.MigrationChannel{qapi.UnixChannel(path)}
 		to, from = qapi.MigrateArguments{Channels: channels}, qapi.IncomingArguments{Channels: channels}
 	}
-	slow := qapi.MigrationParameters{MaxBandwidth: new(uint64(1 << 16))}
-	require.NoError(v.t, qapi.SetMigrationParameters(ctx, source, slow))
+	slow := map[string]any{"max-bandwidth": 1 << 16}
+	require.NoError(v.t, qapi.SetMigrateParameters(ctx, source, slow))
 	require.NoError(v.t, qapi.Cont(ctx, source))
 	require.NoError(v.t, qapi.MigrateIncoming(ctx, v, from))
 	require.NoError(v.t, qapi.Migrate(ctx, source, to))

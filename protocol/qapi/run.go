@@ -9,7 +9,7 @@ import (
 // plain string, so that states of a later QEMU are at home too.
 type RunState = string
 
-// The run states. All but running mean that the guest's CPUs stand still.
+// The run states. In all but running the guest's vCPUs are paused.
 const (
 	StateDebug         RunState = "debug"          // stopped by a debugger
 	StateInmigrate     RunState = "inmigrate"      // waits for an incoming migration
@@ -17,7 +17,7 @@ const (
 	StateIOError       RunState = "io-error"       // I/O failed, and the device is to stop the VM then
 	StatePaused        RunState = "paused"         // by stop
 	StatePostmigrate   RunState = "postmigrate"    // the source after a migration
-	StatePrelaunch     RunState = "prelaunch"      // started with -S, and not yet let go
+	StatePrelaunch     RunState = "prelaunch"      // started with -S, and never run
 	StateFinishMigrate RunState = "finish-migrate" // in the switchover of a migration
 	StateRestoreVM     RunState = "restore-vm"     // loads a snapshot
 	StateRunning       RunState = "running"
@@ -25,7 +25,7 @@ const (
 	StateShutdown      RunState = "shutdown"       // the guest is off, and -no-shutdown keeps QEMU
 	StateSuspended     RunState = "suspended"      // ACPI S3
 	StateWatchdog      RunState = "watchdog"       // stopped by the guest's watchdog
-	StateGuestPanicked RunState = "guest-panicked" // the guest said so
+	StateGuestPanicked RunState = "guest-panicked" // the guest reported it
 	StateColo          RunState = "colo"           // between two checkpoints of COLO
 	StatePreconfig     RunState = "preconfig"      // started with -preconfig; 5.2 and older
 )
@@ -34,7 +34,7 @@ const (
 type StatusInfo struct {
 	Running    bool            `json:"running"`
 	Status     RunState        `json:"status"`
-	SingleStep bool            `json:"singlestep"` // one instruction a TCG block; gone in 9.0
+	SingleStep bool            `json:"singlestep"` // one instruction a TCG block; removed in 9.0
 	Raw        json.RawMessage `json:"-"`
 }
 
@@ -45,14 +45,14 @@ func QueryStatus(ctx context.Context, e Executor) (StatusInfo, error) {
 	return info, err
 }
 
-// Stop stops the guest's CPUs. QEMU emits STOP, where they ran.
+// Stop pauses the guest's vCPUs. QEMU emits STOP, where they ran.
 func Stop(ctx context.Context, e Executor) error { return do(ctx, e, "stop", nil) }
 
-// Cont lets the guest's CPUs run. QEMU emits RESUME, where they stood still. While
+// Cont lets the guest's vCPUs run. QEMU emits RESUME, where they were paused. While
 // it waits for an incoming migration, the guest runs once that has come.
 func Cont(ctx context.Context, e Executor) error { return do(ctx, e, "cont", nil) }
 
-// Quit ends QEMU. QEMU may be gone before its reply is out.
+// Quit ends QEMU. QEMU may have exited before its reply is out.
 func Quit(ctx context.Context, e Executor) error { return do(ctx, e, "quit", nil) }
 
 // SystemReset resets the machine as its reset button does. QEMU emits RESET.
@@ -63,6 +63,10 @@ func SystemReset(ctx context.Context, e Executor) error { return do(ctx, e, "sys
 func SystemPowerdown(ctx context.Context, e Executor) error {
 	return do(ctx, e, "system_powerdown", nil)
 }
+
+// SystemWakeup wakes a guest that is suspended. QEMU emits WAKEUP; it refuses where the
+// guest is not suspended, since 4.0.
+func SystemWakeup(ctx context.Context, e Executor) error { return do(ctx, e, "system_wakeup", nil) }
 
 // PMemSave writes guest-physical memory, size bytes from the address start on, into
 // a file that QEMU opens, on its own host and with its own rights. Addresses

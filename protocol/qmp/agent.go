@@ -22,7 +22,7 @@ const (
 
 // NewAgent starts a session with a QEMU guest agent (QEMU 3.1 or later), and
 // returns when it is in step: a guest agent doesn't greet, and may still have
-// something to say to whoever spoke to it before, so it is asked to mark its
+// something to send to the client before, so it is asked to mark its
 // answer (guest-sync-delimited). Everything before that is dropped. NewAgent owns
 // conn from now on, and closes it where it returns an error.
 //
@@ -44,24 +44,12 @@ func NewAgent(ctx context.Context, conn net.Conn, o Options) (*Session, error) {
 		close(s.greeted)
 		return s.read(split)
 	})
-	var err error
-	for pause := firstSync; err == nil; pause = min(2*pause, lastSync) {
-		if err = asked.again(ctx); err != nil {
-			break
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case <-s.greeted:
-			timer.Stop()
-			return s, nil
-		case <-s.done:
-			timer.Stop()
-			return nil, s.early(s.err)
-		case <-ctx.Done():
-			err = fmt.Errorf("qmp: %w: %w", ErrNoAgent, ended.By(ctx))
-		case <-timer.C:
-		}
-		timer.Stop()
+	err := asked.untilInStep(ctx)
+	if err == nil {
+		return s, nil
+	}
+	if _, ended := errors.AsType[*ClosedError](err); ended {
+		err = s.early(err)
 	}
 	_ = s.Close()
 	return nil, err
@@ -76,6 +64,28 @@ type asking struct {
 	mu    sync.Mutex
 	last  *call
 	token string // of last
+}
+
+// untilInStep asks until there is the right answer.
+func (a *asking) untilInStep(ctx context.Context) error {
+	for pause := firstSync; ; pause = min(2*pause, lastSync) {
+		if err := a.again(ctx); err != nil {
+			return err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-a.s.greeted:
+			timer.Stop()
+			return nil
+		case <-a.s.done:
+			timer.Stop()
+			return a.s.err
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("qmp: %w: %w", ErrNoAgent, ended.By(ctx))
+		case <-timer.C:
+		}
+	}
 }
 
 // again asks, unless the last question has not even been written.

@@ -176,13 +176,13 @@ func startAgent(t *testing.T) (path string) {
 	dir := t.TempDir()
 	path = filepath.Join(dir, "ga")
 	cmd := exec.Command(binary, "-m", "unix-listen", "-p", path, "-t", dir, "-f", filepath.Join(dir, "pid"))
-	said, err := cmd.StderrPipe()
+	output, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		for lines := bufio.NewScanner(said); lines.Scan(); {
+		for lines := bufio.NewScanner(output); lines.Scan(); {
 			t.Log(lines.Text())
 		}
 	}()
@@ -219,7 +219,7 @@ func TestARealAgentAnswersAndSurvivesGarbage(t *testing.T) {
 	require.Equal(t, qmp.CommandNotFound, refused.Class)
 	require.NoError(t, session.Close())
 
-	// Half a command from a client that died, then the next one.
+	// Half a command from a client that was killed, then the next one.
 	for _, garbage := range []string{`{"execute": "guest-pi`, `}}}`, "nonsense\n", `{"execute": "guest-info", "id": 1}` + "\n"} {
 		conn, err := net.Dial("unix", path)
 		require.NoError(t, err)

@@ -10,7 +10,7 @@ import (
 )
 
 // maxInBand is how many in-band commands are in flight at most. A monitor stops
-// reading, and is deaf out of band, when eight are in its queue
+// reading, and does not answer out of band, when eight are in its queue
 // (QMP_REQ_QUEUE_LEN_MAX in QEMU), and goes on when it has executed one.
 // qmp-spec allows eight because the one that is being executed is not in the
 // queue; but where the main loop hangs in something else, none is being executed.
@@ -73,7 +73,7 @@ func (s *Session) send(ctx context.Context, c *call) error {
 	return nil
 }
 
-// abandon gives up a command. One that the writer has not begun is taken back.
+// abandon gives up a command. One that the writer has not begun is removed from the queue.
 // Any other in-band command keeps its slot, for the monitor has it. A late reply is
 // dropped.
 func (s *Session) abandon(c *call) {
@@ -101,8 +101,8 @@ func (s *Session) forget(c *call) {
 	}
 }
 
-// deliver gives a reply to who waits for it. One to a command that was never
-// sent, or has been answered, is dropped: QEMU may still answer the one who was
+// deliver gives a reply to the caller that waits for it. One to a command that was never
+// sent, or has been answered, is dropped: QEMU may still answer the client that was
 // connected before.
 func (s *Session) deliver(m message) {
 	s.mu.Lock()
@@ -120,7 +120,7 @@ func (s *Session) deliver(m message) {
 	if c.oob {
 		return
 	}
-	// In-band commands are answered in order, so what was given up before this
+	// In-band commands are answered in order, so what was abandoned before this
 	// one is never answered: guest-suspend-ram, for one, has no reply.
 	for _, older := range s.pending {
 		if older.abandoned && !older.oob && older.id < c.id {

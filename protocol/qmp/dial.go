@@ -62,22 +62,24 @@ func dial(ctx context.Context, network, address string, o Options, start func(co
 	}
 }
 
-// errHungUp says that the peer closed the connection before it had said anything.
+// errHungUp says that the peer closed the connection before it had sent anything.
 var errHungUp = errors.New("the peer closed the connection before it greeted")
 
-// early adds to the error of a session that has ended that its peer had not said
+// early adds to the error of a session that has ended that its peer had not sent
 // anything, where that is so.
 func (s *Session) early(err error) error {
 	s.mu.Lock()
-	cause := s.cause
+	causes := []error{s.cause, s.broken}
 	s.mu.Unlock()
 	select {
 	case <-s.greeted:
 		return err
 	default:
 	}
-	if errors.Is(cause, io.EOF) || errors.Is(cause, syscall.ECONNRESET) || errors.Is(cause, syscall.EPIPE) {
-		return fmt.Errorf("%w (%w)", err, errHungUp)
+	for _, cause := range causes {
+		if errors.Is(cause, io.EOF) || errors.Is(cause, syscall.ECONNRESET) || errors.Is(cause, syscall.EPIPE) {
+			return fmt.Errorf("%w (%w)", err, errHungUp)
+		}
 	}
 	return err
 }

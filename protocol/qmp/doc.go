@@ -1,7 +1,7 @@
 // Package qmp is a client of QEMU's machine protocol, QMP, and of the QEMU
 // guest agent, which speaks the same syntax.
 //
-// A [Session] stands on one connection. Any number of goroutines may execute
+// A [Session] has one connection. Any number of goroutines may execute
 // commands at once: each gets the reply to its own, by the id that it was sent
 // with. Up to seven are in flight, for at eight a monitor may stop reading, and
 // be deaf even out of band; the next one waits here. Out-of-band commands are on their

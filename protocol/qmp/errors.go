@@ -23,7 +23,7 @@ const (
 // An Error is QEMU's answer to a command that it refuses. The session goes on.
 type Error struct {
 	Class   ErrorClass
-	Desc    string // QEMU's own words
+	Desc    string // QEMU's own message
 	Command string
 }
 

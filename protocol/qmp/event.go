@@ -40,7 +40,7 @@ func (e Event) Decode(v any) error {
 }
 
 // Mark returns the place behind the last event that has come. An event caused
-// by what is done after Mark stands at it or later.
+// by what is done after Mark is at it or later.
 func (s *Session) Mark() Mark { return s.events.Mark() }
 
 // Wait returns the first event from the place given on that has one of the

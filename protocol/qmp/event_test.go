@@ -141,7 +141,7 @@ func TestWaitersGetWhatCameBeforeTheEnd(t *testing.T) {
 }
 
 // A QEMU that quits closes its side. A command that can't be written any more
-// must not keep the reader from what was said before.
+// must not keep the reader from what was sent before.
 func TestLastWordsAreReadAfterWritingHasFailed(t *testing.T) {
 	client, peer := net.Pipe()
 	deaf := &deafConn{Conn: client, tried: make(chan struct{})}

@@ -137,7 +137,7 @@ func ExampleNew_tls() {
 	// Output: <nil>
 }
 
-// selfSigned makes a certificate, and who trusts it.
+// selfSigned makes a certificate, and a pool that trusts it.
 func selfSigned(host string) (tls.Certificate, *x509.CertPool) {
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {

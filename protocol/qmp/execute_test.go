@@ -137,11 +137,11 @@ func TestOutOfBandOvertakes(t *testing.T) {
 func TestCancellationSurvivesTheLateReply(t *testing.T) {
 	session, s := open(t, qmp.Options{})
 	ctx, cancel := context.WithCancel(t.Context())
-	gone := make(chan error, 1)
-	go func() { gone <- session.Execute(ctx, "slow", nil, nil) }()
+	left := make(chan error, 1)
+	go func() { left <- session.Execute(ctx, "slow", nil, nil) }()
 	late := s.hear()
 	cancel()
-	require.ErrorIs(t, <-gone, context.Canceled)
+	require.ErrorIs(t, <-left, context.Canceled)
 
 	next := make(chan error, 1)
 	var reply string
@@ -163,7 +163,7 @@ func TestAnEndedContextSendsNothing(t *testing.T) {
 	require.Equal(t, "next", s.hear().Execute)
 }
 
-// A peer that doesn't read holds up the writer. Who gives up then leaves
+// A peer that doesn't read holds up the writer. A caller whose context ends then leaves
 // nothing behind: no command to be sent later, no slot taken.
 func TestWhatIsGivenUpBeforeItIsWrittenIsNeverSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestWhatIsGivenUpBeforeItIsWrittenIsNeverSent(t *testing.T) {
 				if oob {
 					execute = session.ExecuteOOB
 				}
-				require.ErrorIs(t, execute(ctx, "given up", nil, nil), context.DeadlineExceeded)
+				require.ErrorIs(t, execute(ctx, "abandoned", nil, nil), context.DeadlineExceeded)
 				cancel()
 			}
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // maxFiles is how many files a monitor takes beside one message (TCP_MAX_FDS in
-// QEMU). More would be lost without a word.
+// QEMU). More would be lost without an error.
 const maxFiles = 16
 
 // A rightsConn is a connection that carries descriptors: *net.UnixConn, or what
@@ -16,7 +16,7 @@ type rightsConn interface {
 	WriteMsgUnix(b, oob []byte, addr *net.UnixAddr) (n, oobn int, err error)
 }
 
-// duplicate makes copies of files, which outlive a caller who gives up before
+// duplicate makes copies of files, which outlive a caller that leaves before
 // they are sent.
 func (s *Session) duplicate(files []*os.File) ([]*os.File, error) {
 	if len(files) == 0 {

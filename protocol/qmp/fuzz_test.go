@@ -60,13 +60,13 @@ func FuzzStream(f *testing.F) {
 	})
 }
 
-// Whatever a peer says, a session ends, and nobody who waits hangs.
+// Whatever a peer sends, a session ends, and no wait hangs.
 func FuzzPeer(f *testing.F) {
 	f.Add([]byte(`{"return": {}, "id": 2}`))
 	f.Add([]byte(`{"event": "STOP"}{"return": {}, "id": 2}`))
 	f.Add([]byte(`{"error": {"class": "GenericError", "desc": "no"}, "id": 2}`))
 	f.Add([]byte("\xff{\"error\": null}"))
-	f.Fuzz(func(t *testing.T, said []byte) {
+	f.Fuzz(func(t *testing.T, sent []byte) {
 		client, peer := net.Pipe()
 		s := newServer(t, peer)
 		go func() {
@@ -74,7 +74,7 @@ func FuzzPeer(f *testing.F) {
 			s.say("%s", greeting)
 			s.answer(s.hear(), "{}")
 			s.hear()
-			_, _ = peer.Write(said)
+			_, _ = peer.Write(sent)
 		}()
 		session, err := qmp.New(t.Context(), client, qmp.Options{MaxMessage: 1 << 16})
 		require.NoError(t, err)
@@ -116,7 +116,7 @@ func FuzzReadable(f *testing.F) {
 		check := func(s string) {
 			for _, r := range s {
 				require.False(t, r >= 0xfdd0 && r <= 0xfdef || r&0xfffe == 0xfffe, "%U", r)
-				// A lone surrogate is decoded to this one, which may also stand there itself.
+				// A lone surrogate is decoded to this one, which may also be there itself.
 				if r == utf8.RuneError {
 					require.True(t, strings.Contains(string(text), "\ufffd") || strings.Contains(strings.ToLower(string(text)), `\ufffd`))
 				}

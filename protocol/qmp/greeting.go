@@ -5,18 +5,21 @@ import (
 	"fmt"
 )
 
-// A Version is QEMU's, as it greets with it.
+// A Version is QEMU's. It is for reports: ask the schema what a QEMU can do.
 type Version struct {
-	Major, Minor, Micro int
-	Package             string // the distribution's, may be empty
+	Major   int    `json:"major"`
+	Minor   int    `json:"minor"`
+	Micro   int    `json:"micro"`
+	Package string `json:"package,omitempty"` // the distributor's own, may be empty
 }
 
+// String returns a version in the form 7.2.22.
 func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Micro) }
 
-// A Greeting is what a monitor says first.
+// A Greeting is the first message of a monitor.
 type Greeting struct {
 	Version      Version
-	Capabilities []string // what the handshake may turn on, such as "oob"
+	Capabilities []string // what the handshake may enable, such as "oob"
 }
 
 func (m message) greeting() (Greeting, error) {

@@ -158,10 +158,10 @@ func TestPeersThatSpeakSomethingElseAreToldAtOnce(t *testing.T) {
 }
 
 func TestAConnectionThatEndsInTheHandshakeIsAClosedError(t *testing.T) {
-	for name, said := range map[string]string{"nothing": "", "half a greeting": greeting[:40], "greeting": greeting} {
+	for name, sent := range map[string]string{"nothing": "", "half a greeting": greeting[:40], "greeting": greeting} {
 		t.Run(name, func(t *testing.T) {
 			client, peer := net.Pipe()
-			go func() { _, _ = io.WriteString(peer, said); peer.Close() }()
+			go func() { _, _ = io.WriteString(peer, sent); peer.Close() }()
 			_, err := qmp.New(t.Context(), client, qmp.Options{})
 			_, closed := errors.AsType[*qmp.ClosedError](err)
 			require.True(t, closed, "%v", err)

@@ -41,7 +41,7 @@ func TestTheSchemaReplyIsRead(t *testing.T) {
 // A slow event consumer that holds up all replies.
 func TestAReaderThatSleepsHoldsUpNobody(t *testing.T) {
 	session, s := open(t, qmp.Options{EventLog: 16})
-	asleep, wake := make(chan struct{}), make(chan struct{})
+	waiting, wake := make(chan struct{}), make(chan struct{})
 	var lost uint64
 	var group sync.WaitGroup
 	group.Go(func() {
@@ -52,13 +52,13 @@ func TestAReaderThatSleepsHoldsUpNobody(t *testing.T) {
 			case err != nil:
 				return
 			case event.Name == "FIRST":
-				close(asleep)
+				close(waiting)
 				<-wake
 			}
 		}
 	})
 	s.say(`{"event": "FIRST"}`)
-	<-asleep
+	<-waiting
 	s.serve(func(r request) string {
 		return strings.Repeat(`{"event": "E"}`, 100) + returning(r, "{}")
 	})
@@ -130,11 +130,11 @@ func TestASilentPeerCostsWhatTheCallerAllows(t *testing.T) {
 			for s.hear().Execute != "" {
 			}
 		}()
-		for _, patience := range []time.Duration{time.Millisecond, time.Second, time.Hour} {
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+		for _, timeout := range []time.Duration{time.Millisecond, time.Second, time.Hour} {
+			ctx, cancel := context.WithTimeout(t.Context(), timeout)
 			start := time.Now()
 			require.ErrorIs(t, session.Execute(ctx, "query-status", nil, nil), context.DeadlineExceeded)
-			require.Equal(t, patience, time.Since(start))
+			require.Equal(t, timeout, time.Since(start))
 			cancel()
 		}
 		session.Close()

@@ -8,8 +8,8 @@ import (
 )
 
 // members iterates over the members of an object that is valid JSON: over what
-// stands between the quotes of a name, unless that is escaped, and over values as they
-// stand there. Both are parts of the object.
+// is between the quotes of a name, unless that is escaped, and over values as they
+// are there. Both are parts of the object.
 func members(object []byte) iter.Seq2[[]byte, json.RawMessage] {
 	return func(yield func([]byte, json.RawMessage) bool) {
 		for i := blank(object, 1); object[i] == '"'; i = blank(object, i+1) {

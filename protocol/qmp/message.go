@@ -44,7 +44,7 @@ func parse(value []byte) (message, error) {
 	return m, nil
 }
 
-// readEvent makes the event for the place at which it stands in the log.
+// readEvent makes the event for its place in the log.
 func (m message) readEvent() (Event, error) {
 	name, ok := text(m.event)
 	if !ok || name == "" {

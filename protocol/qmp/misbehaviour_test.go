@@ -21,7 +21,7 @@ import (
 	"github.com/drover-vm/drover/protocol/qmp"
 )
 
-// scripted is a connection on which a peer says something, whatever it hears.
+// scripted is a connection on which a peer sends something, whatever it receives.
 // Reading it goes through a reader that the test chooses.
 type scripted struct {
 	net.Conn
@@ -37,7 +37,7 @@ const conversation = `{"QMP": {"version": {"qemu": {"micro": 0, "minor": 0, "maj
 	`{"event":"TWO"}{"event":"THREE","data":{"list":[1,[2,{"a":[]}]]}}` + "\n\n \t" +
 	`{"event": "FOUR"}`
 
-// The reply to the handshake stands in the script before it is asked for, so
+// The reply to the handshake is in the script before it is asked for, so
 // the peer is held back until the request has been written.
 type afterRequest struct {
 	before, after io.Reader
@@ -107,7 +107,7 @@ func TestOneByteAtATime(t *testing.T) {
 // command waits meanwhile, and must not hang.
 func TestWhatEndsASession(t *testing.T) {
 	deep := strings.Repeat("[", 10_000)
-	for name, said := range map[string]string{
+	for name, sent := range map[string]string{
 		"not JSON":                  "garbage\r\n",
 		"bytes of no meaning":       "\x00\x01\x02",
 		"an array":                  "[1]",
@@ -130,7 +130,7 @@ func TestWhatEndsASession(t *testing.T) {
 			session, s := open(t, qmp.Options{MaxMessage: 1 << 16})
 			go func() {
 				s.hear()
-				_, _ = s.conn.Write([]byte(said))
+				_, _ = s.conn.Write([]byte(sent))
 			}()
 			err := session.Execute(t.Context(), "query", nil, nil)
 			closed, ok := errors.AsType[*qmp.ClosedError](err)
@@ -145,7 +145,7 @@ func TestWhatEndsASession(t *testing.T) {
 
 // What a peer may say without ending the session: the next command works.
 func TestWhatASessionSurvives(t *testing.T) {
-	for name, said := range map[string]string{
+	for name, sent := range map[string]string{
 		"nothing":                     "",
 		"reply with unknown id":       `{"return": {}, "id": 99}`,
 		"reply to what is to come":    `{"return": {}, "id": 4}`,
@@ -172,9 +172,9 @@ func TestWhatASessionSurvives(t *testing.T) {
 			session, s := open(t, qmp.Options{})
 			go func() {
 				first := s.hear()
-				s.say("%s", said)
+				s.say("%s", sent)
 				s.answer(first, `"first"`)
-				s.say("%s", said) // also when nobody waits
+				s.say("%s", sent) // also when nobody waits
 				s.answer(s.hear(), `"second"`)
 			}()
 			for _, want := range []string{"first", "second"} {

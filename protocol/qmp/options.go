@@ -32,7 +32,7 @@ type Options struct {
 	// runs. The data is valid during the call only.
 	Trace func(transcript.Message)
 	// Explain is called once, when the stream ends without Close. What it
-	// returns is the Cause that every caller gets: who started the QEMU adds
+	// returns is the Cause that every caller gets: the launcher of the QEMU adds
 	// there how it ended. Callers wait while it runs.
 	Explain func(error) error
 	// Check, where set, sees each command before it is sent, arguments as they

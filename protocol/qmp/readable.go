@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-// unreadable returns what it is in a JSON text that QEMU's parser gives up on,
+// unreadable returns what it is in a JSON text that QEMU's parser refuses,
 // though it is valid. QEMU answers such a command with a handful of errors that
 // name no command, so it must not be sent. The rules are those of
 // qobject/json-parser.c and util/unicode.c.

@@ -158,17 +158,17 @@ func TestAliveWhileTheMainLoopHangs(t *testing.T) {
 			hang <- session.Execute(t.Context(), "pmemsave", map[string]any{"val": 0, "size": 16, "filename": fifo}, nil)
 		}()
 		<-sent
-		patient, giveUp := context.WithCancel(t.Context())
+		longer, cancelLonger := context.WithCancel(t.Context())
 		waiting := make(chan error, 12)
 		for range cap(waiting) {
-			go func() { waiting <- session.Execute(patient, "query-status", nil, nil) }()
+			go func() { waiting <- session.Execute(longer, "query-status", nil, nil) }()
 		}
 		// It is sent behind those that are in flight by now, and the others give up
 		// only when it has been answered: the more wait, the harder it is.
 		for range 20 {
 			require.NoError(t, session.Alive(t.Context()))
 		}
-		giveUp()
+		cancelLonger()
 		for range cap(waiting) {
 			require.ErrorIs(t, <-waiting, context.Canceled)
 		}
@@ -213,7 +213,7 @@ func TestOutOfBandOvertakesWhileAnotherMonitorHangs(t *testing.T) {
 		for range cap(waiting) {
 			go func() { waiting <- session.Execute(t.Context(), "query-status", nil, nil) }()
 		}
-		for range 6 { // and the one that has been given up: seven in QEMU
+		for range 6 { // and the one that has been abandoned: seven in QEMU
 			<-sent
 		}
 		for range 20 {
@@ -231,7 +231,7 @@ func TestOutOfBandOvertakesWhileAnotherMonitorHangs(t *testing.T) {
 	})
 }
 
-// A reply that comes behind a reconnect is not for the one who comes next.
+// A reply that comes behind a reconnect is not for the next client.
 func TestALateReplyToAnEarlierSessionIsDropped(t *testing.T) {
 	onEveryReal(t, func(t *testing.T, binary string) {
 		path := startQEMU(t, binary, "")

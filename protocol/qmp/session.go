@@ -37,7 +37,7 @@ type Session struct {
 	queue   []*call          // not yet written, in order
 	closing bool
 	broken  error // why writing failed
-	cause   error // why the stream ended, as it was met
+	cause   error // why reading ended
 	err     error // why the session ended; set before done is closed
 }
 
@@ -90,10 +90,10 @@ func (s *Session) handshake(ctx context.Context) error {
 	return s.execute(ctx, newCall("execute", "qmp_capabilities", enable), nil)
 }
 
-// Greeting returns what the monitor said first. An agent says nothing.
+// Greeting returns the monitor's greeting. An agent has none.
 func (s *Session) Greeting() Greeting { return s.greeting }
 
-// OOB says whether out-of-band execution was agreed on.
+// OOB reports whether out-of-band execution was agreed on.
 func (s *Session) OOB() bool { return s.oob }
 
 // Done is closed when the session has ended.
@@ -121,7 +121,7 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// run reads and writes until the stream ends, then tells all who wait, once.
+// run reads and writes until the stream ends, then ends all waits, once.
 func (s *Session) run(read func(*splitter) error) {
 	var writer sync.WaitGroup
 	ended := make(chan struct{})
@@ -146,10 +146,10 @@ func (s *Session) run(read func(*splitter) error) {
 func (s *Session) explain(cause error) error {
 	s.mu.Lock()
 	closing := s.closing
+	s.cause = cause
 	if s.broken != nil {
 		cause = s.broken
 	}
-	s.cause = cause
 	s.mu.Unlock()
 	if closing {
 		return net.ErrClosed

@@ -22,12 +22,12 @@ import (
 
 var update = flag.Bool("update", false, "record the transcripts again, with each QEMU that DROVER_FLEET names, or the one that is found")
 
-// A story is a conversation that is recorded from real QEMUs and replayed where
+// An exchange is a conversation that is recorded from real QEMUs and replayed where
 // none is. It asks the same each time, and looks at what it gets.
-type story func(t *testing.T, ctx context.Context, s *qmp.Session)
+type exchange func(t *testing.T, ctx context.Context, s *qmp.Session)
 
-func stories() map[string]story {
-	return map[string]story{
+func exchanges() map[string]exchange {
+	return map[string]exchange{
 		"status": func(t *testing.T, ctx context.Context, s *qmp.Session) {
 			require.True(t, s.OOB())
 			var version struct {
@@ -106,25 +106,25 @@ func stories() map[string]story {
 	}
 }
 
-func tell(t *testing.T, conn net.Conn, o qmp.Options, told story) {
+func converse(t *testing.T, conn net.Conn, o qmp.Options, c exchange) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	s, err := qmp.New(ctx, conn, o)
 	require.NoError(t, err)
 	defer s.Close()
-	told(t, ctx, s)
+	c(t, ctx, s)
 }
 
 // What was recorded is still what QEMUs do. With -update it is recorded again.
-func TestStoriesOnRealQEMUs(t *testing.T) {
+func TestExchangesOnRealQEMUs(t *testing.T) {
 	for _, binary := range qemutest.Binaries(t, "x86_64") {
 		version := qemutest.Version(t, binary)
-		for name, told := range stories() {
+		for name, c := range exchanges() {
 			t.Run(version+"/"+name, func(t *testing.T) {
 				var b bytes.Buffer
 				fmt.Fprintf(&b, "# %s: QEMU %s, -nodefaults -S\n", name, version)
 				w := transcript.NewWriter(&b)
-				tell(t, qemutest.Monitor(t, binary), qmp.Options{Trace: w.Trace}, told)
+				converse(t, qemutest.Monitor(t, binary), qmp.Options{Trace: w.Trace}, c)
 				require.NoError(t, w.Err())
 				if *update {
 					path := filepath.Join("testdata", "transcripts", version, name+".txt")
@@ -137,7 +137,7 @@ func TestStoriesOnRealQEMUs(t *testing.T) {
 }
 
 func TestTranscriptsAreReplayed(t *testing.T) {
-	for name, told := range stories() {
+	for name, c := range exchanges() {
 		files, err := filepath.Glob(filepath.Join("testdata", "transcripts", "*", name+".txt"))
 		require.NoError(t, err)
 		require.GreaterOrEqual(t, len(files), 4, "transcripts of %q; record them with -update and DROVER_FLEET", name)
@@ -149,7 +149,7 @@ func TestTranscriptsAreReplayed(t *testing.T) {
 				messages, err := transcript.Read(f)
 				require.NoError(t, err)
 				conn, replay := fakeqemu.Replay(messages)
-				tell(t, conn, qmp.Options{}, told)
+				converse(t, conn, qmp.Options{}, c)
 				require.NoError(t, replay.Wait())
 			})
 		}

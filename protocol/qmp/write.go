@@ -9,7 +9,7 @@ import (
 )
 
 // lastWords is how long the reader goes on after writing has failed. A QEMU
-// that ends has closed its side, and what it said before is on the way or here:
+// that ends has closed its side, and what it sent before is on the way or here:
 // the reader takes that, and comes to the end of file by itself.
 const lastWords = time.Second
 

@@ -27,7 +27,7 @@ type call struct {
 }
 
 // deliver hands the reply to the sink. The lock is held meanwhile, so that a
-// caller that gives up can take its buffers away without a race.
+// caller that leaves can take its buffers away without a race.
 func (c *call) deliver(index int, r reply) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -187,7 +187,7 @@ func inCall(command string, err error) error {
 	return fmt.Errorf("qtest: %s: %w", command, err)
 }
 
-// take and give keep calls for reuse. One that was given up may still get a
+// take and give keep calls for reuse. One that was abandoned may still get a
 // reply: it is never given back.
 func (s *Session) take() *call {
 	if c, ok := s.calls.Get().(*call); ok {

@@ -11,7 +11,7 @@ import (
 // ErrNoClock says that the guest's clock is not the client's to move.
 var ErrNoClock = errors.New("the guest's clock moves by itself: only a QEMU started with -machine accel=qtest lets the client move it, and some builds have no such accelerator")
 
-// HasClock says whether the clock commands work, by trying one that changes
+// HasClock reports whether the clock commands work, by trying one that changes
 // nothing.
 func (s *Session) HasClock(ctx context.Context) (bool, error) {
 	_, err := s.ClockSet(ctx, 0)
@@ -25,21 +25,21 @@ func (s *Session) HasClock(ctx context.Context) (bool, error) {
 }
 
 // ClockStep moves the guest's virtual clock on and runs the timers that fall due,
-// and returns where it stands then. The error wraps [ErrNoClock] where the
+// and returns its time then. The error wraps [ErrNoClock] where the
 // accelerator is not qtest.
 func (s *Session) ClockStep(ctx context.Context, by time.Duration) (time.Duration, error) {
 	return s.moveClock(ctx, "clock_step", by)
 }
 
 // ClockStepNext moves the guest's virtual clock on to the next timer and runs
-// it, and returns where the clock stands then. Where no timer is set, newer servers
+// it, and returns the clock's time then. Where no timer is set, newer servers
 // answer with an *Error.
 func (s *Session) ClockStepNext(ctx context.Context) (time.Duration, error) {
 	return s.clock(ctx, words("clock_step"))
 }
 
 // ClockSet moves the guest's virtual clock on to a time since its start, and
-// returns where it stands then. It never goes back: newer servers answer that
+// returns its time then. It never goes back: newer servers answer that
 // with an *Error, older ones with the time it is.
 func (s *Session) ClockSet(ctx context.Context, to time.Duration) (time.Duration, error) {
 	return s.moveClock(ctx, "clock_set", to)

@@ -20,7 +20,7 @@
 // calls and many can be in flight: the server answers in order, so none waits
 // for another's reply before it is sent.
 //
-// A context that ends gives up one call and nothing else: the call returns at
+// A context that ends abandons one call and nothing else: the call returns at
 // once with the context's cause, its late reply is dropped, the session stays
 // usable. Whether QEMU still carried out the request is then unknown.
 //

@@ -6,7 +6,7 @@ import "fmt"
 type Error struct {
 	Command string // the request's first word, such as "clock_step"
 	Status  string // "FAIL" or "ERR"
-	Text    string // QEMU's words, at most 500 bytes, such as "IRQ intercept already enabled"
+	Text    string // QEMU's message, at most 500 bytes, such as "IRQ intercept already enabled"
 }
 
 func (e *Error) Error() string {

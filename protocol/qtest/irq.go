@@ -20,7 +20,7 @@ type IRQ struct {
 	Line   int
 	Raised bool
 	Time   time.Time // when it arrived here
-	Place  Mark      // where it stands in the log
+	Place  Mark      // its place in the log
 }
 
 // Next returns the place behind the change: look from there for what came after it.

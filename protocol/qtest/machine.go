@@ -20,7 +20,7 @@ type Machine struct {
 	// does. Where it is nil, requests that name a device, and RTAS, are refused.
 	Properties func(ctx context.Context, path string) ([]Property, error)
 
-	// HasCPU says whether the machine has a CPU (query-cpus-fast is not empty): on
+	// HasCPU reports whether the machine has a CPU (query-cpus-fast is not empty): on
 	// one without, such as -machine none, any access to memory ends QEMU with a
 	// segmentation fault. It is asked once, before the first access. Where it is
 	// nil, the machine is taken to have one.

@@ -40,7 +40,7 @@ func closed(t *testing.T, err error) error {
 func TestRepliesInPieces(t *testing.T) {
 	for _, size := range []int{1, 2, 7} {
 		q, s := fake(t, qtest.Options{})
-		q.Injure(fakeqemu.Fault{Split: size, Times: -1, Before: []byte("IRQ raise 3\nIRQ lower 3\n")})
+		q.Inject(fakeqemu.Fault{Split: size, Times: -1, Before: []byte("IRQ raise 3\nIRQ lower 3\n")})
 		v, err := s.ReadEach(t.Context(), []uint64{1, 2, 3})
 		require.NoError(t, err)
 		require.Equal(t, []byte{0, 0, 0}, v)
@@ -64,7 +64,7 @@ func TestNonsenseEndsTheSessionWithOneErrorForAll(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			q, s := fake(t, qtest.Options{})
-			q.Injure(fakeqemu.Fault{Replace: []byte(line + "\n")})
+			q.Inject(fakeqemu.Fault{Replace: []byte(line + "\n")})
 			var work sync.WaitGroup
 			errs := make([]error, 5)
 			for i := range errs {
@@ -140,7 +140,7 @@ func TestEveryWayTheConnectionEnds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			q, s := fake(t, qtest.Options{})
-			q.Injure(c.fault)
+			q.Inject(c.fault)
 			_, err := s.Readb(t.Context(), ram)
 			require.ErrorIs(t, closed(t, err), c.cause)
 		})
@@ -160,7 +160,7 @@ func TestEveryWayTheConnectionEnds(t *testing.T) {
 	})
 	t.Run("Close here", func(t *testing.T) {
 		q, s := fake(t, qtest.Options{Explain: func(error) error { panic("Close needs no explanation") }})
-		q.Injure(fakeqemu.Fault{Hang: true})
+		q.Inject(fakeqemu.Fault{Hang: true})
 		result := make(chan error)
 		go func() { _, err := s.Readb(t.Context(), ram); result <- err }()
 		for len(q.Requests()) == 0 {
@@ -191,7 +191,7 @@ func TestCancelledCallReturnsAtOnceAndTheSessionGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, s := fake(t, qtest.Options{})
 		q.WriteMemory(ram, []byte{1, 2, 3})
-		q.Injure(fakeqemu.Fault{Delay: time.Hour})
+		q.Inject(fakeqemu.Fault{Delay: time.Hour})
 		start := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -210,7 +210,7 @@ func TestCancelledTransfersLeaveTheBufferAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, s := fake(t, qtest.Options{})
 		q.WriteMemory(ram, bytes.Repeat([]byte{9}, 1<<20))
-		q.Injure(fakeqemu.Fault{Delay: time.Minute})
+		q.Inject(fakeqemu.Fault{Delay: time.Minute})
 		p := make([]byte, 1<<20)
 		b := s.Batch()
 		r := b.ReadMemory(ram, p)
@@ -299,7 +299,7 @@ func TestHungPeerDoesNotGrowTheQueueWithoutBound(t *testing.T) {
 }
 
 // TestBothSidesFull writes much and reads much over a connection that holds
-// next to nothing: a client that doesn't read while it writes would stand still.
+// next to nothing: a client that doesn't read while it writes would block.
 func TestBothSidesFull(t *testing.T) {
 	onEveryPeer(t, func(t *testing.T, p *peer) {
 		if u, ok := p.conn.(*net.UnixConn); ok {

@@ -105,7 +105,7 @@ func (s *Session) Err() error {
 }
 
 // How much may wait to be written, and to be answered. Calls bound themselves;
-// this bounds what many of them, given up one after the other while QEMU
+// this bounds what many of them, abandoned one after the other while QEMU
 // hangs, leave behind.
 const (
 	maxOut   = 1 << 20 // bytes
@@ -184,7 +184,7 @@ func (s *Session) write() {
 			s.mu.Lock()
 			s.broken = err
 			s.mu.Unlock()
-			s.conn.Close() // ends the reader, who tells everybody
+			s.conn.Close() // ends the reader, which ends all waits
 			return
 		}
 	}

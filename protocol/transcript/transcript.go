@@ -2,7 +2,7 @@ package transcript
 
 import "time"
 
-// A Direction says who sent a message.
+// A Direction is which side sent a message.
 type Direction byte
 
 const (
@@ -11,7 +11,7 @@ const (
 )
 
 // A Message is one message as it went over the wire, without its line end. In
-// a trace, Data belongs to who hands it out, and is valid during the call only.
+// a trace, Data belongs to the caller that hands it out, and is valid during the call only.
 type Message struct {
 	Time      time.Time
 	Direction Direction

@@ -96,7 +96,7 @@ func head(data []byte, n int) []byte {
 	return data[:n] // it isn't UTF-8
 }
 
-// plain says whether a message can stand on a line as it is.
+// plain reports whether a message can be put on a line as it is.
 func plain(data []byte) bool {
 	if len(data) == 0 || data[0] == ' ' || data[len(data)-1] == ' ' {
 		return false

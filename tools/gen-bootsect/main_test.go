@@ -107,9 +107,9 @@ func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 		"mov $0x42,%al",
 		"out %al,(%dx)",
 		"jmp 0x7c8c",
-		"out %al,$0x80", // 0x7cae: its turn ends
+		"out %al,$0x80", // 0x7cae: forces an exit
 		"jmp 0x7ca2",
-		"mov $0x3f8,%edx", // 0x7cb2: it was woken
+		"mov $0x3f8,%edx", // 0x7cb2: wakeup
 		"mov $0x43,%al",
 		"out %al,(%dx)",
 		"mov 0x7db4,%ecx",
@@ -132,8 +132,8 @@ func TestBootBlockDisassemblesToTheProgram(t *testing.T) {
 	require.Equal(t, []byte{23, 0, gdt & 0xff, gdt >> 8, 0, 0}, at(pointer, 6))
 
 	require.EqualValues(t, wake, p.WakeVector)
-	woken, _ := disassemble(t, at(wake, 0x7dfe-wake), wake, 0x7dfe)
-	require.Equal(t, []string{"cli", "mov $0x1,%esi", "ljmp $0x0,$0x7c04"}, woken)
+	atWakeup, _ := disassemble(t, at(wake, 0x7dfe-wake), wake, 0x7dfe)
+	require.Equal(t, []string{"cli", "mov $0x1,%esi", "ljmp $0x0,$0x7c04"}, atWakeup)
 	const varies = wake - 0x10
 	require.Equal(t, make([]byte, varies-pointer-6), at(pointer+6, varies-pointer-6), "up to there it is empty")
 	require.Equal(t, []byte{0, 0, 0x40, 6, 16, 0, 0, 0}, at(varies, 8), "the end of the workload, and the rounds to a heartbeat")

@@ -10,8 +10,8 @@ import (
 	"io"
 )
 
-// A Sleep is how a PC is put to sleep (S3), and how it is told where to go on: what
-// the tables say that its firmware left in memory. They are described in chapters 4.8.3,
+// A Sleep is how a PC is suspended (S3), and where it continues at wakeup: what is in
+// the tables that its firmware left in memory. They are described in chapters 4.8.3,
 // 5.2 and 7.4 of the ACPI specification.
 type Sleep struct {
 	Control uint16 // the port of PM1a_CNT

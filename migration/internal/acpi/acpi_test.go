@@ -65,7 +65,7 @@ func TestSleepIsWhatTheTablesSay(t *testing.T) {
 	sleep, err := FindSleep(newMadeUp())
 	require.NoError(t, err)
 	require.Equal(t, Sleep{Control: 0x604, Kind: 1, Vector: atFACS + 12}, sleep)
-	require.Equal(t, uint16(0x2401), sleep.Order(0x0001), "what stood there stays")
+	require.Equal(t, uint16(0x2401), sleep.Order(0x0001), "what was there stays")
 	require.Equal(t, uint16(0x2401), sleep.Order(0x1c01), "but the sleep before it")
 }
 
@@ -144,7 +144,7 @@ func TestBrokenTablesAreNamed(t *testing.T) {
 	}
 }
 
-// FuzzSleepType holds that what stands behind the name, in a table of any length, is a
+// FuzzSleepType holds that what is behind the name, in a table of any length, is a
 // number that fits or an error.
 func FuzzSleepType(f *testing.F) {
 	f.Add([]byte("\x08_S3_\x12\x06\x04\x01\x01\x00\x00"))

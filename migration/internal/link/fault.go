@@ -12,33 +12,33 @@ type Fault struct {
 	// After are bytes behind whose first occurrence At counts. Empty means that it
 	// counts from where the flow is when the fault is put there.
 	After string
-	At    int64 // how many bytes pass unharmed; the next one is hit
-	Do    Injury
+	At    int64 // how many bytes pass unchanged; the next one is hit
+	Kind  Kind
 }
 
 func (f Fault) String() string {
 	if f.After != "" {
-		return fmt.Sprintf("%s at byte %d behind %q", f.Do, f.At, f.After)
+		return fmt.Sprintf("%s at byte %d behind %q", f.Kind, f.At, f.After)
 	}
-	return fmt.Sprintf("%s at byte %d", f.Do, f.At)
+	return fmt.Sprintf("%s at byte %d", f.Kind, f.At)
 }
 
-// An Injury is a way in which a flow is hurt.
-type Injury string
+// A Kind is what a fault does.
+type Kind string
 
 const (
-	Cut      Injury = "cut"       // both connections are closed
-	Reset    Injury = "reset"     // both connections are broken off
-	Truncate Injury = "truncated" // the flow ends as if that was all; what still comes is dropped
-	Flip     Injury = "changed"   // all bits of the byte are inverted
-	Stall    Injury = "stalled"   // nothing passes, in either direction, until Link.Release
+	Cut      Kind = "cut"       // both connections are closed
+	Reset    Kind = "reset"     // both connections are broken off
+	Truncate Kind = "truncated" // the flow ends as if that was all; what still comes is dropped
+	Flip     Kind = "changed"   // all bits of the byte are inverted
+	Stall    Kind = "stalled"   // nothing passes, in either direction, until Link.Release
 )
 
 var errTruncated = errors.New("the flow is truncated")
 
-// to does it to a link. Flip is nothing that happens to a link.
-func (i Injury) to(l *Link) error {
-	switch i {
+// to injects it into a link. Flip concerns a byte, and leaves the link as it is.
+func (k Kind) to(l *Link) error {
+	switch k {
 	case Cut:
 		l.Cut()
 		return errCut
@@ -53,17 +53,17 @@ func (i Injury) to(l *Link) error {
 	return nil
 }
 
-// Put puts a fault into the flow, in place of one that has not happened yet. The
+// Inject puts a fault into the flow, in place of one that has not happened yet. The
 // moment at which it happens comes over the channel.
-func (f *Flow) Put(fault Fault) <-chan time.Time {
+func (f *Flow) Inject(fault Fault) <-chan time.Time {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.aim = &aim{fault: fault, left: fault.At, found: fault.After == "", at: make(chan time.Time, 1)}
 	return f.aim.at
 }
 
-// aimed looks whether the fault's place lies in the bytes that come next, and behind
-// how many of them. A fault that was found is gone from the flow.
+// aimed looks whether the fault's place is in the bytes that come next, and behind
+// how many of them. A fault that was found is removed from the flow.
 func (f *Flow) aimed(data []byte) (before int, hit *aim) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 // has arrived by the time that nothing moves any more.
 func through(t *testing.T, l *Link, fault Fault, pieces ...[]byte) (arrived []byte, hit <-chan time.Time) {
 	t.Helper()
-	hit = l.Forward.Put(fault)
+	hit = l.Forward.Inject(fault)
 	source, destination := joined(t, "pipe", l)
 	go func() {
 		for _, piece := range pieces {
@@ -36,16 +36,16 @@ func TestFaultHitsItsByte(t *testing.T) {
 	flipped := bytes.Clone(sent)
 	flipped[400] ^= 0xff
 	for _, c := range []struct {
-		injury  Injury
+		kind    Kind
 		arrives []byte
 	}{{Cut, sent[:400]}, {Reset, sent[:400]}, {Truncate, sent[:400]}, {Stall, sent[:400]}, {Flip, flipped}} {
 		for _, pieces := range [][][]byte{
 			{sent}, {sent[:400], sent[400:]}, {sent[:401], sent[401:]}, {sent[:10], sent[10:399], sent[399:]},
 		} {
-			t.Run(string(c.injury), func(t *testing.T) {
+			t.Run(string(c.kind), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					l := New()
-					got, hit := through(t, l, Fault{At: 400, Do: c.injury}, pieces...)
+					got, hit := through(t, l, Fault{At: 400, Kind: c.kind}, pieces...)
 					require.Len(t, hit, 1)
 					require.Equal(t, c.arrives, got)
 					require.EqualValues(t, len(c.arrives), l.Forward.Bytes())
@@ -58,7 +58,7 @@ func TestFaultHitsItsByte(t *testing.T) {
 func TestFaultBeyondTheEndDoesNotHappen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := stream(1000)
-		got, hit := through(t, New(), Fault{At: 1000, Do: Cut}, sent)
+		got, hit := through(t, New(), Fault{At: 1000, Kind: Cut}, sent)
 		require.Empty(t, hit)
 		require.Equal(t, sent, got)
 	})
@@ -66,13 +66,13 @@ func TestFaultBeyondTheEndDoesNotHappen(t *testing.T) {
 
 func TestFaultIsFoundByWhatComesBefore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		got, hit := through(t, New(), Fault{After: "\x03ram", At: 2, Do: Cut}, []byte("a r"), []byte("am \x03r"), []byte("am1234"))
+		got, hit := through(t, New(), Fault{After: "\x03ram", At: 2, Kind: Cut}, []byte("a r"), []byte("am \x03r"), []byte("am1234"))
 		require.Len(t, hit, 1)
 		require.Equal(t, "a ram \x03ram12", string(got))
 	})
 }
 
-// TestFaultIsFoundHoweverTheBytesCome: where a stream is split makes no difference.
+// TestFaultIsFoundHoweverTheBytesCome: where a stream is split does not matter.
 func TestFaultIsFoundHoweverTheBytesCome(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 1000 {
@@ -108,7 +108,7 @@ func TestFaultThatIsPutLaterCountsFromThen(t *testing.T) {
 			_, err := io.ReadFull(destination, got)
 			require.NoError(t, err)
 			require.Equal(t, bytes.ReplaceAll([]byte(round), []byte("X"), []byte{'c' ^ 0xff}), got)
-			l.Forward.Put(Fault{At: 2, Do: Flip})
+			l.Forward.Inject(Fault{At: 2, Kind: Flip})
 		}
 	})
 }
@@ -117,7 +117,7 @@ func TestStallByAFaultIsReleased(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := New()
 		source, destination := joined(t, "pipe", l)
-		l.Forward.Put(Fault{At: 2, Do: Stall})
+		l.Forward.Inject(Fault{At: 2, Kind: Stall})
 		go func() { _, _ = source.Write([]byte("abcd")) }()
 		go func() {
 			time.Sleep(time.Minute)
@@ -136,7 +136,7 @@ func TestStallByAFaultIsReleased(t *testing.T) {
 // closes the connection.
 func TestTruncatedFlowSwallowsTheRest(t *testing.T) {
 	l := New()
-	l.Forward.Put(Fault{At: 100, Do: Truncate})
+	l.Forward.Inject(Fault{At: 100, Kind: Truncate})
 	source, destination := joined(t, "tcp", l)
 	_, err := source.Write(stream(10 << 20))
 	require.NoError(t, err)
@@ -152,6 +152,6 @@ func TestTruncatedFlowSwallowsTheRest(t *testing.T) {
 }
 
 func TestFaultSaysWhere(t *testing.T) {
-	require.Equal(t, `changed at byte 2 behind "\x03ram"`, Fault{After: "\x03ram", At: 2, Do: Flip}.String())
-	require.Equal(t, "cut at byte 7", Fault{At: 7, Do: Cut}.String())
+	require.Equal(t, `changed at byte 2 behind "\x03ram"`, Fault{After: "\x03ram", At: 2, Kind: Flip}.String())
+	require.Equal(t, "cut at byte 7", Fault{At: 7, Kind: Cut}.String())
 }

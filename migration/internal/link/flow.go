@@ -65,7 +65,7 @@ func (f *Flow) Drop() {
 
 var errCut = errors.New("the link is cut")
 
-// pass copies until who sends has no more.
+// pass copies until the sender has no more.
 func (f *Flow) pass(to, from net.Conn) {
 	defer close(f.done)
 	f.mu.Lock()
@@ -103,7 +103,7 @@ func (f *Flow) finish(to net.Conn) {
 	}
 }
 
-// swallow ends the flow for who receives, and goes on taking what is sent.
+// swallow ends the flow for the receiver, and goes on taking what is sent.
 func (f *Flow) swallow(to, from net.Conn, buffer []byte) {
 	f.link.truncated.Store(true)
 	closeWrite(to)
@@ -127,7 +127,7 @@ func (f *Flow) send(to net.Conn, data []byte) error {
 	if hit == nil {
 		return f.write(to, data)
 	}
-	if hit.fault.Do == Flip {
+	if hit.fault.Kind == Flip {
 		data[before] ^= 0xff
 		hit.happened()
 		return f.write(to, data)
@@ -135,7 +135,7 @@ func (f *Flow) send(to net.Conn, data []byte) error {
 	if err := f.write(to, data[:before]); err != nil {
 		return err
 	}
-	if err := hit.fault.Do.to(f.link); err != nil {
+	if err := hit.fault.Kind.to(f.link); err != nil {
 		hit.happened()
 		return err
 	}
@@ -162,11 +162,11 @@ func (f *Flow) write(to net.Conn, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return f.pace(n)
+	return f.slowDown(n)
 }
 
-// pace takes the time that n bytes take at the limited rate.
-func (f *Flow) pace(n int) error {
+// slowDown takes the time that n bytes take at the limited rate.
+func (f *Flow) slowDown(n int) error {
 	rate := f.rate.Load()
 	if rate <= 0 {
 		return nil

@@ -10,7 +10,7 @@ import (
 // it. The zero value is not usable; New makes one, to which faults can be put before
 // anything passes.
 type Link struct {
-	Forward *Flow // from who connected to where we dial
+	Forward *Flow // from the connection that came to the one that we dial
 	Back    *Flow // from there
 
 	gate      gate
@@ -41,7 +41,7 @@ const (
 // Run dials, passes on what both ends send each other, and returns when both have
 // sent their last byte or the link is cut. An end that closes its half of the
 // connection closes the other's half, too. Where nobody takes what is sent, the
-// connection is broken for who sends. Run may be called once.
+// connection is broken for the sender. Run may be called once.
 func (l *Link) Run(from net.Conn, dial func() (net.Conn, error)) {
 	defer l.end()
 	to := l.dial(from, dial)
@@ -125,7 +125,7 @@ func (l *Link) end() {
 // before it runs does not dial either.
 func (l *Link) Stall() { l.gate.shut() }
 
-// Stalls says whether the link does.
+// Stalls reports whether the link does.
 func (l *Link) Stalls() bool { return l.gate.isShut() != nil }
 
 // Release lets everything pass again.

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// userHZ is the unit of processor times in /proc: USER_HZ is 100 on every architecture
+// userHZ is the unit of CPU times in /proc: USER_HZ is 100 on every architecture
 // that Linux is built for today.
 const userHZ = 10 * time.Millisecond
 
-// CPUTimes are what the processors of this host have been used for since it started.
+// CPUTimes are what the CPUs of this host have been used for since it started.
 type CPUTimes struct {
 	Busy time.Duration // by anybody, or stolen from this host by another
 	CPUs int
@@ -40,7 +40,7 @@ func HostCPU() (t CPUTimes, err error) {
 	return t, nil
 }
 
-// CPUOf is the processor time that a process has used, all its threads together; 0 stands
+// CPUOf is the CPU time that a process has used, all its threads together; 0 is
 // for our own.
 func CPUOf(pid int) (time.Duration, error) {
 	path := "/proc/self/stat"

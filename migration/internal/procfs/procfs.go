@@ -61,7 +61,7 @@ func ThreadNames(pid int) ([]string, error) {
 	return names, err
 }
 
-// HasOpen says whether a process has one of the files open.
+// HasOpen reports whether a process has one of the files open.
 func HasOpen(pid int, files []os.FileInfo) (bool, error) {
 	folder := fmt.Sprintf("/proc/%d/fd/", pid)
 	open, err := os.ReadDir(folder)
@@ -156,7 +156,7 @@ func SharedMappings(pid int, size uint64) (files []string, err error) {
 	return files, err
 }
 
-// Listens says whether somebody listens on the UNIX socket with that path. Of the
+// Listens reports whether somebody listens on the UNIX socket with that path. Of the
 // flags in /proc/net/unix, 0x10000 is __SO_ACCEPTCON.
 func Listens(path string) (bool, error) {
 	const flags, name = 3, 7

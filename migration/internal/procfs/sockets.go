@@ -8,12 +8,11 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// Owns says whether the other end of a connection that was accepted here is a process, or
+// Owns reports whether the other end of a connection that was accepted here is a process, or
 // one that it has started. Of a TCP connection the other end must be on this host.
 func Owns(pid int, accepted net.Conn) (bool, error) {
 	switch c := accepted.(type) {
@@ -26,25 +25,19 @@ func Owns(pid int, accepted net.Conn) (bool, error) {
 	return false, fmt.Errorf("who is at the other end of a %T can't be told", accepted)
 }
 
-// The kernel's table may miss a connection while others come and go, so one that isn't
-// found is looked for again: so often, with such a pause.
-const (
-	tcpLooks     = 25
-	tcpLookPause = 2 * time.Millisecond
-)
-
+// ownsTCP says whether a connection's socket is a process's. Of one that its process has
+// closed already, with bytes still on their way, nobody knows whose it was: it is taken for
+// the process's.
 func ownsTCP(pid, local, remote int) (bool, error) {
-	for look := 0; ; look++ {
-		inode, err := tcpInode(local, remote)
-		if err != nil || inode != "" && holds(pid, inode) {
-			return err == nil, err
-		}
-		if look == tcpLooks {
-			return false, nil
-		}
-		time.Sleep(tcpLookPause)
+	inode, err := tcpInode(local, remote)
+	if err != nil || inode == "" || inode == closedInode {
+		return err == nil, err
 	}
+	return holds(pid, inode), nil
 }
+
+// closedInode is what a socket without a process has.
+const closedInode = "0"
 
 func ownsUnix(pid int, c *net.UnixConn) (owns bool, err error) {
 	raw, err := c.SyscallConn()
@@ -73,7 +66,7 @@ func StrangersOn(port, pid int) (strangers []string) {
 			continue
 		}
 		for _, other := range table {
-			if other.local == s.remote && other.remote == port && (other.inode == "0" || !holds(pid, other.inode)) && other.state == established {
+			if other.local == s.remote && other.remote == port && (other.inode == closedInode || !holds(pid, other.inode)) && other.state == established {
 				strangers = append(strangers, fmt.Sprintf("port %d of user %s", other.local, other.uid))
 			}
 		}
@@ -129,7 +122,7 @@ func tcpInode(local, remote int) (string, error) {
 	return "", err
 }
 
-// holds says whether a process, or one that it has started, has the socket.
+// holds reports whether a process, or one that it has started, has the socket.
 func holds(pid int, inode string) bool {
 	for _, p := range withChildren(pid) {
 		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p))

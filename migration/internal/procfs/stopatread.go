@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Dnotify says why the kernel can't tell of reads of a file with a signal, nil where it
+// Dnotify returns why the kernel can't report reads of a file with a signal, nil where it
 // can.
 func Dnotify() error {
 	const file = "/proc/sys/fs/dir-notify-enable"
@@ -37,7 +37,7 @@ const (
 )
 
 // StopAtReads makes the kernel stop a process whenever a file of the folder was read: it
-// tells of that with a signal, which is SIGSTOP, and goes to the process (fcntl(2),
+// reports that with a signal, which is SIGSTOP, and goes to the process (fcntl(2),
 // F_NOTIFY). So nothing of ours has to run in time for it. Release ends that and lets
 // the process continue; it may be called again.
 func StopAtReads(pid int, folder string) (release func(), err error) {
@@ -61,7 +61,7 @@ func StopAtReads(pid int, folder string) (release func(), err error) {
 // Continue lets a process continue that was stopped by a signal.
 func Continue(pid int) { _ = unix.Kill(pid, unix.SIGCONT) }
 
-// IsStopped says whether a process is stopped by a signal.
+// IsStopped reports whether a process is stopped by a signal.
 func IsStopped(pid int) bool {
 	stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, state, _ := strings.Cut(string(stat), ") ") // behind the name

@@ -28,7 +28,7 @@ func marked(program fixtures.Program) (all []uint64) {
 	return append(all, end-PageSize)
 }
 
-// mark is what stands in one: its address all over, so that one which arrives in
+// mark is the contents of one: its address all over, so that one which arrives in
 // another's place differs as well.
 func mark(at uint64) []byte {
 	page := make([]byte, 0, PageSize)

@@ -20,13 +20,13 @@ import (
 // by byte, in bytes; it has nothing to do with the guest's own.
 const PageSize = 4096
 
-// pieceSize is how much is read at once: little enough to stay in a processor's cache.
+// pieceSize is how much is read at once: little enough to stay in a CPU's cache.
 const pieceSize = 256 << 10
 
 // zeroPage is never written.
 var zeroPage [PageSize]byte
 
-// IsZero says whether all bytes of a page, or of a part of one, are zero.
+// IsZero reports whether all bytes of a page, or of a part of one, are zero.
 func IsZero(page []byte) bool { return bytes.Equal(page, zeroPage[:len(page)]) }
 
 // A Set is the memory of one VM, or of several with the same memory map.

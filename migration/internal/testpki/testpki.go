@@ -50,7 +50,7 @@ func template(name string) *x509.Certificate {
 	}
 }
 
-// Write puts the authority's certificate into the folder, for whoever checks others.
+// Write puts the authority's certificate into the folder, for the side that checks others.
 func (a *Authority) Write(dir string) error {
 	return writePEM(filepath.Join(dir, "ca-cert.pem"), "CERTIFICATE", a.certificate.Raw)
 }

@@ -19,7 +19,7 @@ type Mark uint64
 // LostError says that a reader asked for a place whose entries have been
 // dropped, because the log keeps only so many.
 type LostError struct {
-	Lost uint64 // how many entries are gone between the place asked for and Next
+	Lost uint64 // how many entries were dropped between the place asked for and Next
 	Next Mark   // the oldest place still there: go on from here
 }
 
@@ -61,8 +61,7 @@ func New[T any](bound int) *Log[T] {
 // called before the first entry.
 func (l *Log[T]) Weigh(most int, weigh func(T) int) { l.most, l.weigh = most, weigh }
 
-// Append makes the entry for the place at which it will stand, and wakes the
-// waiters. The function is called with the log locked: it must not call back.
+// Append makes the entry for its place, and wakes the waiters. The function is called with the log locked: it must not call back.
 // After End nothing is appended, and the function not called.
 func (l *Log[T]) Append(entry func(Mark) T) {
 	l.mu.Lock()
@@ -88,7 +87,7 @@ func (l *Log[T]) Append(entry func(Mark) T) {
 	l.wake()
 }
 
-// drop forgets the oldest entry, and lets go of its memory.
+// drop forgets the oldest entry, and frees its memory.
 func (l *Log[T]) drop() {
 	slot := &l.ring[l.oldest%uint64(l.bound)]
 	if l.weigh != nil {
@@ -120,7 +119,7 @@ func (l *Log[T]) wake() {
 }
 
 // Mark returns the place behind the last entry: what arrives from now on
-// stands at it or after it.
+// is at it or after it.
 func (l *Log[T]) Mark() Mark {
 	l.mu.Lock()
 	defer l.mu.Unlock()

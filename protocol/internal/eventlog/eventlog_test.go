@@ -15,7 +15,7 @@ import (
 	"github.com/drover-vm/drover/protocol/internal/eventlog"
 )
 
-// An entry knows where it stands, as events and IRQ changes do.
+// An entry knows its place, as events and IRQ changes do.
 type entry struct {
 	place  eventlog.Mark
 	writer int
@@ -87,7 +87,7 @@ func TestTheSmallestLogKeepsTheLastEntry(t *testing.T) {
 
 func TestAfterTheEndComesWhatIsLeftAndThenTheError(t *testing.T) {
 	l := filled(8, 2)
-	reason := errors.New("the peer died")
+	reason := errors.New("the peer has exited")
 	l.End(reason)
 	l.End(errors.New("a second reason"))
 	l.Append(func(eventlog.Mark) entry { t.Fatal("appended behind the end"); return entry{} })
@@ -129,7 +129,7 @@ func TestAWaiterIsWokenByTheEntryItWaitsFor(t *testing.T) {
 func TestEveryWaiterGetsTheEndAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := filled(8, 1)
-		reason := errors.New("the peer died")
+		reason := errors.New("the peer has exited")
 		errs := make(chan error, 10)
 		for i := range 10 {
 			go func() {
@@ -148,10 +148,10 @@ func TestEveryWaiterGetsTheEndAtOnce(t *testing.T) {
 func TestADeadlineEndsOneWaitOnly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := filled(8, 0)
-		patient := make(chan error, 1)
+		longer := make(chan error, 1)
 		go func() {
 			_, err := l.At(t.Context(), 0)
-			patient <- err
+			longer <- err
 		}()
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -160,7 +160,7 @@ func TestADeadlineEndsOneWaitOnly(t *testing.T) {
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Second, time.Since(begin))
 		add(l, 0, 0)
-		require.NoError(t, <-patient)
+		require.NoError(t, <-longer)
 	})
 }
 

@@ -9,7 +9,7 @@ import (
 )
 
 // BenchmarkParse reads the newest schema, and says how many times as long as
-// json.Valid on the same bytes that takes. Each turn does both, so that what
+// json.Valid on the same bytes that takes. Each round does both, so that what
 // else the machine does falls on both alike.
 func BenchmarkParse(b *testing.B) {
 	raw := recorded(b, "11.1")

@@ -10,7 +10,7 @@ import (
 	"github.com/drover-vm/drover/protocol/qmp/schema"
 )
 
-// A wrong command, as QEMU 10.0 and later know commands, and what is said of it.
+// A wrong command, as QEMU 10.0 and later know commands, and the error that names it.
 type wrong struct{ command, arguments, argument, message string }
 
 func wrongCommands() []wrong {

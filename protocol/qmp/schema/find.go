@@ -18,14 +18,14 @@ const (
 	Unstable   = "unstable"   // may change in any release
 )
 
-// Has says whether there is what a path leads to; how a path is written is in the
+// Has reports whether there is what a path leads to; how a path is written is in the
 // package's comment.
 func (s *Schema) Has(path string) bool {
 	_, ok := s.Find(path)
 	return ok
 }
 
-// HasFeature says whether what a path leads to has a feature: "deprecated",
+// HasFeature reports whether what a path leads to has a feature: "deprecated",
 // "unstable", or one of its own.
 func (s *Schema) HasFeature(path, feature string) bool {
 	item, _ := s.Find(path)

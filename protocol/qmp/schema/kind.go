@@ -58,7 +58,7 @@ func kindName(kind byte) string {
 	return "a number"
 }
 
-// isInteger says whether QEMU takes a number for an integer: -2^63 to 2^64-1,
+// isInteger reports whether QEMU takes a number for an integer: -2^63 to 2^64-1,
 // without a point or an exponent.
 func isInteger(text string) bool {
 	if _, err := strconv.ParseInt(text, 10, 64); err == nil {

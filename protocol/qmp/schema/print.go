@@ -10,7 +10,7 @@ import (
 //
 //	migrate {uri?: str, channels?: [{channel-type: main|cpr, addr: {…}}], resume?: bool}
 //
-// A question mark stands behind what may be left out.
+// A question mark is behind what may be left out.
 func (c *Command) String() string {
 	text := c.Name
 	if c.Open || !c.Arguments.empty() {

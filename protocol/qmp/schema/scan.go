@@ -113,7 +113,7 @@ func (s *scanner) toQuote() bool {
 	}
 }
 
-// list reads what stands between two brackets, calling item for each element.
+// list reads what is between two brackets, calling item for each element.
 func (s *scanner) list(open, end byte, item func() error) error {
 	if err := s.expect(open); err != nil {
 		return err

@@ -16,7 +16,7 @@ const (
 
 // An Image is an assembled source.
 type Image struct {
-	Origin int    // address of the first byte: what a leading .org said, or 0
+	Origin int    // address of the first byte: that of a leading .org, or 0
 	Bytes  []byte // up to the last byte that the source makes
 	Lines  []Line // in the order of the source; lines that make no bytes are missing
 }

@@ -23,7 +23,7 @@ type code struct {
 	fixups []fixup
 }
 
-// encode turns an instruction, other than a jump, into bytes. mode is 16 or 32.
+// encode makes bytes of an instruction other than a jump. mode is 16 or 32.
 func (set instructionSet) encode(mnemonic string, operands []operand, mode int) (code, error) {
 	forms, suffix, err := set.find(mnemonic)
 	if err != nil {
@@ -69,11 +69,11 @@ func (set instructionSet) find(mnemonic string) (forms []form, suffix byte, err 
 type match struct {
 	form     *form
 	operands []operand
-	size     byte // b, w or l; 0 while nothing has said
+	size     byte // b, w or l; 0 while nothing has set it
 	mode     int
 }
 
-// fits says whether the form takes the operands and works out the size.
+// fits reports whether the form takes the operands and works out the size.
 func (m *match) fits(suffixed bool) (bool, error) {
 	if len(m.operands) != len(m.form.wants) || suffixed && m.form.sizes == "" {
 		return false, nil

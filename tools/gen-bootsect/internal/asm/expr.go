@@ -14,12 +14,12 @@ type expr struct {
 	name   string  // of the symbol
 }
 
-// A symbol is a label, which stands before an item, or a constant.
+// A symbol is a label, which is before an item, or a constant.
 type symbol struct {
 	name  string
 	line  int   // where it is defined; 0 while it isn't
-	item  int   // a label: index of the item that it stands before
-	value *expr // a constant: what it stands for; nil for a label
+	item  int   // a label: index of the item that it is before
+	value *expr // a constant: its value; nil for a label
 	busy  bool  // its value is being worked out: meeting it again is a circle
 
 	settled bool  // a constant that was known where it was defined,
@@ -54,7 +54,7 @@ func (e *expr) constant() bool {
 	return e.left.constant() && e.right.constant()
 }
 
-// label gives the item that an address stands before, if it is a label or one
+// label gives the item that an address is before, if it is a label or one
 // with a number added or subtracted.
 func (e *expr) label(depth int) (item int, ok bool) {
 	switch {

@@ -111,7 +111,7 @@ func (a *assembler) pass() (moved bool) {
 	return moved
 }
 
-// outOfReach says whether a short jump, the i-th item, doesn't get to its label,
+// outOfReach reports whether a short jump, the i-th item, doesn't get to its label,
 // in a pass that has moved the items so far by stretch. A label further down is
 // still where the last pass left it: it is taken to move along, unless there is
 // something between that may absorb the movement.

@@ -46,7 +46,7 @@ func (l *line) end() error {
 	return nil
 }
 
-// operator says whether t is an operator of a level, and which. The levels are
+// operator reports whether t is an operator of a level, and which. The levels are
 // those of GNU as, loosest first, and aren't C's: where the two differ
 // parentheses are demanded.
 func operator(level int, t token) (op byte, ok bool) {
@@ -94,7 +94,7 @@ func (l *line) binary(level int) (*expr, error) {
 	}
 }
 
-// readsAlike says whether an operand of op without parentheses of its own is
+// readsAlike reports whether an operand of op without parentheses of its own is
 // grouped by C as it is by GNU as.
 func readsAlike(op byte, side *expr) bool {
 	if side.op == 0 || side.parens || side.right == nil {

@@ -11,7 +11,7 @@ const (
 	tokenEnd    tokenKind = iota
 	tokenName             // a mnemonic, symbol, directive, or "." alone
 	tokenNumber           // value holds it
-	tokenString           // text holds what it stands for
+	tokenString           // text holds its value
 	tokenPunct            // text holds the one or two characters
 )
 

@@ -1,0 +1,57 @@
+package migration
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// destinationResources gathers what the destination holds beyond what it held when it had
+// been started. Its guest's memory is its own to keep.
+func destinationResources() Step {
+	return Step{Name: "check the destination's resources", Do: func(ctx context.Context, p *Pair) error {
+		d := p.Destination
+		if d.ExitState() != nil {
+			return nil // which is the clean end's to judge
+		}
+		now := d.began
+		wait, cancel := p.AtMost(ctx, releaseTimeout)
+		defer cancel()
+		err := Poll(wait, "the destination to release what it used", func() (bool, error) {
+			var err error
+			now, err = d.Resources()
+			return len(now.Threads) <= len(d.began.Threads) && len(now.Files) <= len(d.began.Files), err
+		})
+		if wait.Err() == nil && err != nil {
+			return err
+		}
+		p.MeasureMore("threads", "threads of the destination, beyond those that it began with", d.began.Threads, now.Threads)
+		p.MeasureMore("files", "open files of the destination, beyond those that it began with", d.began.Files, now.Files)
+		return nil
+	}}
+}
+
+// MeasureMore adds how many more names there are now than before, and which, as a
+// quantity that has to be 0 or less. Both are sorted.
+func (p *Pair) MeasureMore(unit, what string, before, now []string) {
+	more := len(now) - len(before)
+	if more > 0 {
+		what += " (" + strings.Join(added(before, now), ", ") + ")"
+	}
+	p.Measure(what, float64(more), unit, record.AtMost(0))
+}
+
+// added are the names that occur more often in one list than in another, both sorted.
+func added(before, now []string) (more []string) {
+	before = slices.Clone(before)
+	for _, name := range now {
+		if i, was := slices.BinarySearch(before, name); was {
+			before = slices.Delete(before, i, i+1)
+		} else {
+			more = append(more, name)
+		}
+	}
+	return more
+}
