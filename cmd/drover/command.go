@@ -34,7 +34,7 @@ type action func(ctx context.Context, words []string, stdin *os.File, stdout, st
 func commands() []*command {
 	return []*command{
 		runCommand(), listCommand(), vetCommand(), verbsCommand(), consoleCommand(), matrixCommand(),
-		preflightCommand(), judgeCommand(), inspectCommand(), fleetCommand(), doctorCommand(),
+		preflightCommand(), judgeCommand(), reportCommand(), inspectCommand(), fleetCommand(), doctorCommand(),
 		completionCommand(), versionCommand(), docsCommand(),
 	}
 }

@@ -82,6 +82,7 @@ type textDisplay struct {
 	skips   *skips        // where those that were skipped are summed up
 	rates   *rates        // where scenarios are repeated
 	last    *lastRun      // where results are kept
+	pages   bool          // an index links to what passed runs left: no line of each says where
 
 	mu      sync.Mutex
 	running []*underWay
@@ -169,6 +170,7 @@ func (d *textDisplay) done(name string, r *record.Result) {
 		return
 	}
 	count(name, r, d.rates, d.last)
+	whole := r
 	r = plainResult(r)
 	if d.times != nil {
 		d.times.Add(r)
@@ -178,13 +180,21 @@ func (d *textDisplay) done(name string, r *record.Result) {
 		d.draw()
 		return
 	}
-	fmt.Fprintln(d.raw, report.Line(r, d.width, d.colour))
+	explained := report.Explained(whole)
+	if explained {
+		fmt.Fprintln(d.raw, report.Head(r, d.width, d.colour))
+	} else {
+		fmt.Fprintln(d.raw, report.Line(r, d.width, d.colour))
+	}
 	if d.verbose && r.Record != nil {
 		fmt.Fprintf(d.out, "    accelerator %s\n", r.Record.Accel)
 		report.Steps(d.out, r.Record.Steps)
 		report.Verdicts(d.out, r.Verdicts)
 	}
-	if r.Outcome != record.Skip && (r.Outcome != record.Pass || r.Dir != "") {
+	switch {
+	case explained:
+		report.Failure(d.out, whole)
+	case r.Outcome != record.Skip && (r.Outcome != record.Pass || r.Dir != "" && !d.pages):
 		report.Details(d.out, r)
 	}
 	d.draw()

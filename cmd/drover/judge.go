@@ -18,6 +18,10 @@ import (
 const judgeText = `Judges saved runs again: DIR is a folder that "drover run" left (with --keep it
 leaves every one), or the record.json in it. Nothing is run.
 
+What came of a run and the evidence that decides it are printed; all of it stands in
+report.html and report.txt, which are written into DIR. They are a function of what is
+in the folder alone.
+
 A record proves what it holds, and no more: what its run was to gather and the
 record lacks is unknown, and a record that hides something (a key twice, or in
 another case, null for a number) is none.
@@ -42,12 +46,14 @@ func judgeCommand() *command {
 		run: f.run,
 	}
 	c.Flags().BoolVar(&f.json, "json", false, "write one JSON object a run")
+	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print each check's verdict")
+	c.Flags().BoolVar(&f.noWrite, "no-write", false, "leave DIR as it is: write no report.html and report.txt into it")
 	return c
 }
 
 // judgeFlags are what "drover judge" was told.
 type judgeFlags struct {
-	json bool
+	json, verbose, noWrite bool
 }
 
 func (f *judgeFlags) run(ctx context.Context, dirs []string, _ *os.File, stdout, stderr io.Writer) int {
@@ -64,14 +70,30 @@ func (f *judgeFlags) run(ctx context.Context, dirs []string, _ *os.File, stdout,
 		if result.Err() != nil {
 			status = max(status, exitFailed)
 		}
+		folder := folderOf(dir)
+		if folder != "" && !f.noWrite {
+			if err := report.WriteRun(folder, result); err != nil {
+				status = complain(stderr, fmt.Errorf("%s; --no-write does without", plain.Text(err.Error())))
+			}
+		}
 		if f.json {
 			report.JSONLine(stdout, result)
 			continue
 		}
-		fmt.Fprintf(stdout, "%s  %s\n", report.Word(result.Outcome, false), plain.Text(result.Name()))
-		report.Verdicts(stdout, result.Verdicts)
+		report.Summary(stdout, folder, result)
+		if f.verbose {
+			report.Verdicts(stdout, result.Verdicts)
+		}
 	}
 	return status
+}
+
+// folderOf is the folder of a saved run, "" where only its record was given.
+func folderOf(path string) string {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return path
+	}
+	return ""
 }
 
 // judge judges one saved run. A record of a scenario that there is has to end as that does,

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -47,6 +48,7 @@ type matrixFlags struct {
 	parallel                                   int
 	qemus, patterns                            []string
 	args                                       qemuArgs
+	pages                                      pageFlags
 }
 
 // mostQEMUs is how many QEMUs a matrix takes: the runs grow with their square.
@@ -79,6 +81,7 @@ func (f *matrixFlags) declare(set *pflag.FlagSet) {
 	set.BoolVar(&f.json, "json", false, "write one JSON object")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "print each step and its time")
 	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
+	f.pages.flags(set)
 	f.args.flags(set)
 }
 
@@ -89,6 +92,9 @@ func (f *matrixFlags) check(words []string) (err error) {
 	}
 	if f.patterns, err = namesIn("scenarios", f.scenarios); err != nil {
 		return err
+	}
+	if f.pages.github && f.json {
+		return usageError("--github prints lines that are no JSON: leave it or --json out")
 	}
 	return checkParallel(f.parallel)
 }
@@ -101,8 +107,13 @@ func (f *matrixFlags) run(ctx context.Context, _ []string, _ *os.File, stdout, s
 	if f.json {
 		show = &jsonDisplay{out: io.Discard}
 	}
-	m, err := f.fill(ctx, show)
-	show.end(report.Sum{})
+	pages, err := f.pages.open(show, stdout, stderr, betweenQEMUs)
+	if err != nil {
+		show.end(report.Sum{})
+		return complain(stderr, err)
+	}
+	m, err := f.fill(ctx, pages)
+	pages.end(report.Sum{})
 	switch {
 	case ctx.Err() != nil:
 		return interrupted(ctx, stderr, "all VMs have been ended")
@@ -113,7 +124,18 @@ func (f *matrixFlags) run(ctx context.Context, _ []string, _ *os.File, stdout, s
 	default:
 		report.MatrixText(stdout, m)
 	}
-	return matrixExit(m)
+	return max(matrixExit(m), pages.exit())
+}
+
+// betweenQEMUs divides the name of a matrix's run into the scenario's, and the QEMUs between
+// which the guest moved.
+func betweenQEMUs(scenario string) (name, qemu string) {
+	rest, ok := strings.CutPrefix(scenario, "version/")
+	pair, name, both := strings.Cut(rest, "/")
+	if !ok || !both {
+		return scenario, ""
+	}
+	return name, strings.Replace(pair, "-", " to ", 1)
 }
 
 // matrixExit is the exit status for a matrix: what failed counts over what could not
@@ -150,7 +172,7 @@ func (f *matrixFlags) fill(ctx context.Context, show display) (*report.Matrix, e
 	for _, q := range fleet {
 		m.QEMUs = append(m.QEMUs, q.QEMU)
 	}
-	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Artifacts: f.artifacts, Known: new(probe.Known)}
+	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Artifacts: f.pages.artifacts(f.artifacts), Keep: f.pages.dir != "", Known: new(probe.Known)}
 	f.args.assign(&options)
 	m.Pairs = predictAll(ctx, fleet, options, show)
 	f.runPairs(ctx, m, chosen, options, show)

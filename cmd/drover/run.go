@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -63,6 +64,7 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 			text.skips = &skips{}
 		}
 		text.rates, text.last = often, last
+		text.pages = flags.pages.dir != "" && !flags.keep
 		show = text
 	}
 	known := new(probe.Known)
@@ -72,8 +74,13 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 			jobs[i].options.Hold = holder(stdin, stderr, show)
 		}
 	}
-	sum, err := runAll(ctx, newRounds(jobs, flags.repeats, failed), flags.parallel, show)
-	show.end(sum)
+	pages, err := flags.pages.open(show, stdout, stderr, flags.ranOn)
+	if err != nil {
+		show.end(report.Sum{})
+		return complain(stderr, err)
+	}
+	sum, err := runAll(ctx, newRounds(jobs, flags.repeats, failed), flags.parallel, pages)
+	pages.end(sum)
 	flags.keepLastRun(last, stderr)
 	switch {
 	case err != nil && ctx.Err() != nil:
@@ -84,7 +91,15 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 	if flags.bisect {
 		return bisectExit(sum, err)
 	}
-	return runExit(sum, err)
+	return max(runExit(sum, err), pages.exit())
+}
+
+// ranOn divides a name into the scenario's, and the QEMU that it says it is for.
+func (f runFlags) ranOn(scenario string) (name, qemu string) {
+	if qemu, name, ok := strings.Cut(scenario, "/"); ok && f.fleet {
+		return name, qemu
+	}
+	return scenario, ""
 }
 
 // lastRun is where results are kept, nil where they can't be, and with --failed-first the

@@ -41,6 +41,7 @@ wrong or the run was interrupted.`
 type runFlags struct {
 	arch, qemu, source, destination, machine, accel, artifacts, suite string
 	keep, hold, json, verbose, times, fleet                           bool
+	pages                                                             pageFlags
 	budget                                                            time.Duration
 	parallel                                                          int
 	patterns                                                          []string
@@ -81,6 +82,7 @@ func (f *runFlags) declare(set *pflag.FlagSet) {
 	set.BoolVar(&f.json, "json", false, "write one JSON object a line: each result, then the sum")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "print each step and its time, and a line for each skipped scenario")
 	set.BoolVar(&f.times, "times", false, "print the time per phase at the end")
+	f.pages.flags(set)
 	set.DurationVar(&f.budget, "budget", 0, "`time` that one scenario may take (default: what its steps may)")
 	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
 	set.BoolVar(&f.bisect, "bisect", false, "exit as \"git bisect run\" wants it: 0 good, 1 bad, 125 where this QEMU can't be tried, 128 to stop")
@@ -93,6 +95,8 @@ func (f *runFlags) check(words []string) error {
 	switch {
 	case f.fleet && f.qemu+f.source+f.destination != "":
 		return usageError("--fleet chooses the QEMUs itself: leave --qemu, --qemu-src and --qemu-dst out")
+	case f.pages.github && f.json:
+		return usageError("--github prints lines that are no JSON: leave it or --json out")
 	case f.hold && f.parallel > 1:
 		return usageError("--hold needs --parallel 1: it waits for a key")
 	}
@@ -101,7 +105,7 @@ func (f *runFlags) check(words []string) error {
 
 // options are those that are the same for every scenario of a target.
 func (f runFlags) options(arch string) migration.Options {
-	o := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Budget: f.budget, Artifacts: f.artifacts, Keep: f.keep}
+	o := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Budget: f.budget, Artifacts: f.pages.artifacts(f.artifacts), Keep: f.keep || f.pages.dir != ""}
 	f.args.assign(&o)
 	return o
 }

@@ -78,6 +78,35 @@ func Line(r *record.Result, width int, colour bool) string {
 	return strings.TrimRight(line, " ")
 }
 
+// Head is Line for a run whose failure is explained below it, by Failure: without the reason.
+func Head(r *record.Result, width int, colour bool) string {
+	short := *r
+	short.Reason = ""
+	return Line(&short, width, colour)
+}
+
+// Explained says whether Failure has something to say of the result: it was judged, and did
+// not pass.
+func Explained(r *record.Result) bool {
+	return r.Record != nil && len(r.Verdicts) > 0 && (r.Outcome == record.Fail || r.Outcome == record.Unknown)
+}
+
+// Failure writes what a person wants to see at once of a run that did not pass: where it
+// failed, what was observed and what expected, the evidence that decides, and where the rest
+// lies.
+func Failure(w io.Writer, r *record.Result) {
+	var text strings.Builder
+	sections := pageOf(readFor(r), r).Sections[:2]
+	sections[0].Blocks = sections[0].Blocks[1:] // Head says that
+	writeText(&text, sections, 0)
+	for line := range strings.Lines(text.String()) {
+		fmt.Fprintf(w, "         %s", line)
+	}
+	if r.Dir != "" {
+		fmt.Fprintf(w, "         artifacts: %s\n", plain.Text(r.Dir))
+	}
+}
+
 func gist(r *record.Result) string {
 	if r.Outcome != record.Pass {
 		return r.Reason

@@ -1,0 +1,23 @@
+package record
+
+// A Misfit is a stretch of the workload's pages that hold another byte than expected.
+type Misfit struct {
+	Run
+	Expected byte
+}
+
+// Misfits returns the listed stretches of pages that are wrong, in order of address, by
+// the explanation that leaves the fewest pages wrong. Where More is above 0 there may be
+// others that are not listed. A nil receiver has none.
+func (w *WorkloadFacts) Misfits() (wrong []Misfit) {
+	if w == nil || len(w.Runs) == 0 {
+		return nil
+	}
+	fit := bestFit(w.Runs)
+	for i, r := range w.Runs {
+		if want := fit.expected(i); r.Value != want {
+			wrong = append(wrong, Misfit{r, want})
+		}
+	}
+	return wrong
+}
