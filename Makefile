@@ -76,6 +76,12 @@ fuzz: ## run every fuzz target for FUZZTIME (60s), one after the other
 		done; \
 	done; echo "$$found fuzz targets ran"
 
+TORTURE ?=
+
+.PHONY: torture
+torture: setup-run ## try to break drover for some minutes: kill it, feed it bad files, start it in strange environments and with QEMUs that misbehave
+	$(GO) run ./tools/torture -qemu "$$($(GO) run ./cmd/drover fleet ensure x86_64)" $(TORTURE)
+
 .PHONY: fleet
 fleet: ## fetch the QEMUs that the tests use into the user's cache, and list them
 	$(GO) run ./cmd/drover fleet ensure x86_64 i386 ppc64
