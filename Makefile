@@ -37,7 +37,7 @@ lint: ## formatting, go vet and staticcheck, all pinned
 	$(LINT) staticcheck ./...
 
 .PHONY: generate
-generate: ## make again what is generated: the boot programs' bytes, docs/scenarios.md, docs/cli and docs/man
+generate: ## make again what is generated: the boot programs' bytes, docs/scenarios.md, docs/coverage.md, docs/cli and docs/man
 	$(GO) generate ./fixtures # what the others are built with
 	$(GO) generate ./...
 
@@ -55,7 +55,7 @@ pictures: setup-run ## record again what the picture in README.md shows, and dra
 .PHONY: check-generate
 check-generate: ## delete what is generated, make it again, find no difference
 	@set -eu; kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; \
-	files="$$(find . -name '*_gen.go') docs/scenarios.md $$(find docs/cli docs/man -type f)"; tar -cf "$$kept/before.tar" $$files; \
+	files="$$(find . -name '*_gen.go') docs/scenarios.md docs/coverage.md $$(find docs/cli docs/man -type f)"; tar -cf "$$kept/before.tar" $$files; \
 	mkdir "$$kept/before"; tar -xf "$$kept/before.tar" -C "$$kept/before"; \
 	rm -f $$files; \
 	if ! { $(GO) generate ./fixtures && $(GO) generate ./...; }; then tar -xf "$$kept/before.tar"; echo 'generating failed; put back what was there' >&2; exit 1; fi; \

@@ -95,7 +95,7 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 	return max(runExit(sum, err), pages.exit())
 }
 
-// ranOn divides a name into the scenario's, and the QEMU that it says it is for.
+// ranOn divides a scenario's name into its own, and the QEMU that it says it is for.
 func (f runFlags) ranOn(scenario string) (name, qemu string) {
 	if qemu, name, ok := strings.Cut(scenario, "/"); ok && f.fleet {
 		return name, qemu

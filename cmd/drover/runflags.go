@@ -41,13 +41,13 @@ wrong or the run was interrupted.`
 type runFlags struct {
 	arch, qemu, source, destination, machine, accel, artifacts, suite string
 	keep, hold, json, verbose, times, fleet                           bool
-	pages                                                             pageFlags
 	budget                                                            time.Duration
 	parallel                                                          int
 	patterns                                                          []string
 	args                                                              qemuArgs
 	repeats                                                           repeats
 	bisect                                                            bool
+	pages                                                             pageFlags
 }
 
 func runCommand() *command {
@@ -82,10 +82,10 @@ func (f *runFlags) declare(set *pflag.FlagSet) {
 	set.BoolVar(&f.json, "json", false, "write one JSON object a line: each result, then the sum")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "print each step and its time, and a line for each skipped scenario")
 	set.BoolVar(&f.times, "times", false, "print the time per phase at the end")
-	f.pages.flags(set)
 	set.DurationVar(&f.budget, "budget", 0, "`time` that one scenario may take (default: what its steps may)")
 	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
 	set.BoolVar(&f.bisect, "bisect", false, "exit as \"git bisect run\" wants it: 0 good, 1 bad, 125 where this QEMU can't be tried, 128 to stop")
+	f.pages.flags(set)
 	f.args.flags(set)
 	f.repeats.flags(set)
 }

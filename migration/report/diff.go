@@ -33,7 +33,7 @@ func ReadResults(path string) (*Results, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("report: %w; \"drover run -report DIR\" writes one", err)
+		return nil, fmt.Errorf("report: %w; \"drover run --report DIR\" writes one", err)
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("report: %s is no regular file", path)
 	case info.Size() > most:

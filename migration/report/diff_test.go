@@ -70,7 +70,7 @@ func TestResultsThatAreNoneAreRefused(t *testing.T) {
 	_, err := report.ReadResults("/dev/zero")
 	require.ErrorContains(t, err, "no regular file")
 	_, err = report.ReadResults(t.TempDir())
-	require.ErrorContains(t, err, "drover run -report")
+	require.ErrorContains(t, err, "drover run --report")
 }
 
 func TestJoinedRunsKeepTheirPages(t *testing.T) {
