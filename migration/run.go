@@ -159,10 +159,10 @@ func (r *run) save(facts *record.Record) error {
 // steps does one after another and returns the first error, with the step's name.
 func (r *run) steps(ctx context.Context, p *Pair) error {
 	steps := r.scenario.All()
-	p.Facts.Planned = len(steps)
 	if r.options.Rewrite != nil {
 		steps = r.options.Rewrite(steps)
 	}
+	p.Facts.Planned = len(steps)
 	if r.options.Hold != nil {
 		steps = slices.Insert(steps, len(steps)-1, r.holdIfAnyFails())
 	}
