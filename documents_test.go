@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -60,25 +59,6 @@ func TestGoInDocumentsIsOfTestsThatRun(t *testing.T) {
 		}
 	}
 	require.Greater(t, blocks, 10)
-}
-
-// TestDocumentsCountTheScenariosThereAre: "154 scenarios" is what the catalogue has.
-func TestDocumentsCountTheScenariosThereAre(t *testing.T) {
-	there := strconv.Itoa(len(files(t, ".scenario")) - len(examples(t)))
-	for _, document := range []string{"README.md", "BENCHMARKS.md"} {
-		text, err := os.ReadFile(document)
-		require.NoError(t, err)
-		for _, m := range regexp.MustCompile(`(\d{3,}) scenarios`).FindAllStringSubmatch(string(text), -1) {
-			require.Equal(t, there, m[1], "%s counts scenarios", document)
-		}
-	}
-}
-
-func examples(t *testing.T) []string {
-	t.Helper()
-	found, err := filepath.Glob("examples/*.scenario")
-	require.NoError(t, err)
-	return found
 }
 
 // TestPackageCommentOfLaunchertestShowsATestThatRuns: what pkg.go.dev shows first.

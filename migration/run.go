@@ -182,6 +182,7 @@ func (r *run) steps(ctx context.Context, p *Pair) error {
 	if r.options.Rewrite != nil {
 		steps = r.options.Rewrite(steps)
 	}
+	p.Facts.Planned = len(steps)
 	if r.options.Hold != nil {
 		steps = slices.Insert(steps, len(steps)-1, r.holdIfAnyFails())
 	}

@@ -19,7 +19,8 @@ func victims(a *attempt) [][]string {
 		with("precopy/unix/plain"), with("precopy/tcp/plain"), with("postcopy/plain"), with("multifd/tcp/uri/plain/none"),
 		with("precopy/file/mapped-ram"), with("ignore-shared"), with("pingpong"), with("-parallel", "2", "precopy/unix/plain", "bad_dest"),
 		with("-keep", "precopy/unix/plain"), with("-json", "exact/ram/precopy"),
-		{"preflight", a.qemu, a.qemu}, {"matrix", "-scenarios", "precopy/unix/plain", "-artifacts", a.path("artifacts"), a.qemu, a.qemu},
+		{"preflight", a.qemu, a.qemu},
+		{"matrix", "-scenarios", "precopy/unix/plain", "-artifacts", a.path("artifacts"), a.qemu, a.qemu},
 	}
 }
 
