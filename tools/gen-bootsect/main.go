@@ -16,8 +16,9 @@ import (
 
 const usage = `usage: gen-bootsect [flags] SOURCE
 
-Assembles SOURCE, a boot sector in the AT&T syntax of GNU as, and writes its 512
-bytes as a string constant in a Go file. GNU as makes the same bytes from it:
+Assembles SOURCE, a boot sector in the AT&T syntax of GNU as and what follows it on
+its disk, whole sectors of 512 bytes, and writes the bytes as a string constant in a
+Go file. GNU as makes the same bytes from it:
 
 	as --32 -o boot.o SOURCE && objcopy -O binary -j .text boot.o boot.bin
 
@@ -107,16 +108,19 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 	return o, nil
 }
 
-// checkBootSector holds an image against what a BIOS demands of a boot sector.
+// checkBootSector holds an image against what a BIOS demands of a boot sector. Sectors
+// that the program loads itself may follow.
 func checkBootSector(source string, image *asm.Image) error {
 	b := image.Bytes
 	switch {
 	case image.Origin != loadedAt:
 		return fmt.Errorf("%s: begins at %#x, but a BIOS loads a boot sector to %#x: begin with .org %#x", source, image.Origin, loadedAt, loadedAt)
-	case len(b) != sectorSize:
+	case len(b) < sectorSize:
 		return fmt.Errorf("%s: is %d bytes long, but a boot sector has %d: put .org %#x before its last two", source, len(b), sectorSize, loadedAt+sectorSize-2)
+	case len(b)%sectorSize != 0:
+		return fmt.Errorf("%s: is %d bytes long, which are not whole sectors of %d: fill up the last", source, len(b), sectorSize)
 	case b[sectorSize-2] != 0x55 || b[sectorSize-1] != 0xaa:
-		return fmt.Errorf("%s: ends in %#x %#x, but a BIOS boots only what ends in 0x55 0xaa", source, b[sectorSize-2], b[sectorSize-1])
+		return fmt.Errorf("%s: its first sector ends in %#x %#x, but a BIOS boots only what ends in 0x55 0xaa", source, b[sectorSize-2], b[sectorSize-1])
 	}
 	return nil
 }

@@ -217,6 +217,8 @@ func TestExitStatusSaysWhoseFaultItIs(t *testing.T) {
 		{"a wrong line", []string{file("bad.s", "\n\tfrob\n")}, exitSource, "bad.s:2: unknown instruction frob"},
 		{"another origin", []string{file("origin.s", "nop\n")}, exitSource, ".org 0x7c00"},
 		{"too short", []string{file("short.s", ".org 0x7c00\nnop\n")}, exitSource, "1 bytes long"},
+		{"two sectors", []string{file("two.s", ".org 0x7c00\n.org 0x7dfe\n.byte 0x55, 0xaa\n.fill 512\n")}, exitOK, "package fixtures"},
+		{"a sector and a half", []string{file("half.s", ".org 0x7c00\n.org 0x7dfe\n.byte 0x55, 0xaa\n.fill 256\n")}, exitSource, "768 bytes long"},
 		{"no signature", []string{file("sign.s", ".org 0x7c00\n.fill 512\n")}, exitSource, "0x55 0xaa"},
 		{"no source", nil, exitUsage, "one source file"},
 		{"two sources", []string{good, good}, exitUsage, "one source file"},
