@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/internal/near"
 )
 
@@ -167,6 +168,15 @@ func Declarations() Vocabulary {
 			Example: `needs fixed-in 10.0 "it takes multifd-zlib-level, and drops it"`,
 			Declare: func(a *Args, s *Scenario) {
 				s.Needs = append(s.Needs, FixedIn{a.Release(), a.Word("what the bug does, in quotes")})
+			},
+		},
+		{
+			Name: "guest", Args: "PROGRAM",
+			Doc:     "The guest program, where it is not the incrementer: " + fixtures.Pulse + ", which uses the machine as an operating system does and notices itself what it lost.",
+			Example: "guest pulse",
+			Declare: func(a *Args, s *Scenario) {
+				s.Guest.Program = a.OneOf("a guest program", fixtures.Names()...)
+				s.Needs = append(s.Needs, Arch(fixtures.Archs(s.Guest.Program)))
 			},
 		},
 		{
