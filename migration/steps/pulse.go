@@ -36,7 +36,7 @@ const leastMoves = 2
 
 // ExpectPulse demands of a side's guest that all that it counts goes on, and that it has found
 // nothing wrong. The sides are source, destination or both; on the destination the
-// counts are held against those that the source stopped with.
+// sentence also has what the source counted.
 func ExpectPulse(on string) migration.Step {
 	s := step("expect pulse", func(ctx context.Context, p *migration.Pair) error {
 		if p.Program.Table == nil {
@@ -51,16 +51,16 @@ func ExpectPulse(on string) migration.Step {
 	return s
 }
 
-// A pulseWord is a word of the table, as it was and as it is.
+// A pulseWord is a word of the table: as the source's guest left it, where it is held
+// against that, at the first look, and now.
 type pulseWord struct {
 	fixtures.Word
-	before, now uint32
+	before, first, now uint32
 }
 
-func (w *pulseWord) moved() bool { return w.now-w.before >= leastMoves }
+func (w *pulseWord) moved() bool { return w.now-w.first >= leastMoves }
 
-// expectPulse watches one side. A side that is the destination is held against where the
-// source's guest stopped, any other against itself.
+// expectPulse watches one side.
 func expectPulse(ctx context.Context, p *migration.Pair, s *migration.Side) error {
 	status, err := qapi.QueryStatus(ctx, s.QMP())
 	if err != nil {
@@ -74,12 +74,12 @@ func expectPulse(ctx context.Context, p *migration.Pair, s *migration.Side) erro
 		return err
 	}
 	look := &pulseLook{side: s, vcpus: len(cpus), began: time.Now()}
-	first := s
+	left := s
 	if s.Name() == migration.DestinationName {
-		first, look.arrived = p.Source, true
+		left, look.arrived = p.Source, true
 		look.began = resumed(ctx, s, look.began)
 	}
-	if err := look.start(ctx, p.Program.Table, first); err != nil {
+	if err := look.start(ctx, p.Program.Table, left); err != nil {
 		return err
 	}
 	wait, cancel := p.AtMost(ctx, pulseTimeout)
@@ -109,23 +109,27 @@ func resumed(ctx context.Context, s *migration.Side, otherwise time.Time) time.T
 // A pulseLook is one look at what the guest program says on a side.
 type pulseLook struct {
 	side    *migration.Side
-	arrived bool // the words before are those of the source, where it was paused
+	arrived bool // the words before are those that the source's guest left
 	vcpus   int
 	began   time.Time
 	words   []*pulseWord
 }
 
-// start takes the words as they are on the side that they are held against.
-func (l *pulseLook) start(ctx context.Context, table []fixtures.Word, on *migration.Side) error {
+// start takes the words as they are, and as they were left.
+func (l *pulseLook) start(ctx context.Context, table []fixtures.Word, left *migration.Side) error {
 	for _, w := range table {
 		if !w.On(l.vcpus) {
 			continue
 		}
-		before, err := on.QTest().Readl(ctx, w.Address)
+		before, err := left.QTest().Readl(ctx, w.Address)
 		if err != nil {
 			return err
 		}
-		l.words = append(l.words, &pulseWord{Word: w, before: before, now: before})
+		first, err := l.side.QTest().Readl(ctx, w.Address)
+		if err != nil {
+			return err
+		}
+		l.words = append(l.words, &pulseWord{Word: w, before: before, first: first, now: first})
 	}
 	return nil
 }
@@ -176,7 +180,7 @@ func (l *pulseLook) witness(ctx context.Context, w *pulseWord) (string, error) {
 	case w.Kind == fixtures.CountsUp && l.arrived:
 		return fmt.Sprintf("%s has stopped: %d %s on the source, %d %.1f s after arrival", name, w.before, w.Unit, w.now, l.seconds()), nil
 	case w.Kind == fixtures.CountsUp:
-		return fmt.Sprintf("%s has stopped %s: %d %s, %d %.1f s later", name, where, w.before, w.Unit, w.now, l.seconds()), nil
+		return fmt.Sprintf("%s has stopped %s: %d %s, %d %.1f s later", name, where, w.first, w.Unit, w.now, l.seconds()), nil
 	case w.Kind == fixtures.HasThatMany && int(w.now) != l.vcpus:
 		return fmt.Sprintf("%s are %d %s, expected %d", name, w.now, where, l.vcpus), nil
 	case w.Kind == fixtures.MustStay0 && w.now != 0:
