@@ -51,8 +51,7 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	}
 	o.Arch = cmp.Or(o.Arch, "x86_64")
 	o.Destination = cmp.Or(o.Destination, o.Source)
-	program, err := fixtures.For(o.Arch)
-	if err != nil {
+	if _, err := fixtures.For(o.Arch); err != nil {
 		return nil, err
 	}
 	result := &record.Result{Scenario: s.Name, Arch: o.Arch}
@@ -66,6 +65,10 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	}
 	if lacks != nil {
 		return nil, lacks
+	}
+	program, err := fixtures.Named(s.Guest.Program, o.Arch)
+	if err != nil {
+		return nil, err
 	}
 	accel, err := o.settleAccel(ctx, s.Guest.Accel)
 	if err != nil {
@@ -121,7 +124,7 @@ func (r *run) identify(ctx context.Context) error {
 // run does the steps. What it returns is why they never began.
 func (r *run) run(ctx context.Context, result *record.Result) error {
 	facts := &record.Record{
-		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch,
+		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch, Program: r.scenario.Guest.Program,
 		Ends: r.scenario.Ends, Started: time.Now(), Waits: slices.Contains(r.scenario.Guest.DestinationArgs, waits), MemoryMiB: r.program.MemoryMiB,
 		Accel: r.accel, Source: &record.SideFacts{}, Gathers: r.scenario.gathers(r.options.Arch),
 	}

@@ -29,6 +29,7 @@ type Scenario struct {
 // ones. The zero value is the guest program as it is, in a machine of its own on each
 // side.
 type Guest struct {
+	Program   string   // the guest program's name; empty is the incrementer
 	MemoryMiB int      // of RAM; 0 is what the guest program asks for
 	Pages     int      // that the program writes, where it is to write so few that they are hot; 0 is all
 	RAM       RAM      // where it is

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/internal/near"
 )
 
@@ -179,6 +180,15 @@ func Declarations() Vocabulary {
 					a.Fail("the first release with the bug, %s, is newer than the last, %s", n.First, n.Last)
 				}
 				s.Needs = append(s.Needs, n)
+			},
+		},
+		{
+			Name: "guest", Args: "PROGRAM",
+			Doc:     "The guest program, where it is not the incrementer: " + fixtures.Pulse + ", which uses the machine as an operating system does and notices itself what it lost.",
+			Example: "guest pulse",
+			Declare: func(a *Args, s *Scenario) {
+				s.Guest.Program = a.OneOf("a guest program", fixtures.Names()...)
+				s.Needs = append(s.Needs, Arch(fixtures.Archs(s.Guest.Program)))
 			},
 		},
 		{

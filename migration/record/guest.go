@@ -39,7 +39,7 @@ type StandFacts struct {
 // program is the guest program that such a guest runs; its zero value where there is
 // none for the target.
 func (r *Record) program() fixtures.Program {
-	p, err := fixtures.For(r.Arch)
+	p, err := fixtures.Named(r.Program, r.Arch)
 	if err != nil {
 		return fixtures.Program{}
 	}

@@ -89,7 +89,11 @@ func judgeMemory(r *Record) (Outcome, string) {
 	}
 	outcome, witness := m.judge(r.ram(), left, fmt.Sprintf("of RAM outside the workload's %v", r.Workload.Range))
 	if outcome == Pass && len(m.Left) > 0 {
-		witness += fmt.Sprintf("; left out: %s: the firmware runs the guest program, and goes on writing there", join(m.Left))
+		why := "the firmware runs the guest program, and goes on writing there"
+		if p.Table != nil {
+			why = "the guest program has its own variables and stacks there"
+		}
+		witness += fmt.Sprintf("; left out: %s: %s", join(m.Left), why)
 	}
 	return outcome, witness + m.leftOut()
 }

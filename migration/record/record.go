@@ -29,12 +29,14 @@ const Format = 1
 // it may be left out.
 type Record struct {
 	Format   int
-	Scenario string    `strict:"optional"`
-	Arch     string    `strict:"optional"`
-	Ends     Ending    `strict:"optional"`
-	Started  time.Time `strict:"optional"`
-	Accel    string    `json:",omitempty"` // the accelerator, and why it
-	Seconds  float64   `strict:"optional"`
+	Scenario string `strict:"optional"`
+	Arch     string `strict:"optional"`
+	// Program is the name of the guest program; "" is the incrementer.
+	Program string    `json:",omitempty"`
+	Ends    Ending    `strict:"optional"`
+	Started time.Time `strict:"optional"`
+	Accel   string    `json:",omitempty"` // the accelerator, and why it
+	Seconds float64   `strict:"optional"`
 	// Gathers names the facts that the run set out to gather, from its start on (see
 	// Expect). One that is listed and missing makes its check unknown. Nil in records of
 	// before it was there: those are held to what Ends demands, as all are.
@@ -143,7 +145,7 @@ func (r *Record) NextLeg() {
 		source = SideFacts{Binary: d.Binary, Version: d.Version, Package: d.Package, CommandLine: d.CommandLine}
 	}
 	*r = Record{
-		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
+		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Program: r.Program, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
 		Gathers: r.Gathers, Steps: r.Steps, Planned: r.Planned, Waits: r.Waits, MemoryMiB: r.MemoryMiB, RAMBytes: r.RAMBytes, Host: r.Host,
 		SharedRAM: r.SharedRAM, Canaries: r.Canaries, Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
 	}

@@ -59,3 +59,13 @@ func Suite(version string) (names []string) {
 	}
 	return strings.Fields(string(text))
 }
+
+// Coverage returns the text that says which scenarios and checks watch what QEMU offers, as
+// package coverage reads it.
+func Coverage() string {
+	text, err := files.ReadFile("coverage.txt")
+	if err != nil {
+		panic(fmt.Sprintf("scenarios: %v", err))
+	}
+	return string(text)
+}

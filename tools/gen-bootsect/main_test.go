@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -165,35 +166,86 @@ func disassemble(t *testing.T, b []byte, at, end int) (realMode, protected []str
 	return realMode, protected
 }
 
-func TestBootBlockIsWhatGNUMakesOfTheSource(t *testing.T) {
+// generated are the programs, the files that they are assembled from, and those that hold
+// their bytes.
+var generated = []struct {
+	program, constant, file string
+	sources                 []string
+}{
+	{fixtures.Incrementer, "x86Incrementer", "x86_incrementer_gen.go", []string{"asm/x86-incrementer.s"}},
+	{fixtures.Pulse, "x86Pulse", "x86_pulse_gen.go", []string{"asm/x86-pulse/1-boot.s", "asm/x86-pulse/2-main.s", "asm/x86-pulse/3-cpu.s", "asm/x86-pulse/4-interrupts.s"}},
+}
+
+func TestProgramsAreWhatGNUMakesOfTheirSources(t *testing.T) {
 	for _, tool := range []string{"as", "objcopy"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			t.Skipf("compares with GNU as and objcopy, and there is no %s here: install binutils", tool)
 		}
 	}
-	dir := t.TempDir()
-	object, binary := filepath.Join(dir, "object.o"), filepath.Join(dir, "image")
-	for _, command := range [][]string{
-		{"as", "--32", "--fatal-warnings", "-o", object, incrementer},
-		{"objcopy", "-O", "binary", "-j", ".text", object, binary},
-	} {
-		out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
-		require.NoError(t, err, "%s: %s", command, out)
+	t.Chdir("../../fixtures")
+	for _, g := range generated {
+		dir := t.TempDir()
+		object, binary := filepath.Join(dir, "object.o"), filepath.Join(dir, "image")
+		for _, command := range [][]string{
+			append([]string{"as", "--32", "--fatal-warnings", "-o", object}, g.sources...),
+			{"objcopy", "-O", "binary", "-j", ".text", object, binary},
+		} {
+			out, err := exec.CommandContext(t.Context(), command[0], command[1:]...).CombinedOutput()
+			require.NoError(t, err, "%s: %s", command, out)
+		}
+		theirs, err := os.ReadFile(binary)
+		require.NoError(t, err)
+		for _, arch := range []string{"x86_64", "i386"} {
+			p, err := fixtures.Named(g.program, arch)
+			require.NoError(t, err)
+			require.Equal(t, p.BootBlock, theirs[0x7c00:], g.program)
+		}
 	}
-	theirs, err := os.ReadFile(binary)
-	require.NoError(t, err)
-	require.Len(t, theirs, 0x7c00+512)
-	require.Equal(t, assembled(t).Bytes, theirs[0x7c00:])
 }
 
-func TestGeneratedFileIsTheOneCheckedIn(t *testing.T) {
+func TestGeneratedFilesAreThoseCheckedIn(t *testing.T) {
 	t.Chdir("../../fixtures")
-	var out, errs bytes.Buffer
-	status := run([]string{"-package", "fixtures", "-const", "x86Incrementer", "asm/x86-incrementer.s"}, &out, &errs)
-	require.Equal(t, exitOK, status, errs.String())
-	want, err := os.ReadFile("x86_incrementer_gen.go")
-	require.NoError(t, err)
-	require.Equal(t, string(want), out.String(), "run: make generate")
+	for _, g := range generated {
+		var out, errs bytes.Buffer
+		status := run(append([]string{"-package", "fixtures", "-const", g.constant}, g.sources...), &out, &errs)
+		require.Equal(t, exitOK, status, errs.String())
+		want, err := os.ReadFile(g.file)
+		require.NoError(t, err)
+		require.Equal(t, string(want), out.String(), "run: make generate")
+	}
+}
+
+// TestEveryInstructionOfAProgramIsReadBack has somebody else's disassembler read each, which
+// has to find one of that length and of that name, but for a suffix or another name for the
+// same jump.
+func TestEveryInstructionOfAProgramIsReadBack(t *testing.T) {
+	other := map[string]string{"jz": "je", "jnz": "jne", "jc": "jb", "jnc": "jae"}
+	for _, g := range generated {
+		var sources []string
+		for _, source := range g.sources {
+			sources = append(sources, filepath.Join("../../fixtures", source))
+		}
+		text, _, err := read(sources)
+		require.NoError(t, err)
+		image, err := asm.Assemble(g.program, text)
+		require.NoError(t, err)
+		lines, instructions := strings.Split(string(text), "\n"), 0
+		for _, l := range image.Lines {
+			if l.Mode == 0 {
+				continue
+			}
+			instructions++
+			inst, err := x86asm.Decode(l.Bytes, l.Mode)
+			require.NoError(t, err, "% x: %s", l.Bytes, lines[l.Number-1])
+			require.Equal(t, len(l.Bytes), inst.Len, lines[l.Number-1])
+			meant := strings.Fields(lines[l.Number-1])[0]
+			meant = cmp.Or(other[meant], meant)
+			got := strings.Fields(x86asm.GNUSyntax(inst, uint64(l.Address), nil))[0]
+			alike := strings.HasPrefix(got, meant) || strings.HasPrefix(meant, got)
+			require.True(t, alike, "%q is read as %q", lines[l.Number-1], got)
+		}
+		require.Greater(t, instructions, 50, g.program)
+	}
 }
 
 func TestExitStatusSaysWhoseFaultItIs(t *testing.T) {
@@ -217,9 +269,12 @@ func TestExitStatusSaysWhoseFaultItIs(t *testing.T) {
 		{"a wrong line", []string{file("bad.s", "\n\tfrob\n")}, exitSource, "bad.s:2: unknown instruction frob"},
 		{"another origin", []string{file("origin.s", "nop\n")}, exitSource, ".org 0x7c00"},
 		{"too short", []string{file("short.s", ".org 0x7c00\nnop\n")}, exitSource, "1 bytes long"},
+		{"two sectors", []string{file("two.s", ".org 0x7c00\n.org 0x7dfe\n.byte 0x55, 0xaa\n.fill 512\n")}, exitOK, "package fixtures"},
+		{"a sector and a half", []string{file("half.s", ".org 0x7c00\n.org 0x7dfe\n.byte 0x55, 0xaa\n.fill 256\n")}, exitSource, "768 bytes long"},
 		{"no signature", []string{file("sign.s", ".org 0x7c00\n.fill 512\n")}, exitSource, "0x55 0xaa"},
-		{"no source", nil, exitUsage, "one source file"},
-		{"two sources", []string{good, good}, exitUsage, "one source file"},
+		{"a sector in two files", []string{file("upper.s", ".org 0x7c00\n.set LAST, 0x55"), file("lower.s", ".org 0x7dfe\n.byte LAST, 0xaa\n")}, exitOK, "upper.s, "},
+		{"a wrong line of the second", []string{good, file("second.s", "\n\tfrob\n")}, exitSource, "second.s:2: unknown instruction frob"},
+		{"no source", nil, exitUsage, "a source file"},
 		{"a source that isn't there", []string{filepath.Join(dir, "none.s")}, exitUsage, "none.s"},
 		{"an output that can't be", []string{"-o", filepath.Join(dir, "none", "x.go"), good}, exitUsage, "x.go"},
 		{"an unknown flag", []string{"-frob", good}, exitUsage, "frob"},

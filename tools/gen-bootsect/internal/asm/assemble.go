@@ -185,6 +185,6 @@ func (a *assembler) jump(l *line, mnemonic string, j jump) error {
 	if len(operands) != 1 || operands[0].kind != kindMemory || !operands[0].absolute() {
 		return faultf("%s goes to a label: %s LABEL", mnemonic, mnemonic)
 	}
-	a.add(&item{mode: a.mode, jump: &j, target: operands[0].value})
+	a.add(&item{mode: a.mode, jump: &j, target: operands[0].value, near: j.short == nil})
 	return nil
 }

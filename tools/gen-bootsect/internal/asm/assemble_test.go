@@ -91,7 +91,7 @@ func TestWhatIsWrongIsNamedWithItsLine(t *testing.T) {
 		{"movw $1, %eax", 1, "movw"},
 		{"nopl", 1, "nopl"},
 		{"mov %al, %ebx", 1, "mov"},
-		{"push %eax", 1, "push"},
+		{"xchg %eax, %ebx", 1, "xchg"},
 		{"incb (%ax)", 1, "%ax"},
 		{"incb (%eax,%esp)", 1, "%esp"},
 		{"incb (%eax,%ebx,3)", 1, "scale"},

@@ -157,6 +157,8 @@ func (w want) takes(o *operand) bool {
 		return r.class == classSegment
 	case wantControl:
 		return r.class == classControl
+	case wantDebug:
+		return r.class == classDebug
 	case wantWord:
 		return r.class == class16
 	default: // wantLong
@@ -244,7 +246,7 @@ func (m *match) addressed() (rm *operand, middle byte) {
 		switch want {
 		case wantEither, wantMemory, wantWord, wantLong:
 			rm = o
-		case wantRegister, wantSegment, wantControl:
+		case wantRegister, wantSegment, wantControl, wantDebug:
 			middle = o.register.number
 		}
 	}

@@ -207,6 +207,8 @@ func (turn turns) operand(w want, size string) string {
 		return turn.next("word", "%ax", "%cx", "%si")
 	case wantControl:
 		return turn.next("control", "%cr0", "%cr2", "%cr3", "%cr4")
+	case wantDebug:
+		return turn.next("debug", "%dr0", "%dr3", "%dr6", "%dr7")
 	case wantLong:
 		return turn.next("long", "%eax", "%ebx", "%edi")
 	case wantSelector:

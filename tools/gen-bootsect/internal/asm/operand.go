@@ -46,6 +46,7 @@ const (
 	class32                    // general
 	classSegment               // %cs is missing: it can't be loaded, and nothing here needs to read it
 	classControl
+	classDebug
 )
 
 type register struct {
@@ -61,6 +62,7 @@ func registerNamed(name string) (register, bool) {
 		class32:      {"eax", "ecx", "edx", "ebx", "esp", "ebp", "esi", "edi"},
 		classSegment: {"es", "", "ss", "ds", "fs", "gs"},
 		classControl: {"cr0", "", "cr2", "cr3", "cr4"},
+		classDebug:   {"dr0", "dr1", "dr2", "dr3", "", "", "dr6", "dr7"},
 	} {
 		for number, n := range names {
 			if n == name && n != "" {

@@ -18,6 +18,7 @@ const (
 	wantSegment                // a segment register
 	wantWord                   // %ax and so on, whatever the instruction's size
 	wantControl                // a control register
+	wantDebug                  // a debug register
 	wantLong                   // %eax and so on, whatever the instruction's size
 	wantSelector               // an immediate: the segment of a far jump
 	wantOffset                 // an immediate: the offset of a far jump
@@ -46,7 +47,7 @@ type form struct {
 }
 
 // A jump goes to a label. Its near form, if it has one, is taken where the
-// label is out of the short one's reach.
+// label is out of the short one's reach, or where there is no short one.
 type jump struct {
 	short []byte
 	near  []byte
@@ -75,11 +76,16 @@ func (set instructionSet) addFixed() {
 		"cli":    {0xfa},
 		"cmc":    {0xf5},
 		"cpuid":  {0x0f, 0xa2},
+		"fninit": {0xdb, 0xe3},
 		"hlt":    {0xf4},
+		"iret":   {0xcf},
 		"nop":    {0x90},
 		"pause":  {0xf3, 0x90},
+		"popa":   {0x61},
+		"pusha":  {0x60},
 		"rdmsr":  {0x0f, 0x32},
 		"rdtsc":  {0x0f, 0x31},
+		"ret":    {0xc3},
 		"stc":    {0xf9},
 		"std":    {0xfd},
 		"sti":    {0xfb},
@@ -134,6 +140,8 @@ func (set instructionSet) addMoves() {
 	set.forms["mov"] = []form{
 		{wants: []want{wantControl, wantLong}, opcode: []byte{0x0f, 0x20}, layout: withRM},
 		{wants: []want{wantLong, wantControl}, opcode: []byte{0x0f, 0x22}, layout: withRM},
+		{wants: []want{wantDebug, wantLong}, opcode: []byte{0x0f, 0x21}, layout: withRM},
+		{wants: []want{wantLong, wantDebug}, opcode: []byte{0x0f, 0x23}, layout: withRM},
 		{wants: []want{wantWord, wantSegment}, opcode: []byte{0x8e}, layout: withRM},
 		{sizes: "wl", wants: []want{wantSegment, wantRegister}, opcode: []byte{0x8c}, layout: withRM},
 		{sizes: "bwl", wants: []want{wantAddress, wantAccu}, opcode: []byte{0xa0}},
@@ -145,6 +153,8 @@ func (set instructionSet) addMoves() {
 		{sizes: "bwl", wants: []want{wantMemory, wantRegister}, opcode: []byte{0x8a}, layout: withRM},
 	}
 	set.forms["lea"] = []form{{sizes: "wl", wants: []want{wantMemory, wantRegister}, opcode: []byte{0x8d}, layout: withRM}}
+	set.forms["push"] = []form{{sizes: "wl", wants: []want{wantRegister}, opcode: []byte{0x50}, layout: inReg}}
+	set.forms["pop"] = []form{{sizes: "wl", wants: []want{wantRegister}, opcode: []byte{0x58}, layout: inReg}}
 	set.forms["in"] = []form{
 		{sizes: "bwl", wants: []want{wantByte, wantAccu}, opcode: []byte{0xe4}},
 		{sizes: "bwl", wants: []want{wantDX, wantAccu}, opcode: []byte{0xec}},
@@ -157,13 +167,17 @@ func (set instructionSet) addMoves() {
 
 func (set instructionSet) addSystem() {
 	set.forms["int"] = []form{{wants: []want{wantByte}, opcode: []byte{0xcd}}}
-	set.forms["lgdt"] = []form{{sizes: "wl", modeSized: true, wants: []want{wantMemory}, opcode: []byte{0x0f, 0x01}, layout: digit, digit: 2}}
-	set.forms["lidt"] = []form{{sizes: "wl", modeSized: true, wants: []want{wantMemory}, opcode: []byte{0x0f, 0x01}, layout: digit, digit: 3}}
+	for n, name := range []string{"sgdt", "sidt", "lgdt", "lidt"} {
+		set.forms[name] = []form{{sizes: "wl", modeSized: true, wants: []want{wantMemory}, opcode: []byte{0x0f, 0x01}, layout: digit, digit: byte(n)}}
+	}
+	set.forms["fxsave"] = []form{{wants: []want{wantMemory}, opcode: []byte{0x0f, 0xae}, layout: digit, digit: 0}}
+	set.forms["fxrstor"] = []form{{wants: []want{wantMemory}, opcode: []byte{0x0f, 0xae}, layout: digit, digit: 1}}
 	set.forms["ljmp"] = []form{{sizes: "wl", modeSized: true, wants: []want{wantSelector, wantOffset}, opcode: []byte{0xea}}}
 }
 
 func (set instructionSet) addJumps() {
 	set.jumps["jmp"] = jump{short: []byte{0xeb}, near: []byte{0xe9}}
+	set.jumps["call"] = jump{near: []byte{0xe8}}
 	set.jumps["loop"] = jump{short: []byte{0xe2}}
 	for n, names := range [16][]string{
 		{"o"},

@@ -1,0 +1,91 @@
+package migration_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/protocol/qapi"
+)
+
+// Numbers of a vCPU's registers in QEMU's gdb stub for x86_64, where the guest runs 32-bit
+// code (target/i386/gdbstub.c).
+const (
+	gdbFSBase, gdbKernelGSBase = 24, 26
+	gdbCR2, gdbCR3, gdbEFER    = 28, 29, 32
+	gdbFCW, gdbXMM3, gdbMXCSR  = 41, 52, 65
+)
+
+// setRegister changes a register of the destination's first vCPU, as a debugger does: QEMU
+// stops the guest for it, and lets it run on.
+func setRegister(number int, value uint64, size int) func(ctx context.Context, p *migration.Pair) error {
+	return func(ctx context.Context, p *migration.Pair) error {
+		dir, err := os.MkdirTemp("", "drover-gdb")
+		if err != nil {
+			return err
+		}
+		defer func() { _ = os.RemoveAll(dir) }()
+		path, d := filepath.Join(dir, "gdb"), p.Destination
+		if _, err := qapi.HumanMonitor(ctx, d.QMP(), "gdbserver unix:"+path+",server=on,wait=off"); err != nil {
+			return err
+		}
+		defer func() { _, _ = qapi.HumanMonitor(ctx, d.QMP(), "gdbserver none") }()
+		conn, err := net.Dial("unix", path)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close() }()
+		if deadline, ok := ctx.Deadline(); ok {
+			_ = conn.SetDeadline(deadline)
+		}
+		bytes := binary.LittleEndian.AppendUint64(nil, value)
+		for len(bytes) < size {
+			bytes = append(bytes, 0)
+		}
+		replies := bufio.NewReader(conn)
+		set := fmt.Sprintf("P%x=%s", number, hex.EncodeToString(bytes[:size]))
+		for _, packet := range []string{"?", "Hg1", set, "D"} {
+			reply, err := gdbAsk(conn, replies, packet)
+			if err != nil {
+				return err
+			}
+			if packet == set && reply != "OK" {
+				return fmt.Errorf("the gdb stub answers %q to %q", reply, packet)
+			}
+		}
+		status, err := qapi.QueryStatus(ctx, d.QMP())
+		if err == nil && !status.Running {
+			err = qapi.Cont(ctx, d.QMP())
+		}
+		return err
+	}
+}
+
+// gdbAsk sends a packet of gdb's remote protocol, and returns what answers it.
+func gdbAsk(conn net.Conn, replies *bufio.Reader, packet string) (string, error) {
+	sum := byte(0)
+	for _, c := range []byte(packet) {
+		sum += c
+	}
+	if _, err := fmt.Fprintf(conn, "$%s#%02x", packet, sum); err != nil {
+		return "", err
+	}
+	if _, err := replies.ReadString('$'); err != nil {
+		return "", err
+	}
+	reply, err := replies.ReadString('#')
+	if err != nil {
+		return "", err
+	}
+	if _, err := replies.Discard(2); err != nil {
+		return "", err
+	}
+	_, err = conn.Write([]byte("+"))
+	return reply[:len(reply)-1], err
+}
