@@ -37,14 +37,25 @@ lint: ## formatting, go vet and staticcheck, all pinned
 	$(LINT) staticcheck ./...
 
 .PHONY: generate
-generate: ## make again what is generated: the boot programs' bytes, docs/scenarios.md, docs/cli and docs/man
+generate: ## make again what is generated: the boot programs' bytes, docs/scenarios.md, docs/coverage.md, docs/cli and docs/man
 	$(GO) generate ./fixtures # what the others are built with
 	$(GO) generate ./...
+
+# What the picture in README.md shows: a way to move a guest of each kind.
+SHOWN = precopy/unix/plain postcopy/plain postcopy/recovery/plain exact/ram/precopy
+
+.PHONY: pictures
+pictures: setup-run ## record again what the picture in README.md shows, and draw it
+	@set -eu; kept=$$(mktemp); trap 'rm -f "$$kept"' EXIT; \
+	printf '%s\n' '$$ drover run $(SHOWN)' > "$$kept"; \
+	$(GO) run ./cmd/drover run $(SHOWN) >> "$$kept"; \
+	cp "$$kept" docs/pictures/run.txt; \
+	$(GO) run ./tools/gen-picture docs/pictures/run.txt docs/pictures/run.svg
 
 .PHONY: check-generate
 check-generate: ## delete what is generated, make it again, find no difference
 	@set -eu; kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; \
-	files="$$(find . -name '*_gen.go') docs/scenarios.md $$(find docs/cli docs/man -type f)"; tar -cf "$$kept/before.tar" $$files; \
+	files="$$(find . -name '*_gen.go') docs/scenarios.md docs/coverage.md $$(find docs/cli docs/man -type f)"; tar -cf "$$kept/before.tar" $$files; \
 	mkdir "$$kept/before"; tar -xf "$$kept/before.tar" -C "$$kept/before"; \
 	rm -f $$files; \
 	if ! { $(GO) generate ./fixtures && $(GO) generate ./...; }; then tar -xf "$$kept/before.tar"; echo 'generating failed; put back what was there' >&2; exit 1; fi; \
@@ -64,6 +75,12 @@ fuzz: ## run every fuzz target for FUZZTIME (60s), one after the other
 			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime '$(FUZZTIME)' -fuzzminimizetime 1s "$$package"; \
 		done; \
 	done; echo "$$found fuzz targets ran"
+
+TORTURE ?=
+
+.PHONY: torture
+torture: setup-run ## try to break drover for some minutes: kill it, feed it bad files, start it in strange environments and with QEMUs that misbehave
+	$(GO) run ./tools/torture -qemu "$$($(GO) run ./cmd/drover fleet ensure x86_64)" $(TORTURE)
 
 .PHONY: fleet
 fleet: ## fetch the QEMUs that the tests use into the user's cache, and list them

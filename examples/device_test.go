@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/launcher/launchertest"
 	"github.com/drover-vm/drover/protocol/qapi"
 )
 
@@ -16,9 +17,7 @@ import (
 // The clock's CMOS keeps what is written to it across a reset of the machine; the scratch
 // register of a serial port does not.
 func TestCMOSOutlastsAReset(t *testing.T) {
-	vm, err := launcher.Launch(t.Context(), launcher.Config{Binary: qemu(t), Args: []string{"-S"}})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, vm.Close()) }()
+	vm := launchertest.Start(t, launcher.Config{Args: []string{"-S"}})
 
 	const index, data, scratch = 0x70, 0x71, 0x3f8 + 7
 	require.NoError(t, vm.QTest().Outb(t.Context(), index, 0x50))
@@ -27,7 +26,7 @@ func TestCMOSOutlastsAReset(t *testing.T) {
 
 	since := vm.QMP().Mark()
 	require.NoError(t, qapi.SystemReset(t.Context(), vm.QMP()))
-	_, err = vm.QMP().Wait(t.Context(), since, "RESET")
+	_, err := vm.QMP().Wait(t.Context(), since, "RESET")
 	require.NoError(t, err)
 
 	require.NoError(t, vm.QTest().Outb(t.Context(), index, 0x50))

@@ -1,5 +1,13 @@
-// Package examples shows how drover is used from another module: a scenario in Go, one in
-// a file, and a test of a device. Each is a test that runs on a real QEMU:
+// Package examples shows how drover is used from another module. Each file is one way in,
+// and a test that runs on a real QEMU:
+//
+//   - firmware_test.go: a VM in a Go test
+//   - device_test.go: a device's registers, read and written from outside
+//   - qmp_test.go: the QMP socket of a QEMU that somebody else started
+//   - file_test.go: a migration scenario in a file
+//   - ipv6_test.go: a migration scenario in Go
+//
+// They run on the QEMU that DROVER_QEMU names, or that is in PATH:
 //
 //	go test ./...
 package examples

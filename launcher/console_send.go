@@ -19,7 +19,7 @@ func (c *Console) Send(ctx context.Context, text string) error {
 	return err
 }
 
-// Write is Send without an end but the VM's end.
+// Write is Send as an io.Writer: only the end of the VM ends it early.
 func (c *Console) Write(p []byte) (int, error) {
 	return c.send(context.Background(), string(p))
 }

@@ -1,17 +1,25 @@
 // Package launcher starts QEMUs as values: a VM has a QMP session, a qtest
 // session and a console, and is ended completely, whatever happens.
 //
-//	vm, err := launcher.Launch(ctx, launcher.Config{Program: &program})
-//	if err != nil { ... } // QEMU's own sentence, and the way out
+//	vm, err := launcher.Launch(ctx, launcher.Config{Machine: "q35,graphics=off"})
+//	if err != nil {
+//		return err // QEMU's message, and what would help
+//	}
 //	defer vm.Close()
-//	_, err = vm.Console().Wait(ctx, 0, "AB")
+//	_, err = vm.Console().Wait(ctx, 0, "SeaBIOS")             // the guest's first serial port
+//	err = vm.QMP().Execute(ctx, "system_reset", nil, nil)     // the monitor: package qmp
+//	b, err := vm.QTest().Readb(ctx, 0xfffff)                  // guest memory: package qtest
+//
+// What else a machine needs, disks, a kernel, devices, is in [Config.Args], as on QEMU's
+// command line. In a Go test, package launchertest does the rest: it finds a QEMU, ends
+// it with the test, and shows what it wrote where the test failed.
 //
 // # Contract
 //
 // Nothing is left. When Close returns, QEMU, what it started, every
 // descriptor, socket and goroutine is gone, also where QEMU had crashed, was
 // stopped or did not react: Close asks with quit, then with SIGTERM, then
-// doesn't ask (Config.QuitTimeout, Config.TermTimeout). Where this process
+// kills with SIGKILL (Config.QuitTimeout, Config.TermTimeout). Where this process
 // ends without Close, by a panic, os.Exit or any signal, SIGKILL included, the
 // kernel kills its QEMUs (not a binary that is set-uid or has capabilities of
 // its own; and what a QEMU has started, for exec:, only sees its stream end). A

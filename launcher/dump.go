@@ -63,7 +63,8 @@ func (v *VM) offerDump() (err error) {
 }
 
 // Dump copies guest-physical memory from start on with QMP's pmemsave, which
-// is the fastest way that every QEMU has. A guest that runs goes on running,
+// is the fastest command for it that every QEMU has; Memory reads without a copy, and
+// faster. A guest that runs goes on running,
 // so for a consistent copy it has to be stopped. A VM makes one dump at a
 // time: the next waits until the last is closed, or its context ends.
 func (v *VM) Dump(ctx context.Context, start, size uint64) (*Dump, error) {

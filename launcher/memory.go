@@ -148,7 +148,7 @@ func (m *Memory) piece(address uint64, p []byte) (piece []byte, host uint64) {
 }
 
 // flatRange is a line of "info mtree -f" (softmmu/memory.c, mtree_print_flatview).
-var flatRange = regexp.MustCompile(`(?m)^\s*([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, (ram|rom)\)`)
+var flatRange = regexp.MustCompile(`(?m)^\s*([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, (?:nv-)?(ram|rom)\)`)
 
 // flatRanges finds in "info mtree -f" the ranges that are RAM or ROM in what vCPUs
 // see as memory. Their windows have no host yet.

@@ -14,7 +14,7 @@ import (
 )
 
 // SlotsVariable is the environment variable that says how many slots for VMs
-// the user has on this machine; 0 means that nobody counts.
+// the user has on this machine; 0 means any number: nobody waits.
 const SlotsVariable = "DROVER_SLOTS"
 
 // What a machine can take where SlotsVariable says nothing. That is generous:

@@ -26,6 +26,7 @@ needs schema "migrate channels" since 8.2
 needs host userfaultfd
 needs arch x86_64 i386
 needs fixed-in 10.0 "it drops what it takes"
+needs outside 8.0 9.1 "it counts wrongly"
 memory 1GiB
 workload 64
 accelerator tcg,thread=single
@@ -49,7 +50,7 @@ ends on source
 	}
 	require.Equal(t, []string{
 		"capability xbzrle since 1.3", "parameter multifd-compression=zstd since 5.0 build-option", `schema "migrate channels" since 8.2`,
-		"host userfaultfd", "arch x86_64 i386", `fixed-in 10.0 "it drops what it takes"`,
+		"host userfaultfd", "arch x86_64 i386", `fixed-in 10.0 "it drops what it takes"`, `outside 8.0 9.1 "it counts wrongly"`,
 	}, needs)
 	require.Equal(t, migration.Guest{
 		MemoryMiB: 1024, Pages: 64, RAM: migration.SharedRAM, Accel: "tcg,thread=single",
@@ -64,13 +65,14 @@ ends on source
 	require.Equal(t, []string{
 		"set downtime-limit 1ms", "both: set multifd-channels 4", "boot", `expect refusal migrate {"uri": "x # y", "channels": []}`,
 	}, names)
-	require.Equal(t, 19, s.Steps[0].Line)
+	require.Equal(t, 20, s.Steps[0].Line)
 }
 
 func TestLineThatMakesNoSenseIsRefused(t *testing.T) {
 	for _, c := range []struct{ text, wants string }{
 		{"", "there is no step in it"},
 		{"# only words", "there is no step in it"},
+		{`needs outside 9.1 8.0 "it counts wrongly"`, "the first release with the bug, 9.1, is newer than the last, 8.0"},
 		{"boot\nbote", `s.scenario:2: there is no verb "bote"; did you mean boot?`},
 		{"await switchovr", `s.scenario:1: there is no verb "await switchovr"; did you mean await switchover?`},
 		{"await", `there is no verb "await"; did you mean`},

@@ -33,10 +33,30 @@ func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
 	if !isPC(p.Facts.Arch) { // other machines' firmware goes on using RAM that holds zeros
 		return nil
 	}
-	if err := ram.Mark(ctx, p.Source.QTest(), p.Program); err != nil {
+	all, err := p.largeRAM(ctx)
+	if err != nil {
+		return err
+	}
+	if err := ram.Mark(ctx, p.Source.QTest(), p.Program, all); err != nil {
 		return err
 	}
 	return p.plantCanaries(ctx)
+}
+
+// fitsLow is how much RAM every PC has room for below 4 GiB.
+const fitsLow = 2 << 30
+
+// largeRAM is where the source has RAM, nil where it has none but what it begins with, below
+// 4 GiB. Memory there may then be a device's, and other processes' as well.
+func (p *Pair) largeRAM(ctx context.Context) ([]fixtures.Range, error) {
+	if base := uint64(p.Program.MemoryMiB) << 20; base <= fitsLow && p.Facts.RAMBytes <= base {
+		return nil, nil
+	}
+	memory, err := p.Source.Memory(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return memory.RAM(), memory.Close()
 }
 
 // NoteBoot takes from the time that the guest took to boot how slow this machine is.

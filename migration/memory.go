@@ -26,8 +26,13 @@ func (p *Pair) checkMemory(ctx context.Context) error {
 		return err
 	}
 	p.Facts.RAMBytes = size.Base + size.Plugged
-	if size.Base < p.Program.End {
-		return &StartError{fmt.Errorf("the workload needs %d MiB of memory, and the guest has %d: give it more (-m)", p.Program.End>>20, size.Base>>20)}
+	least := p.Program.End
+	if isPC(p.Facts.Arch) {
+		least += firmwareRAM
+	}
+	if size.Base < least {
+		return &StartError{fmt.Errorf("the workload needs %d MiB of memory, and with the firmware's %d, and the guest has %d: give it more (-m)",
+			p.Program.End>>20, least>>20, size.Base>>20)}
 	}
 	// What is called by its size from here on is the memory that the machine begins with.
 	p.Program.MemoryMiB = int(size.Base >> 20)
@@ -47,6 +52,10 @@ func (p *Pair) checkMemory(ctx context.Context) error {
 	}
 	return p.checkSharing()
 }
+
+// firmwareRAM is what SeaBIOS uses of a PC's RAM while it boots: it leaves data as far as 17
+// MiB below the end.
+const firmwareRAM = 20 << 20
 
 // leastShared is the size from which on a mapping may be a guest's memory, in bytes.
 const leastShared = 1 << 20

@@ -16,7 +16,7 @@ import (
 )
 
 // A Need is something that a scenario can't do without: a [Capability], a [Parameter],
-// a [SchemaPath], a [HostFeature], an [Arch] or a [FixedIn]. What is lacking makes a run a
+// a [SchemaPath], a [HostFeature], an [Arch], a [FixedIn] or an [Outside]. What is lacking makes a run a
 // skip, whose reason is the need's sentence; but a QEMU so new that it must have what is
 // needed, and lacks it, makes it a failure.
 type Need interface {
@@ -44,10 +44,27 @@ func ParseRelease(text string) (Release, error) {
 
 // In reports whether a QEMU of that version is at least as new.
 func (r Release) In(v qmp.Version) bool {
-	major, minor, _ := strings.Cut(string(r), ".")
-	x, _ := strconv.Atoi(major)
-	y, _ := strconv.Atoi(minor)
-	return v.Major > x || v.Major == x && v.Minor >= y
+	major, minor := r.numbers()
+	return v.Major > major || v.Major == major && v.Minor >= minor
+}
+
+// is says whether a QEMU of that version is of the release.
+func (r Release) is(v qmp.Version) bool {
+	major, minor := r.numbers()
+	return v.Major == major && v.Minor == minor
+}
+
+// atLeast says whether a release is as new as another, or newer.
+func (r Release) atLeast(other Release) bool {
+	major, minor := r.numbers()
+	return other.In(qmp.Version{Major: major, Minor: minor})
+}
+
+func (r Release) numbers() (major, minor int) {
+	x, y, _ := strings.Cut(string(r), ".")
+	major, _ = strconv.Atoi(x)
+	minor, _ = strconv.Atoi(y)
+	return major, minor
 }
 
 // An UnsupportedError says what a host or a QEMU lacks for a scenario, in a sentence that
@@ -173,6 +190,30 @@ func (n FixedIn) lacking(_ context.Context, s *Side, _ map[string]bool) error {
 		return nil
 	}
 	return &UnsupportedError{fmt.Sprintf("QEMU %s has a known bug, fixed in %s: %s", s.Facts.Version, n.Release, n.Bug)}
+}
+
+// An Outside is a known bug of the releases from First to Last, both included, which keeps
+// them from the scenario, and of which no release is known to be the fix. One newer than
+// Last is tried, and shows whether it still has the bug.
+type Outside struct {
+	First, Last Release
+	Bug         string // what such a QEMU does, in a clause
+}
+
+func (n Outside) String() string {
+	return fmt.Sprintf("outside %s %s %q", n.First, n.Last, n.Bug)
+}
+func (n Outside) lacks(Options) error { return nil }
+func (n Outside) lacking(_ context.Context, s *Side, _ map[string]bool) error {
+	return n.of(s.Version())
+}
+
+// of says what a QEMU of that version does.
+func (n Outside) of(v qmp.Version) error {
+	if !n.First.In(v) || n.Last.In(v) && !n.Last.is(v) {
+		return nil
+	}
+	return &UnsupportedError{fmt.Sprintf("QEMU %s has a known bug, seen from %s to %s: %s", v, n.First, n.Last, n.Bug)}
 }
 
 // A HostFeature is something that this host must have.

@@ -110,7 +110,7 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 		p.Source.since = p.Source.stoppedSince
 	}
 	p.Source.Facts.Began = time.Now()
-	if err := p.checkStrangers(); err != nil {
+	if err := p.checkStrangers(ctx); err != nil {
 		return err
 	}
 	p.Facts.KnownBug = p.knownBug()

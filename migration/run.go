@@ -150,9 +150,7 @@ func (r *run) run(ctx context.Context, result *record.Result) error {
 	if failed != nil {
 		r.afterFailure(ctx, p, failed)
 	}
-	if err := r.save(facts); err != nil {
-		return err
-	}
+	saved := r.save(facts)
 	if start, ok := errors.AsType[*StartError](failed); ok {
 		result.Outcome, result.Reason = record.Unknown, start.Error()
 		return start
@@ -160,6 +158,9 @@ func (r *run) run(ctx context.Context, result *record.Result) error {
 	if ctx.Err() != nil {
 		result.Outcome, result.Reason = record.Unknown, "interrupted: "+facts.Error
 		return context.Cause(ctx)
+	}
+	if saved != nil {
+		return saved
 	}
 	result.Judge()
 	return nil
@@ -181,6 +182,7 @@ func (r *run) steps(ctx context.Context, p *Pair) error {
 	if r.options.Rewrite != nil {
 		steps = r.options.Rewrite(steps)
 	}
+	p.Facts.Planned = len(steps)
 	if r.options.Hold != nil {
 		steps = slices.Insert(steps, len(steps)-1, r.holdIfAnyFails())
 	}

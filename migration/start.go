@@ -52,10 +52,14 @@ func (r *run) config(side string) launcher.Config {
 	return c
 }
 
+// startTimeout is how long the start of both VMs may take, with what their QEMUs are asked
+// before and after. The launcher bounds each by itself, and says what hangs.
+const startTimeout = 3 * launcher.DefaultStartTimeout
+
 // start brings up the VMs that the scenario works on: the source with the
 // guest program, the destination waiting for the address to listen on.
 func start(s Scenario) Step {
-	return Step{Name: "start", Timeout: launcher.DefaultStartTimeout + StepTimeout, Do: func(ctx context.Context, p *Pair) error {
+	return Step{Name: "start", Timeout: startTimeout, Do: func(ctx context.Context, p *Pair) error {
 		r := p.run
 		if s.Guest.RAM == HandedOverRAM || s.Guest.Accel != "" {
 			if err := r.needBare(ctx, p, s); err != nil {

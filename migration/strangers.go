@@ -1,11 +1,14 @@
 package migration
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/drover-vm/drover/protocol/qapi"
 
 	"github.com/drover-vm/drover/migration/internal/procfs"
 )
@@ -40,16 +43,40 @@ func (p *Pair) strangers() (found []string) {
 	return found
 }
 
-// checkStrangers makes sure that nobody is connected before the source does.
-func (p *Pair) checkStrangers() error {
+// checkStrangers makes sure that nobody is connected, or has been, before the source
+// connects.
+func (p *Pair) checkStrangers(ctx context.Context) error {
 	if found := p.strangers(); len(found) > 0 {
 		p.Facts.Strangers = append(p.Facts.Strangers, found...)
 		return &StartError{fmt.Errorf("somebody else connected to where the destination listens (%s): try again", strings.Join(found, ", "))}
 	}
+	if p.tcpPort() == 0 || p.Destination == nil || p.Destination.mayEnd {
+		return nil
+	}
+	if met := p.met(ctx); met != "" {
+		found := "somebody who was gone when drover looked: the destination " + met
+		p.Facts.Strangers = append(p.Facts.Strangers, found)
+		return &StartError{fmt.Errorf("somebody else connected to where the destination listens, before the source did: it %s; try again", met)}
+	}
 	return nil
 }
 
-// noteStrangers gathers connections that should not be there, after a failure.
+// met is what has become of a destination that listens over TCP, and that nobody should
+// have connected to; "" where it waits.
+func (p *Pair) met(ctx context.Context) string {
+	info, err := qapi.QueryMigrate(ctx, p.Destination.QMP())
+	switch {
+	case p.Destination.ExitState() != nil:
+		return "has exited, " + p.Destination.ExitState().String()
+	case err != nil:
+		return "does not answer: " + err.Error()
+	case info.Status == qapi.MigrationActive || info.Status == qapi.MigrationFailed:
+		return "has begun to read what somebody sent (its migration status is " + string(info.Status) + ")"
+	}
+	return ""
+}
+
+// noteStrangers gathers who is connected that should not be, after a failure.
 func (p *Pair) noteStrangers() {
 	if p.Source == nil || p.Facts.Source.Began.IsZero() {
 		return

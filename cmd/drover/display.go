@@ -80,9 +80,9 @@ type textDisplay struct {
 	width   int           // of the column of names
 	times   *report.Times // where wanted
 	skips   *skips        // where those that were skipped are summed up
-	pages   bool          // an index links to what passed runs left: no line of each says where
 	rates   *rates        // where scenarios are repeated
 	last    *lastRun      // where results are kept
+	pages   bool          // an index links to what passed runs left: no line of each says where
 
 	mu      sync.Mutex
 	running []*underWay

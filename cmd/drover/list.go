@@ -23,9 +23,16 @@ func listCommand() *command {
 			Long:              "Lists the scenarios with one sentence each; -v prints their files.",
 			ValidArgsFunction: scenarioNames,
 		},
+		check: func(patterns []string) error {
+			if f.watches != "" && (len(patterns) > 0 || f.suite != "") {
+				return usageError("--watches takes no patterns and no suite")
+			}
+			return nil
+		},
 		run: f.run,
 	}
 	c.Flags().BoolVarP(&f.verbose, "verbose", "v", false, "print each scenario file")
+	c.Flags().StringVar(&f.watches, "watches", "", watchesUsage)
 	c.Flags().StringVar(&f.suite, "suite", "", suiteUsage)
 	c.Flags().BoolVar(&f.json, "json", false, "write one JSON object a line")
 	completeFlag(c.Command, "suite", suites...)
@@ -34,11 +41,14 @@ func listCommand() *command {
 
 // listFlags are what "drover list" was told.
 type listFlags struct {
-	suite         string
-	verbose, json bool
+	suite, watches string
+	verbose, json  bool
 }
 
 func (f *listFlags) run(_ context.Context, patterns []string, _ *os.File, stdout, stderr io.Writer) int {
+	if f.watches != "" {
+		return listWatches(f.watches, f.json, stdout, stderr)
+	}
 	var jobs []job
 	for _, s := range scenarios.All() {
 		jobs = append(jobs, job{scenario: s})

@@ -113,8 +113,27 @@ const longestComplaint = 8 << 10
 
 // complain prints in one line why something could not run.
 func complain(stderr io.Writer, err error) int {
-	note(stderr, err.Error())
+	for _, err := range apart(err) {
+		note(stderr, err.Error())
+	}
 	return exitCannotRun
+}
+
+// apart are the errors that errors.Join has joined, each of which is a line of its own;
+// else the one that there is.
+func apart(err error) (all []error) {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var text []string
+	for _, one := range joined.Unwrap() {
+		text, all = append(text, one.Error()), append(all, apart(one)...)
+	}
+	if strings.Join(text, "\n") != err.Error() {
+		return []error{err}
+	}
+	return all
 }
 
 // note prints one line of our own.

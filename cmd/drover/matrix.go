@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -114,9 +115,11 @@ func (f *matrixFlags) run(ctx context.Context, _ []string, _ *os.File, stdout, s
 		show.end(report.Sum{})
 		return complain(stderr, err)
 	}
-	m, err := f.fill(ctx, pages)
+	m, left, err := f.fill(ctx, pages)
 	pages.end(report.Sum{})
 	switch {
+	case ctx.Err() != nil && len(left) > 0:
+		return interrupted(ctx, stderr, "all VMs have been ended; artifacts: "+strings.Join(left, ", "))
 	case ctx.Err() != nil:
 		return interrupted(ctx, stderr, "all VMs have been ended")
 	case err != nil:
@@ -152,22 +155,23 @@ func matrixExit(m *report.Matrix) int {
 	return exitOK
 }
 
-// fill fills the matrix: first every prediction, then every run.
-func (f *matrixFlags) fill(ctx context.Context, show display) (*report.Matrix, error) {
+// fill fills the matrix: first every prediction, then every run. Left are the folders with
+// the artifacts of scenarios that could not run.
+func (f *matrixFlags) fill(ctx context.Context, show display) (m *report.Matrix, left []string, err error) {
 	began := time.Now()
 	arch, err := archFor(f.arch, f.qemus)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	chosen, err := choose(jobsOf(scenarios.All(), []string{arch}), "", f.patterns)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	fleet, err := f.fleet(ctx, arch)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	m := &report.Matrix{Arch: arch}
+	m = &report.Matrix{Arch: arch}
 	for _, j := range chosen {
 		m.Scenarios = append(m.Scenarios, j.scenario.Name)
 	}
@@ -177,9 +181,9 @@ func (f *matrixFlags) fill(ctx context.Context, show display) (*report.Matrix, e
 	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Artifacts: f.pages.artifacts(f.artifacts), Keep: f.pages.dir != "", Known: new(probe.Known)}
 	f.args.assign(&options)
 	m.Pairs = predictAll(ctx, fleet, options, show)
-	f.runPairs(ctx, m, chosen, options, show)
+	left = f.runPairs(ctx, m, chosen, options, show)
 	m.Seconds = time.Since(began).Seconds()
-	return m, nil
+	return m, left, nil
 }
 
 func (f *matrixFlags) fleet(ctx context.Context, arch string) ([]member, error) {
@@ -215,8 +219,10 @@ func predictAll(ctx context.Context, fleet []member, o migration.Options, show d
 	return pairs
 }
 
-// runPairs runs the scenarios between every two QEMUs, some at a time.
-func (f *matrixFlags) runPairs(ctx context.Context, m *report.Matrix, scenarios []job, o migration.Options, show display) {
+// runPairs runs the scenarios between every two QEMUs, some at a time, and returns the
+// folders with the artifacts of those that could not run.
+func (f *matrixFlags) runPairs(ctx context.Context, m *report.Matrix, scenarios []job, o migration.Options, show display) (left []string) {
+	var mu sync.Mutex
 	path := map[string]string{}
 	for _, q := range m.QEMUs {
 		path[q.Name] = q.Path
@@ -232,24 +238,29 @@ func (f *matrixFlags) runPairs(ctx context.Context, m *report.Matrix, scenarios 
 			j.options.Source, j.options.Destination = path[pair.Source], path[pair.Destination]
 			work.Go(func() error {
 				if ctx.Err() == nil {
-					pair.Runs[k] = runPair(ctx, j, m.Scenarios[k], pair.Prediction, show)
+					run, err := runPair(ctx, j, m.Scenarios[k], pair.Prediction, show)
+					pair.Runs[k] = run
+					mu.Lock()
+					defer mu.Unlock()
+					left = append(left, leftBy(err)...)
 				}
 				return nil
 			})
 		}
 	}
 	_ = work.Wait()
+	return left
 }
 
 // runPair runs one scenario between two QEMUs, and puts its result beside the
-// prediction.
-func runPair(ctx context.Context, j job, scenario string, p preflight.Prediction, show display) report.Run {
+// prediction. The error says why it could not run, as its result does.
+func runPair(ctx context.Context, j job, scenario string, p preflight.Prediction, show display) (report.Run, error) {
 	beside := &predictedDisplay{display: show, scenario: scenario, prediction: p}
 	result, err := runOne(ctx, j, beside)
 	if err != nil || result == nil {
-		return report.Run{Scenario: scenario, Ending: report.Undecided, Reason: fmt.Sprint(err)}
+		return report.Run{Scenario: scenario, Ending: report.Undecided, Reason: fmt.Sprint(err)}, err
 	}
-	return report.Assess(p, scenario, result)
+	return report.Assess(p, scenario, result), nil
 }
 
 // predictedDisplay shows of a run that failed as predicted no more than that.

@@ -14,58 +14,81 @@ import (
 	"github.com/drover-vm/drover/migration/report"
 )
 
-const reportText = `merge joins what "drover run --report FOLDER" left, of several runs or machines, and
-writes index.html, results.json and junit.xml into DIR. The pages of the runs stay
-where they are, and are linked to. diff says what changed from BEFORE to AFTER:
-outcomes, and numbers that differ by more than half and by more than noise.
-
-Exit status: 0 when no outcome of diff is worse, 1 when one is, 2 when there is
-nothing to read or to compare.`
-
-// reportFlags are what "drover report" was told.
-type reportFlags struct {
-	dir string
+func reportCommand() *command {
+	return &command{
+		Command: &cobra.Command{
+			Use:   "report COMMAND [arguments]",
+			Short: "join what several runs reported, or say what changed between two",
+			Long:  `Works with what "drover run --report FOLDER" left.`,
+		},
+		below: []*command{reportMergeCommand(), reportDiffCommand()},
+	}
 }
 
-func reportCommand() *command {
-	f := &reportFlags{}
+func reportMergeCommand() *command {
+	var dir string
 	c := &command{
 		Command: &cobra.Command{
-			Use:   "report merge --report DIR FOLDER ... | diff BEFORE AFTER",
-			Short: "join what several runs reported, or say what changed between two",
-			Long:  reportText,
+			Use:   "merge --report DIR FOLDER ...",
+			Short: "join the reports of several runs or machines",
+			Long: `Joins what "drover run --report FOLDER" left, of several runs or machines, and
+writes index.html, results.json and junit.xml into DIR. The pages of the runs stay
+where they are, and are linked to.`,
 		},
-		check: f.check, run: f.run,
+		check: func(folders []string) error {
+			if dir == "" || len(folders) == 0 {
+				return usageError("merge wants --report DIR, and the folders to join")
+			}
+			return nil
+		},
+		run: func(_ context.Context, folders []string, _ *os.File, _, stderr io.Writer) int {
+			all, err := readReports(folders)
+			if err != nil {
+				return complain(stderr, err)
+			}
+			return mergeReports(dir, folders, all, stderr)
+		},
 	}
-	c.Flags().StringVar(&f.dir, "report", "", "`folder` that merge writes into")
+	c.Flags().StringVar(&dir, "report", "", "`folder` that is written into")
 	return c
 }
 
-func (f *reportFlags) check(words []string) error {
-	switch {
-	case len(words) == 0 || words[0] != "merge" && words[0] != "diff":
-		return usageError("what of reports? It is merge or diff")
-	case words[0] == "merge" && (f.dir == "" || len(words) < 2):
-		return usageError("merge wants --report DIR, and the folders to join")
-	case words[0] == "diff" && (f.dir != "" || len(words) != 3):
-		return usageError("diff wants two folders")
+func reportDiffCommand() *command {
+	return &command{
+		Command: &cobra.Command{
+			Use:   "diff BEFORE AFTER",
+			Short: "say what changed from one report to another",
+			Long: `Prints what changed from BEFORE to AFTER, two folders that "drover run --report"
+left: outcomes, and numbers that differ by more than half and by more than noise.
+
+Exit status: 0 when no outcome is worse, 1 when one is, 2 when there is nothing to
+compare.`,
+		},
+		check: func(folders []string) error {
+			if len(folders) != 2 {
+				return usageError("diff wants two folders")
+			}
+			return nil
+		},
+		run: func(_ context.Context, folders []string, _ *os.File, stdout, stderr io.Writer) int {
+			all, err := readReports(folders)
+			if err != nil {
+				return complain(stderr, err)
+			}
+			return diffReports(all[0], all[1], stdout, stderr)
+		},
 	}
-	return nil
 }
 
-func (f *reportFlags) run(_ context.Context, words []string, _ *os.File, stdout, stderr io.Writer) int {
-	all := make([]*report.Results, 0, len(words)-1)
-	for _, word := range words[1:] {
-		results, err := report.ReadResults(word)
+func readReports(folders []string) (all []*report.Results, err error) {
+	for _, folder := range folders {
+		results, err := report.ReadResults(folder)
 		if err != nil {
-			return complain(stderr, errors.New(plain.Text(err.Error())))
+			return nil, errors.New(plain.Text(err.Error()))
 		}
 		all = append(all, results)
 	}
-	if words[0] == "diff" {
-		return diffReports(all[0], all[1], stdout, stderr)
-	}
-	return mergeReports(f.dir, words[1:], all, stderr)
+	return all, nil
 }
 
 func mergeReports(dir string, folders []string, all []*report.Results, stderr io.Writer) int {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -213,8 +214,8 @@ func jobsOf(all []migration.Scenario, archs []string) []job {
 }
 
 // runAll runs the jobs, some at a time, and shows each as it goes. The error
-// is that of the first that could not run, or why ctx ended before the last was begun;
-// no other is begun after it.
+// is that of the first that could not run, and names the artifacts of others that could
+// not, or why ctx ended before the last was begun; no other is begun after it.
 func runAll(ctx context.Context, jobs *rounds, parallel int, show display) (report.Sum, error) {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
@@ -222,6 +223,7 @@ func runAll(ctx context.Context, jobs *rounds, parallel int, show display) (repo
 		mu    sync.Mutex
 		sum   report.Sum
 		first error
+		also  []string
 		work  sync.WaitGroup
 		next  = make(chan job)
 		began = time.Now()
@@ -236,9 +238,12 @@ func runAll(ctx context.Context, jobs *rounds, parallel int, show display) (repo
 				if result != nil {
 					sum.Add(result)
 				}
-				if err != nil && first == nil {
+				switch {
+				case err != nil && first == nil:
 					first = err
 					stop(err)
+				case err != nil:
+					also = append(also, leftBy(err)...)
 				}
 				mu.Unlock()
 			}
@@ -269,7 +274,32 @@ feed:
 	if first == nil && !all {
 		first = context.Cause(ctx)
 	}
+	if len(also) > 0 {
+		first = fmt.Errorf("%w; of other scenarios: %s", first, strings.Join(also, ", "))
+	}
 	return sum, first
+}
+
+// A runError says why a scenario could not run, and where what is known of that lies.
+type runError struct {
+	cause     error
+	artifacts string // a folder; empty for none
+}
+
+func (e *runError) Error() string {
+	if e.artifacts == "" {
+		return e.cause.Error()
+	}
+	return fmt.Sprintf("%v; artifacts: %s", e.cause, e.artifacts)
+}
+func (e *runError) Unwrap() error { return e.cause }
+
+// leftBy are the folders that a scenario which could not run has left: one, or none.
+func leftBy(err error) []string {
+	if e, ok := errors.AsType[*runError](err); ok && e.artifacts != "" {
+		return []string{e.artifacts}
+	}
+	return nil
 }
 
 func runOne(ctx context.Context, j job, show display) (*record.Result, error) {
@@ -278,11 +308,11 @@ func runOne(ctx context.Context, j job, show display) (*record.Result, error) {
 	j.options.Progress = func(step string) { show.step(name, step) }
 	result, err := j.scenario.Run(ctx, j.options)
 	if err != nil {
-		err = fmt.Errorf("%s: %w", name, err)
-		if result != nil && result.Dir != "" {
-			err = fmt.Errorf("%w; artifacts: %s", err, result.Dir)
+		failed := &runError{cause: fmt.Errorf("%s: %w", name, err)}
+		if result != nil {
+			failed.artifacts = result.Dir
 		}
-		result = nil
+		err, result = failed, nil
 	}
 	show.done(name, result)
 	return result, err

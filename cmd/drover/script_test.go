@@ -34,7 +34,8 @@ func (l leakChecked) Run() int {
 }
 
 // TestScripts runs the scripts in testdata/script. Where a QEMU is there, the
-// condition [qemu] holds, and DROVER_QEMU names it.
+// condition [qemu] holds, and DROVER_QEMU names it; where this user can make a network
+// namespace, [unshare] does.
 func TestScripts(t *testing.T) {
 	qemu, missing := fleet.Find("x86_64", fleet.Either, nil)
 	if missing != nil && os.Getenv("DROVER_CI") == "1" {
@@ -56,6 +57,9 @@ func TestScripts(t *testing.T) {
 			return os.Mkdir(env.WorkDir+"/tmp", 0o700)
 		},
 		Condition: func(name string) (bool, error) {
+			if name == "unshare" {
+				return exec.Command("unshare", "-rn", "true").Run() == nil, nil
+			}
 			return name == "qemu" && missing == nil, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "empty": empty, "plain": onlyPlain},

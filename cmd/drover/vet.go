@@ -7,11 +7,13 @@ import (
 	"os"
 
 	"github.com/spf13/cobra"
+
+	"github.com/drover-vm/drover/internal/plain"
 )
 
 const vetText = `Checks scenario files without running them. FILE may also be a folder of *.scenario
 files, or - for standard input. Each error names the file, the line, and what would
-have been right.
+have been right; of one that can be run it prints how many steps it has.
 
 Exit status: 0 when all can be run, 1 when something is wrong with one, 2 when one
 could not be read.`
@@ -34,7 +36,7 @@ func vetCommand() *command {
 	}
 }
 
-func vet(_ context.Context, files []string, stdin *os.File, _, stderr io.Writer) int {
+func vet(_ context.Context, files []string, stdin *os.File, stdout, stderr io.Writer) int {
 	status := exitOK
 	for _, file := range files {
 		found, err := readArgument(file, stdin)
@@ -44,6 +46,10 @@ func vet(_ context.Context, files []string, stdin *os.File, _, stderr io.Writer)
 		case err != nil:
 			fmt.Fprintln(stderr, err)
 			status = exitFailed
+		default:
+			for _, s := range found {
+				fmt.Fprintf(stdout, "%s: ok, %d steps\n", plain.Text(s.Name), len(s.Steps))
+			}
 		}
 	}
 	return status

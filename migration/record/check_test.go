@@ -164,7 +164,7 @@ func TestWorkloadStoppedBetweenRounds(t *testing.T) {
 // of one.
 func TestRunWithoutAGuestSaysSo(t *testing.T) {
 	r := &Record{
-		Format: Format, Scenario: alone, Arch: "x86_64", Ends: NoGuest,
+		Format: Format, Scenario: alone, Arch: "x86_64", Ends: NoGuest, Source: &SideFacts{Version: "10.0.0"},
 		Steps: []StepFacts{{Name: "start"}}, Teardown: &TeardownFacts{Exits: []ExitFacts{{Side: "source", State: exitStatus0, Clean: true}}},
 	}
 	require.NoError(t, Judged(r).Err())
@@ -174,6 +174,8 @@ func TestRunWithoutAGuestSaysSo(t *testing.T) {
 	require.NoError(t, Judged(r).Err(), "a run says itself what it was to gather")
 	r.Life = good().Life
 	require.ErrorContains(t, Judged(r).Err(), "without a guest")
+	r.Life, r.Source = nil, nil
+	require.ErrorContains(t, Judged(r).Err(), "the record has no Source")
 }
 
 func TestDoubtOfWhoeverKnowsMoreIsUnknown(t *testing.T) {

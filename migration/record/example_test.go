@@ -10,6 +10,7 @@ import (
 func ExampleJudge() {
 	r := &record.Record{
 		Scenario: "deprecated", Arch: "x86_64", Ends: record.NoGuest, Seconds: 0.1,
+		Source:   &record.SideFacts{Version: "10.0.0"},
 		Steps:    []record.StepFacts{{Name: "start"}, {Name: "quit"}},
 		Teardown: &record.TeardownFacts{Exits: []record.ExitFacts{{Side: "source", State: "signal: killed", Reason: "it was gone"}}},
 	}

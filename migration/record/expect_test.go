@@ -16,7 +16,7 @@ func TestFactThatWasToBeGatheredAndIsMissingIsUnknown(t *testing.T) {
 		OnDestination: faulty, OnSource: stayed,
 		Lost: func() *Record { r := faulty(); r.Ends = Lost; return r },
 		NoGuest: func() *Record {
-			return &Record{Ends: NoGuest, Steps: good().Steps, Teardown: good().Teardown, Gathers: Expect(NoGuest, "")}
+			return &Record{Ends: NoGuest, Source: &SideFacts{}, Steps: good().Steps, Teardown: good().Teardown, Gathers: Expect(NoGuest, "")}
 		},
 	}
 	for ends, record := range records {

@@ -82,7 +82,7 @@ func demanded(ends Ending, arch string) (facts []Fact) {
 	case Lost:
 		facts = []Fact{FactSource, FactDestination, FactFault, FactTeardown}
 	case NoGuest:
-		facts = []Fact{FactTeardown}
+		facts = []Fact{FactSource, FactTeardown}
 	}
 	if isPC(arch) && (ends == OnDestination || ends == OnSource) {
 		facts = append(facts, FactDevices)

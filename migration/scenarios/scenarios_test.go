@@ -23,7 +23,7 @@ func onDisk(t *testing.T) map[string]string {
 		}
 		name, ok := strings.CutSuffix(path, scenarios.Extension)
 		if !ok {
-			require.Regexp(t, `^[^/]+\.(go|suite)$`, path, "what else is here would be part of the program")
+			require.Regexp(t, `^([^/]+\.(go|suite)|coverage\.txt)$`, path, "what else is here would be part of the program")
 			return nil
 		}
 		text, err := os.ReadFile(path)

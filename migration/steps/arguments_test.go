@@ -34,6 +34,8 @@ func TestLinesThatMakeNoSenseAreRefused(t *testing.T) {
 		"resources not noted":          {"boot\nexpect resources", `makes no sense before "note resources"`},
 		"no xbzrle":                    {"boot\nlisten unix\nmigrate\nexpect xbzrle-pages >= 1", `makes no sense before "enable xbzrle"`},
 		"no bounds":                    {"expect xbzrle-page-bytes 32", `"32" is no bound`},
+		"no member, but a bound":       {"expect query-migrate >= 5", `">=" is no member of query-migrate, such as ram.remaining`},
+		"a member without a name":      {"await query-migrate ram. = 0", `"ram." is no member of query-migrate`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := migration.Parse("it", "it", c.text, steps.Verbs())

@@ -27,7 +27,7 @@ func linkVerbs() migration.Vocabulary {
 			},
 		},
 		{
-			Name: "retarget tap", Doc: "Leads the relay to where the destination listens now.", Example: "retarget tap",
+			Name: "retarget tap", Doc: "Leads the relay to where the destination listens now, as after migrate-recover, which makes it listen elsewhere.", Example: "retarget tap",
 			Step: do(RetargetTap),
 		},
 		{

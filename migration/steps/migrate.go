@@ -17,8 +17,8 @@ func migrateVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
 			Name: "migrate", Args: "[URI|CHANNELS]",
-			Doc:     "Begins to send the guest to where the destination listens, or to any URI or JSON list of channels that QEMU takes; {dir} in it is the run's folder.",
-			Example: "migrate tcp:127.0.0.1:0",
+			Doc:     "Begins to send the guest to where the destination listens, which listen has to have said, or to any URI or JSON list of channels that QEMU takes; {dir} in it is the run's folder.",
+			Example: "migrate file:{dir}/saved",
 			Step: func(a *migration.Args) migration.Step {
 				if !a.More() {
 					return Migrate()

@@ -19,7 +19,7 @@ func multifdVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
 			Name: "expect channels", Args: "NUMBER page-bytes BOUNDS",
-			Doc:     "Pages went over so many multifd channels beside the main one, each of which carried its part, and how many bytes each page that isn't zero took on them.",
+			Doc:     "Pages went over so many multifd channels beside the main one, each of which carried its part, and how many bytes each page that isn't zero took on them: 4096 and the headers, less where they compress. A tap has to be there to count; the connections are one more.",
 			Example: "expect channels 4 page-bytes 4096..4505",
 			Step: func(a *migration.Args) migration.Step {
 				channels := a.Int("the number of channels")

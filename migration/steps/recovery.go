@@ -51,7 +51,7 @@ func recoveryVerbs() migration.Vocabulary {
 			},
 		},
 		{
-			Name: "await recovering", Doc: "Waits until the destination recovers as well, and demands that both sides still do.", Example: "await recovering",
+			Name: "await recovering", Doc: "Waits until the destination recovers as well, and demands that both sides still do: for a recovery that something holds up, as hold replies does. One that nothing holds up is over too soon; await switchover waits for its end.", Example: "await recovering",
 			Step: do(AwaitRecovering),
 		},
 		{

@@ -47,7 +47,7 @@ func settingVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "disable", Args: "CAPABILITY", Sides: migration.OnSource,
-			Doc: "Turns a migration capability off again, and reads it back.", Example: "disable pause-before-switchover",
+			Doc: "Turns a migration capability off, and reads it back; each is as QEMU has it, mostly off, until a file turns it on.", Example: "disable pause-before-switchover",
 			Step: func(a *migration.Args) migration.Step {
 				name, side := a.Capability(), a.Side()
 				return step("disable "+string(name), func(ctx context.Context, p *migration.Pair) error {

@@ -15,7 +15,6 @@ import (
 // unused are the verbs that no scenario of the catalogue uses, each with the reason why it
 // is there.
 var unused = map[string]string{
-	"qmp":        "for scenarios of others, about what has no verb of its own",
 	"reset link": "beside cut link; the scenarios reset at a byte (fault reset)",
 }
 

@@ -106,7 +106,7 @@ func waitVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "await exit", Args: "[WORD...]",
-			Doc:     "Waits until the destination has exited by itself, as a QEMU does whose incoming migration fails: with status 1, and with this text in its error output.",
+			Doc:     "Waits until the destination has exited by itself, as a QEMU does whose incoming migration fails: with status 1, and with this text in its error output. After migrate_cancel it does, too.",
 			Example: "await exit",
 			Step:    func(a *migration.Args) migration.Step { return AwaitExit(a.Rest()...) },
 		},

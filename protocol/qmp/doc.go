@@ -1,11 +1,24 @@
 // Package qmp is a client of QEMU's machine protocol, QMP, and of the QEMU
-// guest agent, which speaks the same syntax.
+// guest agent, which speaks the same syntax. With a QEMU that was started with
+// -qmp unix:/run/vm/qmp,server=on,wait=off a program is this:
+//
+//	session, err := qmp.Dial(ctx, "unix", "/run/vm/qmp", qmp.Options{})
+//	if err != nil {
+//		return err
+//	}
+//	defer session.Close()
+//	var reply struct{ Status string }
+//	err = session.Execute(ctx, "query-status", nil, &reply)
+//
+// Package qapi has the commands that drover uses as functions with types, package
+// schema what a QEMU says of all its commands, package launcher starts a QEMU and
+// has a session with it.
 //
 // A [Session] has one connection. Any number of goroutines may execute
 // commands at once: each gets the reply to its own, by the id that it was sent
 // with. Up to seven are in flight, for at eight a monitor may stop reading, and
-// be deaf even out of band; the next one waits here. Out-of-band commands are on their
-// own.
+// be deaf even out of band; the next one waits here. Out-of-band commands are not
+// counted.
 //
 // Events are kept in one log, in the order in which they came, so an event and
 // a reply are never taken for each other, and an event that comes before anyone
@@ -13,11 +26,11 @@
 //
 //	before := session.Mark()
 //	err := session.Execute(ctx, "stop", nil, nil)
-//	event, err := session.Wait(ctx, before, "STOP")
+//	event, err := session.Wait(ctx, before, "STOP") // also one that has come already
 //
 // Reading is for everyone: no waiter takes an event from another, and a slow
 // one holds up nobody. The log keeps the last Options.EventLog events; a reader that
-// asks for older ones gets the number that is gone ([LostError]).
+// asks for older ones gets a [LostError], with their number.
 //
 // Deadlines are the caller's. A context that ends abandons one wait and no
 // more: the reply that comes late is dropped, and the session goes on. When the

@@ -71,7 +71,8 @@ func (e *ProtocolError) Error() string {
 }
 
 // LostError says that events which a reader asked for have been dropped,
-// because the log keeps only Options.EventLog of them. Reading can go on at Next.
+// because the log keeps only Options.EventLog of them. Lost is their number (uint64), and
+// Next the Mark of the oldest that is left: reading can go on there.
 type LostError = eventlog.LostError
 
 var (

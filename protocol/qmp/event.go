@@ -12,8 +12,8 @@ import (
 	"github.com/drover-vm/drover/protocol/internal/eventlog"
 )
 
-// A Mark is a place in a session's log of events; the zero Mark is its
-// beginning, before any event.
+// A Mark is a place in a session's log of events, a number: so many came before it.
+// The zero Mark is its beginning, before any event.
 type Mark = eventlog.Mark
 
 // An Event is a message of QEMU that answers no command.

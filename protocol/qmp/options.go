@@ -19,11 +19,11 @@ const (
 // close the session, nor wait for anything that it brings.
 type Options struct {
 	// EventLog is how many events are kept for readers that come late; 0 means
-	// DefaultEventLog. Fewer are kept where they are larger than MaxMessage
+	// DefaultEventLog, 4096. Fewer are kept where they are larger than MaxMessage
 	// together.
 	EventLog int
 	// MaxMessage is how long one message from the monitor may be, in bytes; 0
-	// means DefaultMaxMessage. A longer one ends the session.
+	// means DefaultMaxMessage, 64 MiB. A longer one ends the session.
 	MaxMessage int
 	// NoOOB declines out-of-band execution where the monitor offers it.
 	NoOOB bool

@@ -8,7 +8,8 @@
 //	-qtest unix:PATH -qtest-log none          (QEMU connects to a listening socket)
 //	-chardev socket,id=qtest,fd=N -object qtest,id=qtest0,chardev=qtest   (6.0 and newer)
 //
-// A [Session] takes a connection and owns it from then on:
+// Package launcher starts a QEMU that has such a server, and hands out a session with
+// it. By itself a [Session] takes a connection and owns it from then on:
 //
 //	s := qtest.New(conn, qtest.Options{})
 //	defer s.Close()

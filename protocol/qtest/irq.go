@@ -8,11 +8,13 @@ import (
 	"github.com/drover-vm/drover/protocol/internal/eventlog"
 )
 
-// A Mark is a place in a session's log of IRQ changes. The zero Mark is its beginning.
+// A Mark is a place in a session's log of IRQ changes, a number: so many came before it.
+// The zero Mark is its beginning.
 type Mark = eventlog.Mark
 
 // LostError says that IRQ changes were dropped before they were read, because
-// the log keeps only so many (see Options.EventLog).
+// the log keeps only so many (see Options.EventLog). Lost is their number (uint64), Next
+// the Mark of the oldest that is left.
 type LostError = eventlog.LostError
 
 // An IRQ is one change of an intercepted interrupt line.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,15 +26,32 @@ func Owns(pid int, accepted net.Conn) (bool, error) {
 	return false, fmt.Errorf("who is at the other end of a %T can't be told", accepted)
 }
 
-// ownsTCP says whether a connection's socket is a process's. Of one that its process has
+// The kernel's table may miss a connection while others come and go, so one that isn't
+// found is looked for again: so often, with such a pause. One that is found, and not among
+// the process's files, is another's: whoever comes next waits for our answer.
+const (
+	tcpLooks      = 25
+	tcpLooksFound = 3
+	tcpLookPause  = 2 * time.Millisecond
+)
+
+// ownsTCP reports whether a connection's socket is a process's. Of one that its process has
 // closed already, with bytes still on their way, nobody knows whose it was: it is taken for
 // the process's.
 func ownsTCP(pid, local, remote int) (bool, error) {
-	inode, err := tcpInode(local, remote)
-	if err != nil || inode == "" || inode == closedInode {
-		return err == nil, err
+	for look, found := 0, 0; ; look++ {
+		inode, err := tcpInode(local, remote)
+		if err != nil || inode == closedInode || inode != "" && holds(pid, inode) {
+			return err == nil, err
+		}
+		if inode != "" {
+			found++
+		}
+		if look == tcpLooks || found == tcpLooksFound {
+			return inode == "", nil
+		}
+		time.Sleep(tcpLookPause)
 	}
-	return holds(pid, inode), nil
 }
 
 // closedInode is what a socket without a process has.

@@ -17,15 +17,27 @@ import (
 const (
 	marksApart = 3061      // pages; no multiple of what a bitmap's word or a channel's packet holds
 	marksEnd   = 256 << 20 // larger guests have data of their own
+	mostMarks  = 16        // in each piece of RAM above high
+	high       = 4 << 30
 )
 
-// marked are the addresses of the pages.
-func marked(program fixtures.Program) (all []uint64) {
-	end := min(uint64(program.MemoryMiB)<<20, marksEnd)
-	for at := program.End; at < end-PageSize; at += marksApart * PageSize {
-		all = append(all, at)
+// marked are the addresses of the pages: of the RAM that the guest begins with, and of
+// each piece of RAM above 4 GiB, where memory that was plugged is as well.
+func marked(program fixtures.Program, all []fixtures.Range) (marks []uint64) {
+	marks = marksIn(nil, fixtures.Range{Start: program.End, End: min(uint64(program.MemoryMiB)<<20, marksEnd)}, marksApart)
+	for _, r := range all {
+		if r.Start >= high {
+			marks = marksIn(marks, r, max(marksApart, (r.End-r.Start)/PageSize/mostMarks|1))
+		}
 	}
-	return append(all, end-PageSize)
+	return marks
+}
+
+func marksIn(marks []uint64, r fixtures.Range, apart uint64) []uint64 {
+	for at := r.Start; at < r.End-PageSize; at += apart * PageSize {
+		marks = append(marks, at)
+	}
+	return append(marks, r.End-PageSize)
 }
 
 // mark is the contents of one: its address all over, so that one which arrives in
@@ -38,10 +50,11 @@ func mark(at uint64) []byte {
 	return page
 }
 
-// Mark writes marks to RAM that nobody uses, where there is nothing yet.
-func Mark(ctx context.Context, q *qtest.Session, program fixtures.Program) error {
+// Mark writes marks to RAM that nobody uses, where there is nothing yet. all is where the
+// VM has RAM.
+func Mark(ctx context.Context, q *qtest.Session, program fixtures.Program, all []fixtures.Range) error {
 	page := make([]byte, PageSize)
-	for _, at := range marked(program) {
+	for _, at := range marked(program, all) {
 		if err := q.ReadMemory(ctx, at, page); err != nil {
 			return err
 		}

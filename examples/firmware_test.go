@@ -1,0 +1,15 @@
+package examples
+
+import (
+	"testing"
+
+	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/launcher/launchertest"
+)
+
+func TestFirmwareBoots(t *testing.T) {
+	vm := launchertest.Start(t, launcher.Config{Machine: "q35,graphics=off"})
+	if _, err := vm.Console().Wait(t.Context(), 0, "SeaBIOS"); err != nil {
+		t.Fatal(err)
+	}
+}
