@@ -104,7 +104,9 @@ func (f *matrixFlags) check(words []string) (err error) {
 const matrixWidth = 28
 
 func (f *matrixFlags) run(ctx context.Context, _ []string, _ *os.File, stdout, stderr io.Writer) int {
-	var show display = newTextDisplay(stdout, f.verbose, matrixWidth)
+	text := newTextDisplay(stdout, f.verbose, matrixWidth)
+	text.pages = f.pages.dir != ""
+	var show display = text
 	if f.json {
 		show = &jsonDisplay{out: io.Discard}
 	}
