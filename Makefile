@@ -36,9 +36,10 @@ lint: ## formatting, go vet and staticcheck, all pinned
 	cd examples && $(GO) vet ./...
 	$(LINT) staticcheck ./...
 
+# The programs that make the pages have the boot programs in them, which so come first.
 .PHONY: generate
 generate: ## make again what is generated: the boot programs' bytes, docs/scenarios.md, docs/coverage.md, docs/cli and docs/man
-	$(GO) generate ./fixtures # what the others are built with
+	$(GO) generate ./fixtures
 	$(GO) generate ./...
 
 # What the picture in README.md shows: a way to move a guest of each kind.
