@@ -85,7 +85,7 @@ func TestExitStatusOfAMatrix(t *testing.T) {
 		runs []report.Run
 		want int
 	}{
-		{"none", nil, exitOK},
+		{"none", nil, exitCannotRun},
 		{"passed, skipped and as documented", []report.Run{run(report.Passed), run(report.Skipped), run(report.Documented)}, exitOK},
 		{"could not be tried", []report.Run{run(report.Passed), run(report.Undecided)}, exitCannotRun},
 		{"failed", []report.Run{run(report.Undecided), run(report.Failed)}, exitFailed},
