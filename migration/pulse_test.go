@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/steps"
 	"github.com/drover-vm/drover/protocol/qapi"
 )
@@ -174,4 +177,26 @@ func TestPulseOfAnotherGuestIsRefused(t *testing.T) {
 	requireNoticed(t, "precopy/unix/plain", `declare "guest pulse"`, after("boot", func(ctx context.Context, p *migration.Pair) error {
 		return steps.ExpectPulse(migration.SourceName).Do(ctx, p)
 	}))
+}
+
+// TestTimerThatHadExpiredMayNotGoOn: QEMU since 9.1 arms a periodic HPET timer of 32 bits too
+// late by 2^32 of its ticks, 43 s, where it had expired and not been served when the guest
+// moved. That is chance; older ones never do.
+func TestTimerThatHadExpiredMayNotGoOn(t *testing.T) {
+	long(t)
+	text, err := os.ReadFile(filepath.Join("testdata", "hpet32.scenario"))
+	require.NoError(t, err)
+	s, err := migration.Parse("hpet32", "hpet32.scenario", string(text), steps.Verbs())
+	require.NoError(t, err)
+	for _, qemu := range qemutest.Fleet(t, "x86_64") {
+		t.Run(qemu, func(t *testing.T) {
+			t.Parallel()
+			result := run(t, s, migration.Options{Source: qemu, Artifacts: t.TempDir()})
+			if old := []string{"5.2", "7.2"}; result.Outcome != record.Pass && !slices.Contains(old, qemutest.Version(t, qemu)) {
+				require.Contains(t, result.Reason, "the HPET's timer 2 has stopped: ", explain(result))
+				return
+			}
+			require.Equal(t, record.Pass, result.Outcome, explain(result))
+		})
+	}
 }
