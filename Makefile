@@ -38,6 +38,7 @@ lint: ## formatting, go vet and staticcheck, all pinned
 
 .PHONY: generate
 generate: ## make again what is generated: the boot programs' bytes, docs/scenarios.md
+	$(GO) generate ./fixtures # which what else generates is built with
 	$(GO) generate ./...
 
 .PHONY: check-generate
@@ -46,7 +47,7 @@ check-generate: ## delete what is generated, make it again, find no difference
 	files="$$(find . -name '*_gen.go') docs/scenarios.md"; tar -cf "$$kept/before.tar" $$files; \
 	mkdir "$$kept/before"; tar -xf "$$kept/before.tar" -C "$$kept/before"; \
 	rm -f $$files; \
-	if ! $(GO) generate ./...; then tar -xf "$$kept/before.tar"; echo 'generating failed; put back what was there' >&2; exit 1; fi; \
+	if ! { $(GO) generate ./fixtures && $(GO) generate ./...; }; then tar -xf "$$kept/before.tar"; echo 'generating failed; put back what was there' >&2; exit 1; fi; \
 	for f in $$files; do diff -u "$$kept/before/$$f" "$$f"; done; \
 	echo "generated again, no difference:" $$files
 
