@@ -87,7 +87,7 @@ func (o *outcomes) hold(t *testing.T, version string, r *record.Result) {
 		o.of[key] = outcome
 		return
 	}
-	require.Equal(t, o.of[key], outcome, "%s has another outcome for %s; where that is right, run with -update", outcomesFile, key)
+	require.Equal(t, o.of[key], outcome, "%s has another outcome for %s; where that is right, run with -update\n%s", outcomesFile, key, explain(r))
 }
 
 // write brings the file up to date.

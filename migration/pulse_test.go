@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -120,6 +122,7 @@ func TestWhatAGuestLostIsInItsPulse(t *testing.T) {
 		Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(), Rewrite: func(all migration.Steps) migration.Steps {
 			at := slices.IndexFunc(all, func(s migration.Step) bool { return s.Name == "expect pulse" })
 			require.Positive(t, at)
+			all = slices.Insert(slices.Clone(all), at+1, migration.Step{Name: "end", Do: func(context.Context, *migration.Pair) error { return errTampered }})
 			for _, group := range slices.Backward(tamperings()) {
 				all = slices.Insert(slices.Clone(all), at+1, migration.Step{
 					Name: "tamper with " + group[0].what, Timeout: 3 * migration.StepTimeout,
@@ -135,12 +138,12 @@ func TestWhatAGuestLostIsInItsPulse(t *testing.T) {
 			return all
 		},
 	})
-	for _, s := range result.Record.Steps {
-		t.Logf("%6.2f s  %s", s.Seconds, s.Name)
-	}
 	require.Equal(t, len(tamperings()), done, explain(result))
-	require.Equal(t, record.Fail, result.Outcome, "the standard checks see a guest that was stopped and written to")
+	require.Contains(t, result.Reason, errTampered.Error())
 }
+
+// errTampered ends the steps: there is nothing to prove of such a guest.
+var errTampered = errors.New("the guest has been tampered with enough")
 
 // noticed does what a group of tamperings is, and demands that the pulse has the witness of
 // each. The guest finds it out within a few rounds, so a look may come too early.
@@ -174,4 +177,27 @@ func TestPulseOfAnotherGuestIsRefused(t *testing.T) {
 	requireNoticed(t, "precopy/unix/plain", `declare "guest pulse"`, after("boot", func(ctx context.Context, p *migration.Pair) error {
 		return steps.ExpectPulse(migration.SourceName).Do(ctx, p)
 	}))
+}
+
+// TestTimerThatHadExpiredMayNotGoOn: QEMU 10.0 and 11.1 arm a periodic HPET timer of 32 bits
+// too late by 2^32 of its ticks, 43 s, where it had expired and not been served when the guest
+// moved: hpet_post_load takes its comparator for one that is still to come. That is chance;
+// 5.2 and 7.2 never do.
+func TestTimerThatHadExpiredMayNotGoOn(t *testing.T) {
+	long(t)
+	text, err := os.ReadFile(filepath.Join("testdata", "hpet32.scenario"))
+	require.NoError(t, err)
+	s, err := migration.Parse("hpet32", "hpet32.scenario", string(text), steps.Verbs())
+	require.NoError(t, err)
+	for _, qemu := range qemutest.Fleet(t, "x86_64") {
+		t.Run(qemu, func(t *testing.T) {
+			t.Parallel()
+			result := run(t, s, migration.Options{Source: qemu, Artifacts: t.TempDir()})
+			if old := []string{"5.2", "7.2"}; result.Outcome != record.Pass && !slices.Contains(old, qemutest.Version(t, qemu)) {
+				require.Contains(t, result.Reason, "the HPET's timer 2 has stopped: ", explain(result))
+				return
+			}
+			require.Equal(t, record.Pass, result.Outcome, explain(result))
+		})
+	}
 }
