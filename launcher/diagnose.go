@@ -163,7 +163,7 @@ func reason(err error, text string) string {
 func output(ctx context.Context, timeout time.Duration, cmd *exec.Cmd) (string, error) {
 	printed := &tail{most: 256 << 10}
 	cmd.Stdout, cmd.Stderr = printed, printed
-	cmd.WaitDelay = lastWords
+	cmd.WaitDelay = exitGrace
 	p, err := startProcess(cmd, false)
 	if err != nil {
 		return "", err

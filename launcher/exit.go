@@ -112,7 +112,7 @@ func (v *VM) exitError(cause error) *ExitError {
 
 // explain adds to the end of a session how QEMU ended.
 func (v *VM) explain(cause error) error {
-	v.process.exited(lastWords)
+	v.process.exited(exitGrace)
 	return v.exitError(cause)
 }
 

@@ -18,9 +18,9 @@ import (
 	"github.com/drover-vm/drover/protocol/qtest"
 )
 
-// lastWords is how long a session that ended waits for the end of its QEMU,
+// exitGrace is how long a session that ended waits for the end of its QEMU,
 // to say how it ended.
-const lastWords = time.Second
+const exitGrace = time.Second
 
 // A VM is one running QEMU with its two sessions and its console. It is safe
 // for concurrent use. Close must be called, also when QEMU has ended by itself.
@@ -181,7 +181,7 @@ func (v *VM) launch(ctx, start context.Context) error {
 	defer v.argv.closeInherited()
 	cmd := exec.Command(v.binary, v.argv.run...)
 	cmd.Stdout, cmd.Stderr = v.stderr, v.stderr
-	cmd.WaitDelay = lastWords / 2 // for a grandchild that holds the error output open
+	cmd.WaitDelay = exitGrace / 2 // for a grandchild that holds the error output open
 	cmd.ExtraFiles = v.argv.inherited
 	v.process, err = startProcess(cmd, v.config.CoreDumps)
 	if err != nil {
@@ -214,7 +214,7 @@ func (v *VM) endStreams(w *wiring) {
 	<-v.process.done
 	for _, stream := range []any{w.qmp, w.qtest, w.serial} {
 		if s, ok := stream.(interface{ SetReadDeadline(time.Time) error }); ok {
-			_ = s.SetReadDeadline(time.Now().Add(lastWords / 2)) // for what is still on the way
+			_ = s.SetReadDeadline(time.Now().Add(exitGrace / 2)) // for what is still on the way
 		}
 	}
 }

@@ -139,7 +139,7 @@ func (x *explainer) step() {
 	x.errors()
 }
 
-// hang explains what a step waited for in vain.
+// hang explains what a step waited for, and did not come.
 func (x *explainer) hang(failed *record.StepFacts, after, what, side string) {
 	if side != "" {
 		x.e.side = side

@@ -8,8 +8,8 @@ import (
 const (
 	footerSize = 1 + 4
 	maxHead    = 1 + 4 + 1 + 255 + 4 + 4 // of a section, with the longest name
-	// maxWasted is how much is searched in vain for ends of sections, for each byte that
-	// was read.
+	// maxWasted is how much is searched for ends of sections that are not there, for each
+	// byte that was read.
 	maxWasted = 4
 )
 
@@ -61,7 +61,7 @@ func (p *parser) endless() {
 
 // toFooter looks for the end of a section that doesn't tell its length: its own
 // footer, with something behind it that can follow a section. What it searches is
-// taken next where the end is found; where it isn't, that is searched in vain, and
+// taken next where the end is found; where it isn't, what was searched is lost, and
 // there is an end to that.
 func (p *parser) toFooter(s *Section) (n int, found bool) {
 	footer := s.footer()

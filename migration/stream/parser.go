@@ -48,7 +48,7 @@ type parser struct {
 	live                  int    // live sections that have ended
 	looked                bool   // ahead for the description
 	bare                  bool   // a section had no footer
-	wasted                int64  // bytes that were searched in vain
+	wasted                int64  // bytes that were searched and had none
 	until                 int64  // the end of the package that is being read; 0 outside
 	sharedIgnored, mapped bool   // capabilities
 	advised               uint64 // the sizes of pages of all blocks, or-ed; 0 without postcopy

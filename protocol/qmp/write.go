@@ -8,10 +8,10 @@ import (
 	"github.com/drover-vm/drover/protocol/transcript"
 )
 
-// lastWords is how long the reader goes on after writing has failed. A QEMU
+// readGrace is how long the reader goes on after writing has failed. A QEMU
 // that ends has closed its side, and what it sent before is on the way or here:
 // the reader takes that, and comes to the end of file by itself.
-const lastWords = time.Second
+const readGrace = time.Second
 
 // write sends what is queued until the session ends. So a caller can leave at
 // any time without tearing a command in two.
@@ -30,7 +30,7 @@ func (s *Session) write(ended <-chan struct{}) {
 				s.mu.Lock()
 				s.broken = err
 				s.mu.Unlock()
-				if s.conn.SetReadDeadline(time.Now().Add(lastWords)) != nil {
+				if s.conn.SetReadDeadline(time.Now().Add(readGrace)) != nil {
 					_ = s.conn.Close()
 				}
 				return
