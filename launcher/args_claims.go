@@ -18,7 +18,7 @@ func (o option) claims(others []option) (what, remedy string) {
 	case "pidfile":
 		return "the file " + o.value, leaveOut
 	case "s":
-		return "the TCP port 1234", leaveOut + " (drover's -hold shows how to attach gdb)"
+		return "the TCP port 1234", leaveOut + " (drover's --hold shows how to attach gdb)"
 	case "vnc":
 		return o.claimsDisplay()
 	case "display":

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/drover-vm/drover/internal/plain"
+	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/migration"
 )
 
@@ -42,12 +43,12 @@ func howToAttach(ctx context.Context, p *migration.Pair, dir string) string {
 			continue
 		}
 		fmt.Fprintf(&b, "  %s: process %d, QEMU %s\n", s.Name(), s.PID(), s.Facts.Version)
-		fmt.Fprintf(&b, "    QMP      socat -,rawer UNIX-CONNECT:%s\n", s.Attach())
-		fmt.Fprintf(&b, "    console  tail -c +1 -f %s\n", filepath.Join(dir, s.Name()+".console"))
+		fmt.Fprintf(&b, "    QMP      socat -,rawer %s\n", launcher.ShellQuote("UNIX-CONNECT:"+s.Attach()))
+		fmt.Fprintf(&b, "    console  tail -c +1 -f %s\n", launcher.ShellQuote(filepath.Join(dir, s.Name()+".console")))
 		gdb := filepath.Join(filepath.Dir(s.Attach()), s.Name()+".gdb")
 		serve := map[string]any{"command-line": "gdbserver unix:" + gdb + ",server=on,wait=off"}
 		if err := s.QMP().Execute(ctx, "human-monitor-command", serve, nil); err == nil {
-			fmt.Fprintf(&b, "    guest    gdb -ex 'target remote %s'\n", gdb)
+			fmt.Fprintf(&b, "    guest    gdb -ex %s\n", launcher.ShellQuote("target remote "+gdb))
 		}
 		fmt.Fprintf(&b, "    QEMU     gdb -p %d\n", s.PID())
 	}
