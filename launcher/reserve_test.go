@@ -265,6 +265,7 @@ func TestSlotThatIsALinkIsNotFollowed(t *testing.T) {
 }
 
 func TestNothingIsWrittenIntoACacheThatAnotherUserCanChange(t *testing.T) {
+	binary := qemutest.Binary(t, "x86_64") // which may be in the cache that there is before
 	for name, spoil := range map[string]func(t *testing.T, cache string){
 		"everybody may write it": func(t *testing.T, cache string) {
 			require.NoError(t, os.Chmod(cache, 0o777))
@@ -280,7 +281,7 @@ func TestNothingIsWrittenIntoACacheThatAnotherUserCanChange(t *testing.T) {
 				require.NoError(t, err)
 				defer r.Release()
 			}
-			_, err := launcher.ChooseAccel(t.Context(), qemutest.Binary(t, "x86_64"), "x86_64")
+			_, err := launcher.ChooseAccel(t.Context(), binary, "x86_64")
 			require.NoError(t, err)
 			entries, err := os.ReadDir(cache)
 			require.NoError(t, err)

@@ -14,6 +14,7 @@ import (
 	"github.com/drover-vm/drover/internal/plain"
 	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/protocol/qapi"
 )
 
 // holder returns what keeps a failed scenario's VMs alive until a key is
@@ -46,8 +47,7 @@ func howToAttach(ctx context.Context, p *migration.Pair, dir string) string {
 		fmt.Fprintf(&b, "    QMP      socat -,rawer %s\n", launcher.ShellQuote("UNIX-CONNECT:"+s.Attach()))
 		fmt.Fprintf(&b, "    console  tail -c +1 -f %s\n", launcher.ShellQuote(filepath.Join(dir, s.Name()+".console")))
 		gdb := filepath.Join(filepath.Dir(s.Attach()), s.Name()+".gdb")
-		serve := map[string]any{"command-line": "gdbserver unix:" + gdb + ",server=on,wait=off"}
-		if err := s.QMP().Execute(ctx, "human-monitor-command", serve, nil); err == nil {
+		if _, err := qapi.HumanMonitor(ctx, s.QMP(), "gdbserver unix:"+gdb+",server=on,wait=off"); err == nil {
 			fmt.Fprintf(&b, "    guest    gdb -ex %s\n", launcher.ShellQuote("target remote "+gdb))
 		}
 		fmt.Fprintf(&b, "    QEMU     gdb -p %d\n", s.PID())
