@@ -190,3 +190,18 @@ func TestDoubtOfWhoeverKnowsMoreIsUnknown(t *testing.T) {
 	require.Equal(t, Fail, result.Outcome)
 	require.Contains(t, result.Reason, "memory")
 }
+
+// TestTimeSinceBootIsNoDowntime: old QEMUs report it for a postcopy migration whose downtime
+// was under a millisecond.
+func TestTimeSinceBootIsNoDowntime(t *testing.T) {
+	for version, outcome := range map[string]Outcome{"7.2.22": Pass, "10.0.13": Fail} {
+		r := good()
+		r.Source.Version = version
+		r.Source.Events = slices.Insert(r.Source.Events, 5, status(r.Source.Events[4].Time, "postcopy-active"))
+		reports(func(m *MigrationFacts) { m.DowntimeMS = 9_212_397 })(r)
+		got, witness := r.judgeTimes()
+		require.Equal(t, outcome, got, "%s: %s", version, witness)
+		_, witness = judgeDowntime(r)
+		require.Equal(t, outcome == Pass, strings.Contains(witness, "under 1 by the source, which reports the time since its host booted (9212397)"), witness)
+	}
+}

@@ -20,6 +20,10 @@ func without(member string) func(r *Record) {
 func doctoredReports() []doctored {
 	return []doctored{
 		{"reported", "no downtime", nil, reports(func(m *MigrationFacts) { m.DowntimeMS = 0 }), Fail, []string{"downtime of 0 ms", "40 ms after"}},
+		{"reported", "the time since the host booted, of a precopy migration", nil, func(r *Record) {
+			r.Source.Version = "7.2.22"
+			reports(func(m *MigrationFacts) { m.DowntimeMS = 9_212_397 })(r)
+		}, Fail, []string{"downtime of 9212397 ms"}},
 		{"reported", "another total", nil, reports(func(m *MigrationFacts) { m.TotalMS = 14 }), Fail, []string{"total time of 14 ms", "140 ms apart"}},
 		{"reported", "a setup that took longer than it did", nil, reports(func(m *MigrationFacts) { m.SetupMS = 260 }), Fail, []string{"setup time of 260 ms", "active 0 ms after"}},
 		{"reported", "fewer passes", nil, reports(func(m *MigrationFacts) { m.Passes = 1 }), Fail, []string{"1 dirty bitmap syncs", "number 2"}},

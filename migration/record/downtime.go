@@ -45,6 +45,10 @@ func judgeDowntime(r *Record) (Outcome, string) {
 	if reported < 0 {
 		return unsure("the source reports a downtime of %.0f ms", reported)
 	}
+	said := fmt.Sprintf("%.0f by the source's report", reported)
+	if r.downtimeSinceBoot() {
+		said, reported = fmt.Sprintf("under 1 by the source, which reports the time since its host booted (%.0f)", reported), 0
+	}
 	limit, unread := r.downtimeLimit()
 	if unread != "" {
 		return Unknown, unread
@@ -65,7 +69,7 @@ func judgeDowntime(r *Record) (Outcome, string) {
 	if outcome != Pass {
 		return outcome, console
 	}
-	return pass("the guest was paused for %.0f ms by both sides' events, %.0f by the source's report%s", gap, reported, console)
+	return pass("the guest was paused for %.0f ms by both sides' events, %s%s", gap, said, console)
 }
 
 // judgeConsole holds the downtime against the guest's console.
