@@ -3,6 +3,7 @@ package procfs
 import (
 	"encoding/hex"
 	"fmt"
+	"iter"
 	"net"
 	"os"
 	"path/filepath"
@@ -69,10 +70,12 @@ func ownsUnix(pid int, c *net.UnixConn) (owns bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	for _, p := range withChildren(pid) {
-		owns = owns || p == int(peer.Pid)
+	for p := range withChildren(pid) {
+		if p == int(peer.Pid) {
+			return true, nil
+		}
 	}
-	return owns, nil
+	return false, nil
 }
 
 // StrangersOn names the connections to a TCP port of this host whose other end is none of
@@ -142,7 +145,7 @@ func tcpInode(local, remote int) (string, error) {
 
 // holds reports whether a process, or one that it has started, has the socket.
 func holds(pid int, inode string) bool {
-	for _, p := range withChildren(pid) {
+	for p := range withChildren(pid) {
 		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p))
 		for _, path := range open {
 			if to, _ := os.Readlink(path); to == "socket:["+inode+"]" {
@@ -153,13 +156,17 @@ func holds(pid int, inode string) bool {
 	return false
 }
 
-// withChildren is a process and those that it has started.
-func withChildren(pid int) []int {
-	all := []int{pid}
-	for _, child := range ChildrenOf(pid) {
-		if n, err := strconv.Atoi(child.PID); err == nil {
-			all = append(all, n)
+// withChildren is a process and then those that it has started, which are looked for only
+// where the first is not enough: all of /proc is read for them.
+func withChildren(pid int) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		if !yield(pid) {
+			return
+		}
+		for _, child := range ChildrenOf(pid) {
+			if n, err := strconv.Atoi(child.PID); err == nil && !yield(n) {
+				return
+			}
 		}
 	}
-	return all
 }
