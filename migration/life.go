@@ -70,7 +70,7 @@ func (p *Pair) plantCanaries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all := canary.For(p.Facts.Arch, len(vcpus))
+	all := canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil)
 	for _, c := range all {
 		if err := c.Plant(ctx, q); err != nil {
 			return err

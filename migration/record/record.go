@@ -82,6 +82,7 @@ type Record struct {
 	Memory       *MemoryFacts    `json:",omitempty"`
 	Exact        *MemoryFacts    `json:",omitempty"` // all of RAM, before the guest ran on the destination
 	Registers    *RegisterFacts  `json:",omitempty"` // before the guest ran on the destination
+	Pulse        []PulseFacts    `json:",omitempty"` // what the guest program says of its machine
 	Paced        []Paced         `json:",omitempty"` // what went over the link while the guest ran on the source
 	Link         *LinkFacts      `json:",omitempty"`
 	// Canaries is how many values were written to devices' registers before the
