@@ -17,6 +17,9 @@ const alone = "deprecated"
 
 func judgeSteps(r *Record) (Outcome, string) {
 	if r.Error != "" {
+		if slices.ContainsFunc(r.Steps, func(s StepFacts) bool { return s.Error != "" && s.Timed }) {
+			return r.late("%s", r.Error)
+		}
 		return Fail, r.Error
 	}
 	if len(r.Steps) == 0 {
