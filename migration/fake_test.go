@@ -138,6 +138,6 @@ func TestFailureOverHowFastTheHostIsSaysSo(t *testing.T) {
 	require.Equal(t, record.Fail, record.Judged(result.Record).Outcome)
 	result.Record.Host = &record.HostFacts{Slowdown: 6, LoadAfter: 15, CPUs: 2}
 	judged := record.Judged(result.Record)
-	require.Equal(t, record.Unknown, judged.Outcome)
+	require.Equal(t, record.Unknown, judged.Outcome, judged.Verdicts)
 	require.Contains(t, judged.Reason, "the host was too busy to tell (it was 6.0 times as slow as expected, its load was 15.0 on 2 CPUs): be fast: it took a second")
 }

@@ -133,6 +133,10 @@ func TestWhatABusyHostCutShortIsUnknown(t *testing.T) {
 			r.Steps = append(r.Steps, StepFacts{Name: "await passes 2", Error: "timed out after 2m0s", Timed: timed})
 		}
 	}
+	early := func(r *Record) {
+		failed(true)(r)
+		r.Source.Events, r.Stand, r.Migration = r.Source.Events[:1], nil, nil
+	}
 	unclean := func(r *Record) { r.Teardown.Exits[0].Clean = false }
 	left := func(r *Record) { r.Teardown.Left = []string{"process 7"} }
 	threads := func(r *Record) {
@@ -149,6 +153,8 @@ func TestWhatABusyHostCutShortIsUnknown(t *testing.T) {
 		{"a rate on a quiet host", "steps", &HostFacts{Slowdown: 1}, failed(true), Fail},
 		{"a rate on a host of which nothing is known", "steps", nil, failed(true), Fail},
 		{"a step that had its time", "steps", &HostFacts{Slowdown: 6}, failed(false), Fail},
+		{"what was to come after it", "events", &HostFacts{Slowdown: 6}, early, Unknown},
+		{"what was to come after it on a quiet host", "events", &HostFacts{Slowdown: 1}, early, Fail},
 		{"an exit", "clean end", &HostFacts{CutShort: 1}, unclean, Unknown},
 		{"an exit that had its time", "clean end", &HostFacts{Slowdown: 6}, unclean, Fail},
 		{"a process", "clean end", &HostFacts{CutShort: 1}, left, Unknown},
@@ -163,7 +169,7 @@ func TestWhatABusyHostCutShortIsUnknown(t *testing.T) {
 		v := verdicts[slices.IndexFunc(verdicts, func(v Verdict) bool { return v.Check == c.check })]
 		require.Equal(t, c.outcome, v.Outcome, "%s: %s", c.what, v.Witness)
 		if c.outcome == Unknown {
-			require.Contains(t, v.Witness, "the host was too busy to tell (", c.what)
+			require.Contains(t, v.Witness, "the host was too busy", c.what)
 		}
 	}
 }
