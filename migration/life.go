@@ -162,8 +162,12 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		})
 	}
 	// That a guest doesn't run is a fact for the check. A QEMU that ended is
-	// the end of the steps.
-	return ExitErrorOnly(errors.Join(moved, heartbeat))
+	// the end of the steps, and a host that gave it no time tells nothing.
+	waited := errors.Join(moved, heartbeat)
+	if waited != nil && cutShort(ctx) != nil {
+		return waited
+	}
+	return ExitErrorOnly(waited)
 }
 
 // ExitErrorOnly returns the error where it says that a QEMU has ended, else nil.

@@ -74,7 +74,7 @@ func noteFailure() Step {
 			return info.ErrorDesc != "" || info.Status != qapi.MigrationFailed, err
 		})
 		p.Facts.Failure = &record.FailureFacts{Status: string(info.Status), Desc: info.ErrorDesc}
-		if wait.Err() != nil {
+		if wait.Err() != nil && cutShort(wait) == nil {
 			return context.Cause(ctx) // that there is none is a fact for the check
 		}
 		return err
@@ -93,6 +93,9 @@ func (p *Pair) settled(ctx context.Context, s *Side) (status qapi.StatusInfo, er
 		status, err = qapi.QueryStatus(wait, s.QMP())
 		return status.Status != "finish-migrate", err
 	})
+	if waited != nil && cutShort(wait) != nil {
+		return status, waited
+	}
 	if waited = ExitErrorOnly(waited); waited == nil {
 		waited = context.Cause(ctx)
 	}

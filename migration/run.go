@@ -196,14 +196,15 @@ func (r *run) steps(ctx context.Context, p *Pair) error {
 		if r.options.Progress != nil {
 			r.options.Progress(step.Name)
 		}
-		began, measured := time.Now(), len(p.Facts.Measures)
+		began, measured, cut := time.Now(), len(p.Facts.Measures), r.clock.cutShort()
 		err := r.step(ctx, p, step)
 		done := record.StepFacts{
 			Name: step.Name, Line: step.Line, Seconds: time.Since(began).Seconds(), Phase: phase,
 			Measured: max(0, len(p.Facts.Measures)-measured), Legs: len(p.Facts.Legs),
 		}
 		if err != nil {
-			done.Error = err.Error()
+			_, slow := errors.AsType[*HostError](err)
+			done.Error, done.Timed = err.Error(), slow || r.clock.cutShort() > cut
 			err = fmt.Errorf("%s: %w", step.Name, err)
 			if step.Line > 0 {
 				err = fmt.Errorf("line %d: %w", step.Line, err)

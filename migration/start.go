@@ -133,7 +133,7 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 		CommandLine: vm.ShellCommand(),
 	}
 	p.run.clock.usage.watch(vm.PID())
-	side := &Side{VM: vm, Facts: facts, role: c.Name, schemas: &p.run.schemas}
+	side := &Side{VM: vm, Facts: facts, role: c.Name, run: p.run}
 	if err := vm.SaveCommand(p.run.dir); err != nil {
 		return side, err
 	}

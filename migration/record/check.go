@@ -161,6 +161,9 @@ func (c Check) apply(r *Record) (v Verdict, asked bool) {
 		}
 	}
 	v.Outcome, v.Witness = c.Judge(r)
+	if c.Events && v.Outcome == Fail && r.outOfTime() != "" { // what was to come did not come any more
+		v.Outcome, v.Witness = Unknown, fmt.Sprintf("the host was too busy, and the run ended early (%s): %s", r.outOfTime(), v.Witness)
+	}
 	return v, true
 }
 

@@ -108,6 +108,10 @@ type StepFacts struct {
 	Seconds float64 `strict:"optional"`
 	Phase   Phase   `strict:"optional"`
 	Error   string  `json:",omitempty"`
+	// Timed says that what the step failed over is how long something took, or how fast it
+	// was, by more than the host's measured slowdown explains: if the host was busy, nobody
+	// can tell.
+	Timed bool `json:",omitempty"`
 	// Measured is how many measures the step added; Legs how many of the guest's ways
 	// lay behind it when the step was done. Both are 0 where nobody counted.
 	Measured int `json:",omitempty"`
