@@ -39,6 +39,7 @@ type Side struct {
 	mayEnd       bool          // by itself, as the steps want it
 	began        procfs.Resources
 	schemas      *schemas
+	samples      *sampler
 }
 
 // Name is the side that it is at present.

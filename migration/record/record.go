@@ -70,6 +70,8 @@ type Record struct {
 	Destination *SideFacts                 `json:",omitempty"`
 	Parameters  map[string]json.RawMessage `json:",omitempty"` // the source's that were set, in the end
 	Migration   *MigrationFacts            `json:",omitempty"`
+	Samples     []Sample                   `json:",omitempty"` // of the migration, in order of time; charts are drawn of them
+	Costs       *CostFacts                 `json:",omitempty"`
 	Failure     *FailureFacts              `json:",omitempty"` // where the guest has stayed
 	Fault       *FaultFacts                `json:",omitempty"` // what was done to a migration on purpose
 	Standstill  *StandstillFacts           `json:",omitempty"`
