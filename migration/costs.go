@@ -12,7 +12,12 @@ import (
 type costs struct {
 	began               time.Time
 	source, destination procfs.Usage
+	forced              bool
 }
+
+// NoteForced notes that the migration has not converged in the time that it had, and is let go
+// at any downtime.
+func (p *Pair) NoteForced() { p.costs.forced = true }
 
 func usageOf(s *Side) (u procfs.Usage) {
 	if s != nil {
@@ -33,6 +38,7 @@ func (p *Pair) noteCosts() {
 	}
 	p.Facts.Costs = &record.CostFacts{
 		Seconds: time.Since(c.began).Seconds(), Source: costOf(c.source, usageOf(p.Source)), Destination: costOf(c.destination, usageOf(p.Destination)),
+		Forced: c.forced,
 	}
 	p.completed = time.Now()
 }

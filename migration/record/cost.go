@@ -7,6 +7,9 @@ type CostFacts struct {
 	Source      SideCost
 	Destination SideCost
 	Guest       *GuestSpeed `json:",omitempty"` // nil where the console did not tell
+	// Forced says that the migration did not converge in the time that it had, and was then
+	// let go at any downtime.
+	Forced bool `json:",omitempty"`
 }
 
 // A SideCost is what one QEMU used.
