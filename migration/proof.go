@@ -36,6 +36,7 @@ func expectRunningOnDestination() Step {
 // noteDowntime gathers how long the guest's console was silent: from its last output
 // on the source to its first on the destination.
 func (p *Pair) noteDowntime() {
+	p.noteSpeed()
 	source, destination := p.Source.Console().Chunks(0), p.Destination.Console().Chunks(0)
 	if len(source) == 0 || len(destination) == 0 {
 		return
@@ -251,6 +252,8 @@ func (p *Pair) NoteMigration(ctx context.Context) error {
 		facts.Passes, facts.Bytes = info.RAM.DirtySyncCount, info.RAM.Transferred
 	}
 	p.Facts.Migration = facts
+	p.run.sampler.keep(time.Now(), info)
+	p.noteCosts()
 	if p.Destination == nil {
 		return nil
 	}

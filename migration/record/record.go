@@ -41,6 +41,9 @@ type Record struct {
 	// Expect). One that is listed and missing makes its check unknown. Nil in records of
 	// before it was there: those are held to what Ends demands, as all are.
 	Gathers []Fact `json:",omitempty"`
+	// Pages is how many pages the scenario has the guest program write; 0 where it did not
+	// say, and it is all or HotPages.
+	Pages int `json:",omitempty"`
 	// Waits says that the destination runs the guest only when it is told to.
 	Waits bool `json:",omitempty"`
 	// MemoryMiB is the RAM that the guest was to get.
@@ -70,6 +73,8 @@ type Record struct {
 	Destination *SideFacts                 `json:",omitempty"`
 	Parameters  map[string]json.RawMessage `json:",omitempty"` // the source's that were set, in the end
 	Migration   *MigrationFacts            `json:",omitempty"`
+	Samples     []Sample                   `json:",omitempty"` // of the migration, in order of time; charts are drawn of them
+	Costs       *CostFacts                 `json:",omitempty"`
 	Failure     *FailureFacts              `json:",omitempty"` // where the guest has stayed
 	Fault       *FaultFacts                `json:",omitempty"` // what was done to a migration on purpose
 	Standstill  *StandstillFacts           `json:",omitempty"`
@@ -150,7 +155,7 @@ func (r *Record) NextLeg() {
 		source = SideFacts{Binary: d.Binary, Version: d.Version, Package: d.Package, CommandLine: d.CommandLine}
 	}
 	*r = Record{
-		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Program: r.Program, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
+		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Program: r.Program, Pages: r.Pages, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
 		Gathers: r.Gathers, Steps: r.Steps, Planned: r.Planned, Waits: r.Waits, MemoryMiB: r.MemoryMiB, RAMBytes: r.RAMBytes, Host: r.Host,
 		SharedRAM: r.SharedRAM, Canaries: r.Canaries, Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
 	}

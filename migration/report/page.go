@@ -31,6 +31,7 @@ func pageOf(f *Folder, result *record.Result) (p page) {
 		f.scenarioSection(),
 		f.clockSection(),
 		standing(c),
+		f.comparison(),
 		f.lastSection(),
 		f.againSection(),
 		f.foldedSection(),

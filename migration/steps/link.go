@@ -136,6 +136,7 @@ func newRelay(p *migration.Pair, network, to string) (*Relay, error) {
 	(*have).close()
 	r := &Relay{listener: l, to: address{network, to}, source: p.Source.PID()}
 	*have = r
+	p.LinkSent = r.Sent
 	p.OnGather(func() {
 		for _, from := range r.named() {
 			if text := "the tap: " + from; !slices.Contains(p.Facts.Strangers, text) {
