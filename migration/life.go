@@ -29,7 +29,6 @@ func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
 	if err != nil {
 		return err
 	}
-	p.canaries = nil
 	if !isPC(p.Facts.Arch) { // other machines' firmware goes on using RAM that holds zeros
 		return nil
 	}
@@ -40,7 +39,15 @@ func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
 	if err := ram.Mark(ctx, p.Source.QTest(), p.Program, all); err != nil {
 		return err
 	}
-	return p.plantCanaries(ctx)
+	return p.PlantCanaries(ctx)
+}
+
+// AwaitProgram waits until the guest program boots on a side, from that place of its console
+// on, and returns the place behind its first heartbeat.
+func (p *Pair) AwaitProgram(ctx context.Context, s *Side, from int64) (int64, error) {
+	return s.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(output []byte) (int, error) {
+		return booted(p.Program, output)
+	})
 }
 
 // fitsLow is how much RAM every PC has room for below 4 GiB.
@@ -64,10 +71,11 @@ func (p *Pair) NoteBoot(took time.Duration) { p.run.noteSlowdown(took) }
 
 func isPC(arch string) bool { return arch == "x86_64" || arch == "i386" }
 
-// plantCanaries writes each canary on the source, and keeps in mind those that a
+// PlantCanaries writes each canary on the source, and keeps in mind those that a
 // machine like this has: they are a PC's, and not every PC has them all.
-func (p *Pair) plantCanaries(ctx context.Context) error {
+func (p *Pair) PlantCanaries(ctx context.Context) error {
 	q := p.Source.QTest()
+	p.canaries = nil
 	for _, c := range canary.PC() {
 		if err := c.Plant(ctx, q); err != nil {
 			return err
