@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -73,13 +74,28 @@ var socketOptions = []string{"mptcp", "keep-alive", "idle", "interval", "count"}
 // port is that on which the destination listens, by its own report.
 var port migration.Slot[int]
 
+// socketTimeout is how long a connection may take to be made, and to get its options.
+const socketTimeout = time.Second
+
 func expectSocket(on string, want map[string]int) migration.Step {
 	return onMigration("expect socket", func(ctx context.Context, p *migration.Pair) error {
 		if *port.Of(p) == 0 {
 			return errors.New("the destination does not listen on a port")
 		}
 		return each(p, on, func(s *migration.Side) error {
-			all, err := procfs.OptionsOf(s.PID(), *port.Of(p))
+			watch, cancel := p.AtMost(ctx, socketTimeout)
+			defer cancel()
+			var all []procfs.SocketOptions
+			err := migration.Poll(watch, "the connection's options", func() (right bool, err error) {
+				all, err = procfs.OptionsOf(s.PID(), *port.Of(p))
+				return len(all) > 0 && !slices.ContainsFunc(all, func(o procfs.SocketOptions) bool { return unlike(o, want) != "" }), err
+			})
+			if err == nil || ctx.Err() != nil {
+				return err
+			}
+			if watch.Err() != nil { // which is looked into below
+				err = nil
+			}
 			if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOSYS) {
 				return &migration.UnsupportedError{What: fmt.Sprintf("this host does not let a process look at its child's sockets (%v): run on Linux 5.6 or newer, without a filter of pidfd_getfd", err)}
 			}
