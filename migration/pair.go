@@ -135,6 +135,24 @@ func (p *Pair) StopSource(ctx context.Context) error {
 	return qapi.Stop(ctx, p.Source.QMP())
 }
 
+// SourceStopped notes that the source's guest was stopped by something else than a command,
+// after that mark and time and before it is migrated, and demands that it is in that state.
+func (p *Pair) SourceStopped(ctx context.Context, state qapi.RunState, since Mark, at time.Time) error {
+	stop, err := p.Source.AwaitFrom(ctx, since, "STOP", Named("STOP"))
+	if err != nil {
+		return err
+	}
+	// Whoever stops a guest may have let it run for a moment before: what counts is after that.
+	events, _ := p.Source.Events(ctx)
+	for _, e := range events {
+		if e.Name == "RESUME" && !e.Time.Before(at) {
+			at, since = e.Time.Add(1), stop.Next()
+		}
+	}
+	p.Source.stoppedSince, p.Source.Facts.Stopped = since, at
+	return p.Source.ExpectRunState(ctx, state, "was to be in "+string(state))
+}
+
 // ContinueSource lets the source's guest run.
 func (p *Pair) ContinueSource(ctx context.Context) error {
 	p.Source.stoppedSince, p.Source.Facts.Stopped = 0, time.Time{}

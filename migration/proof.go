@@ -28,14 +28,14 @@ func expectRunningOnDestination() Step {
 		if err := p.WatchLife(ctx, p.Destination, 0); err != nil {
 			return err
 		}
-		p.noteDowntime()
+		p.NoteDowntime()
 		return nil
 	}}
 }
 
-// noteDowntime gathers how long the guest's console was silent: from its last output
+// NoteDowntime gathers how long the guest's console was silent: from its last output
 // on the source to its first on the destination.
-func (p *Pair) noteDowntime() {
+func (p *Pair) NoteDowntime() {
 	p.noteSpeed()
 	source, destination := p.Source.Console().Chunks(0), p.Destination.Console().Chunks(0)
 	if len(source) == 0 || len(destination) == 0 {

@@ -108,6 +108,9 @@ func (r *Record) expects(f Fact) bool {
 	if r.Gathers == nil && !r.isLeg && slices.ContainsFunc(r.Steps[r.begins():], func(s StepFacts) bool { return s.gathers() == f }) {
 		return true
 	}
+	if f == FactStandstill && r.Unlaunched { // its console is silent on the source
+		return false
+	}
 	return r.Ends == OnDestination && (f == FactStandstill || f == FactMeasures) && !r.wasSuspended()
 }
 

@@ -59,6 +59,8 @@ type Record struct {
 	// KnownBug is the run's claim that the source's QEMU has a bug which may make this
 	// guest lose what it wrote. It counts only where KnownBugOf the record agrees.
 	KnownBug string `json:",omitempty"`
+	// Unlaunched says that the guest had not run yet when it was sent (run state prelaunch).
+	Unlaunched bool `json:",omitempty"`
 	// SharedRAM says that both sides have the same RAM: a source whose guest is paused
 	// sees it change.
 	SharedRAM bool `json:",omitempty"`
