@@ -122,3 +122,13 @@ func (s Setting) String() string {
 	}
 	return text
 }
+
+// Join adds what other results advise.
+func (a *Advice) Join(other Advice) {
+	a.Keep, a.Not = append(a.Keep, other.Keep...), append(a.Not, other.Not...)
+	slices.SortStableFunc(a.Keep, func(x, y Setting) int { return cmp.Compare(x.Total.Median, y.Total.Median) })
+	a.Nearest = append(a.Nearest, other.Nearest...)
+	if len(a.Keep)+len(a.Not) > 0 {
+		a.Nearest = nil
+	}
+}
