@@ -22,8 +22,8 @@ type Difference struct {
 	Metric
 
 	Before, Now Summary
-	// P is how probable it is to see such a difference, or a larger one, where there is none
-	// beyond the margin: of "worse" where the median is worse, else of "better".
+	// P is how probable it is to see such a difference beyond the margin, or a larger one,
+	// where there is none: for the worse or for the better, whichever is less probable.
 	P float64
 	// Worse and Better say that it is one beyond noise, all tests of the comparison considered.
 	Worse, Better bool
@@ -122,10 +122,7 @@ func compareCell(before, now CellResult, margin float64) (all []Difference) {
 		d := Difference{Cell: before.Cell, Metric: info.Metric, Before: Summarize(b), Now: Summarize(n)}
 		d.worseP = beyond(b, n, margin, info, info.Higher)
 		d.betterP = beyond(b, n, margin, info, !info.Higher)
-		d.P = d.betterP
-		if d.Now.Median != d.Before.Median && (d.Now.Median < d.Before.Median) == info.Higher || d.worseP < d.betterP {
-			d.P = d.worseP
-		}
+		d.P = min(d.worseP, d.betterP)
 		all = append(all, d)
 	}
 	return all

@@ -5,8 +5,6 @@ import (
 	"math"
 	"slices"
 	"strings"
-
-	moremath "github.com/aclements/go-moremath/stats"
 )
 
 // A Summary is what repeated looks at one quantity come to.
@@ -23,16 +21,20 @@ func Summarize(values []float64) Summary {
 		return Summary{}
 	}
 	sorted := slices.Sorted(slices.Values(values))
-	s := moremath.Sample{Xs: sorted, Sorted: true}
 	return Summary{
-		N: len(values), Median: median(sorted), Low: s.Quantile(0.25), High: s.Quantile(0.75),
+		N: len(values), Median: quantile(sorted, 0.5), Low: quantile(sorted, 0.25), High: quantile(sorted, 0.75),
 		Smallest: sorted[0], Largest: sorted[len(sorted)-1],
 	}
 }
 
-func median(sorted []float64) float64 {
-	n := len(sorted)
-	return (sorted[(n-1)/2] + sorted[n/2]) / 2
+// quantile is between the two values that it falls between, as near to each as it is.
+func quantile(sorted []float64, share float64) float64 {
+	at := share * float64(len(sorted)-1)
+	low := int(at)
+	if low+1 >= len(sorted) {
+		return sorted[low]
+	}
+	return sorted[low] + (at-float64(low))*(sorted[low+1]-sorted[low])
 }
 
 // Spread is half of the distance between the quartiles, as a share of the median; 0 where
