@@ -27,7 +27,7 @@ const vcpuThread = "CPU "
 const prefix = "bench: "
 
 func note(p *migration.Pair, m stats.Metric, value float64) {
-	p.Measure(prefix+string(m), value, stats.Info(m).Unit, record.Bounds{})
+	p.Measure(prefix+string(m), value, stats.Info(m).Unit, record.AtLeast(0))
 }
 
 // costOf is what a side's QEMU has used; what can't be read is not measured.

@@ -82,7 +82,6 @@ func (b Bench) turns(ctx context.Context, results *stats.Results) (slowdowns []f
 		result, err := b.one(ctx, event)
 		event.Over = true
 		if err != nil {
-			event.Failed = err.Error()
 			b.tell(event)
 			return slowdowns, err
 		}

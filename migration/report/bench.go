@@ -48,6 +48,7 @@ type benchTable struct {
 
 type comparedModel struct {
 	Gist, TooFew string
+	Changed      []string
 	Rows         []comparedRow
 }
 
@@ -131,7 +132,7 @@ func numbersUnder(r *stats.Results, of conditions) benchTable {
 
 // compared are the differences beyond noise.
 func compared(c stats.Comparison) *comparedModel {
-	m := &comparedModel{Gist: comparisonGist(c), TooFew: c.TooFew}
+	m := &comparedModel{Gist: comparisonGist(c), TooFew: c.TooFew, Changed: c.Changed}
 	for _, d := range append(c.Worse(), c.Better()...) {
 		info := stats.Info(d.Metric)
 		row := comparedRow{

@@ -39,6 +39,7 @@ func curves(r *stats.Results, of conditions, metric stats.Metric) *figure {
 		return left + (pictureWidth-left-right)*(float64(i)+0.5)/float64(len(rates))
 	}
 	y := func(v float64) float64 { return top + plot*(1-scale.share(v)) }
+	step := min(13, (pictureWidth-left-right)/float64(len(rates)*(len(methods)+1))) // between curves at one rate
 	for _, tick := range scale.ticks() {
 		f.Picture.line("rule", [][2]float64{{left, y(tick)}, {pictureWidth - right, y(tick)}})
 		f.Picture.text("label", "end", left-6, y(tick)+4, stats.Text(tick, info.Unit))
@@ -55,7 +56,7 @@ func curves(r *stats.Results, of conditions, metric stats.Metric) *figure {
 	var alt []string
 	for n, method := range methods {
 		curve := curveOf(r, of, method, metric, rates)
-		f.draw(n, curve, x, y)
+		f.draw(n, curve, func(i int) float64 { return x(i) + (float64(n)-float64(len(methods)-1)/2)*step }, y)
 		at := [2]float64{left + float64(n%3)*190, top + plot + 58 + row*float64(n/3)}
 		f.Picture.line(fmt.Sprintf("curve c%d", n%len(markers)), [][2]float64{{at[0], at[1] - 4}, {at[0] + 34, at[1] - 4}})
 		f.Picture.text(fmt.Sprintf("mark c%d", n%len(markers)), "middle", at[0]+17, at[1], markers[n%len(markers)])
@@ -103,7 +104,7 @@ func (c curve) words(unit string) string {
 	return strings.Join(all, ", ")
 }
 
-// draw draws a curve with its spread. Curves beside each other are drawn a little apart.
+// draw draws a curve with its spread, and marks what did not converge.
 func (f *figure) draw(n int, c curve, x func(int) float64, y func(float64) float64) {
 	class := fmt.Sprintf("c%d", n%len(markers))
 	var points [][2]float64
@@ -111,7 +112,7 @@ func (f *figure) draw(n int, c curve, x func(int) float64, y func(float64) float
 		if s.N == 0 {
 			continue
 		}
-		at := x(i) + float64(n%5-2)*5
+		at := x(i)
 		points = append(points, [2]float64{at, y(s.Median)})
 		f.Picture.line("spread "+class, [][2]float64{{at, y(s.Low)}, {at, y(s.High)}})
 		f.Picture.text("mark "+class, "middle", at, y(s.Median)+4, markers[n%len(markers)])

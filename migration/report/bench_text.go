@@ -142,6 +142,9 @@ func ComparisonText(w io.Writer, c stats.Comparison, baseline string) {
 		fmt.Fprintf(w, "better  %s\n", plain.Text(d.String()))
 	}
 	fmt.Fprintf(w, "%s, compared with %s\n", comparisonGist(c), plain.Text(baseline))
+	if len(c.Changed) > 0 {
+		fmt.Fprintf(w, "changed: %s\n", plain.Text(strings.Join(c.Changed, "; ")))
+	}
 	if c.TooFew != "" {
 		fmt.Fprintln(w, c.TooFew)
 	}

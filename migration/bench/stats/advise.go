@@ -16,7 +16,7 @@ type Question struct {
 	MemoryMiB int           // 0 where any will do
 }
 
-// A Setting is one that was measured, under what was asked or harder conditions.
+// A Setting is one that was measured.
 type Setting struct {
 	CellResult
 
@@ -30,7 +30,7 @@ type Setting struct {
 // Advice answers a question from what was measured.
 type Advice struct {
 	Keep []Setting // each of whose migrations kept the limit; the one that took least time first
-	Not  []Setting // that were measured, and did not
+	Not  []Setting // that did not, under what was asked or easier conditions
 	// Nearest are the conditions that were measured, where none answers the question.
 	Nearest []Cell
 }
@@ -39,33 +39,37 @@ type Advice struct {
 // slowest tick of a clock is between.
 const reachedRate = 0.9
 
-// Advise finds the settings that kept the limit. A cell counts where its guest was dirtied no
-// less than in question, over no more bandwidth, with no less RAM.
+// Advise finds the settings that kept the limit. A cell counts as kept where its guest was
+// dirtied no less than in question, over no more bandwidth, with no less RAM; as not kept where
+// that was no harder than in question. What was harder, and did not keep it, proves nothing.
 func Advise(r *Results, q Question) Advice {
 	var a Advice
 	for _, c := range r.Cells {
 		if len(c.Samples) == 0 {
 			continue
 		}
-		s := setting(c, q)
-		if !s.answers(q) {
-			a.Nearest = append(a.Nearest, c.Cell)
-			continue
-		}
-		if s.Kept == len(c.Samples) {
+		switch s := setting(c, q); {
+		case s.Kept == len(c.Samples) && s.noEasier(q):
 			a.Keep = append(a.Keep, s)
-		} else {
+		case s.Kept < len(c.Samples) && s.noHarder(q):
 			a.Not = append(a.Not, s)
+		default:
+			a.Nearest = append(a.Nearest, c.Cell)
 		}
 	}
 	slices.SortStableFunc(a.Keep, func(x, y Setting) int { return cmp.Compare(x.Total.Median, y.Total.Median) })
 	slices.SortStableFunc(a.Not, func(x, y Setting) int { return cmp.Compare(x.Downtime.Median, y.Downtime.Median) })
+	slices.SortStableFunc(a.Nearest, func(x, y Cell) int { return cmp.Compare(q.distance(x), q.distance(y)) })
+	a.Nearest = distinct(a.Nearest)
+	a.settle()
+	return a
+}
+
+// settle drops what is near where something answers.
+func (a *Advice) settle() {
 	if len(a.Keep)+len(a.Not) > 0 {
 		a.Nearest = nil
 	}
-	slices.SortStableFunc(a.Nearest, func(x, y Cell) int { return cmp.Compare(q.distance(x), q.distance(y)) })
-	a.Nearest = conditions(a.Nearest)
-	return a
 }
 
 func setting(c CellResult, q Question) Setting {
@@ -81,13 +85,18 @@ func setting(c CellResult, q Question) Setting {
 	return s
 }
 
-// answers says whether the cell is as hard as the question, or harder.
-func (s Setting) answers(q Question) bool {
+// noEasier says whether the cell is as hard as the question, or harder.
+func (s Setting) noEasier(q Question) bool {
 	dirtied := s.DirtyRate
 	if s.Dirtied.N > 0 && q.DirtyRate > 0 && s.Dirtied.Median < reachedRate*float64(min(q.DirtyRate, s.DirtyRate)) {
 		dirtied = Rate(s.Dirtied.Median) // the guest did not come up to what it was told
 	}
 	return dirtied >= q.DirtyRate && s.Bandwidth <= q.Bandwidth && (q.MemoryMiB == 0 || s.MemoryMiB >= q.MemoryMiB)
+}
+
+// noHarder says whether the cell is as hard as the question, or easier.
+func (s Setting) noHarder(q Question) bool {
+	return s.DirtyRate <= q.DirtyRate && s.Bandwidth >= q.Bandwidth && (q.MemoryMiB == 0 || s.MemoryMiB <= q.MemoryMiB)
 }
 
 // distance is how far a cell's conditions are from those in question.
@@ -96,8 +105,8 @@ func (q Question) distance(c Cell) float64 {
 	return ratio(float64(c.DirtyRate), float64(q.DirtyRate)) + ratio(float64(c.Bandwidth), float64(q.Bandwidth))
 }
 
-// conditions are the first few that differ in more than the method.
-func conditions(all []Cell) (few []Cell) {
+// distinct are the first few that differ in more than the method and the limit.
+func distinct(all []Cell) (few []Cell) {
 	const most = 3
 	for _, c := range all {
 		c.Method, c.DowntimeMS = "", 0
@@ -127,8 +136,7 @@ func (s Setting) String() string {
 func (a *Advice) Join(other Advice) {
 	a.Keep, a.Not = append(a.Keep, other.Keep...), append(a.Not, other.Not...)
 	slices.SortStableFunc(a.Keep, func(x, y Setting) int { return cmp.Compare(x.Total.Median, y.Total.Median) })
+	slices.SortStableFunc(a.Not, func(x, y Setting) int { return cmp.Compare(x.Downtime.Median, y.Downtime.Median) })
 	a.Nearest = append(a.Nearest, other.Nearest...)
-	if len(a.Keep)+len(a.Not) > 0 {
-		a.Nearest = nil
-	}
+	a.settle()
 }

@@ -18,7 +18,7 @@ type Cell struct {
 // String has the values of all axes, in a fixed order.
 func (c Cell) String() string {
 	return fmt.Sprintf("%s, dirty rate %s, bandwidth %s, memory %s, downtime limit %s", c.Method, c.DirtyRate,
-		BandwidthText(c.Bandwidth), MemoryText(c.MemoryMiB), time.Duration(c.DowntimeMS)*time.Millisecond)
+		BandwidthText(c.Bandwidth), MemoryText(c.MemoryMiB), limitText(c.DowntimeMS))
 }
 
 // compareCells orders cells for a table: by all that they have to cope with, the method last.
@@ -26,6 +26,40 @@ func compareCells(a, b Cell) int {
 	return cmp.Or(cmp.Compare(a.MemoryMiB, b.MemoryMiB), cmp.Compare(a.Bandwidth, b.Bandwidth), cmp.Compare(a.DowntimeMS, b.DowntimeMS),
 		cmp.Compare(a.DirtyRate, b.DirtyRate))
 }
+
+// An axis is one of a cell's.
+type axis struct {
+	name string
+	text func(c Cell) string
+	copy func(to *Cell, from Cell)
+}
+
+func axes() []axis {
+	return []axis{
+		{"method", func(c Cell) string { return c.Method }, func(to *Cell, from Cell) { to.Method = from.Method }},
+		{"dirty rate", func(c Cell) string { return c.DirtyRate.String() }, func(to *Cell, from Cell) { to.DirtyRate = from.DirtyRate }},
+		{"bandwidth", func(c Cell) string { return BandwidthText(c.Bandwidth) }, func(to *Cell, from Cell) { to.Bandwidth = from.Bandwidth }},
+		{"memory", func(c Cell) string { return MemoryText(c.MemoryMiB) }, func(to *Cell, from Cell) { to.MemoryMiB = from.MemoryMiB }},
+		{"downtime limit", func(c Cell) string { return limitText(c.DowntimeMS) }, func(to *Cell, from Cell) { to.DowntimeMS = from.DowntimeMS }},
+	}
+}
+
+// only is the one value that all measured cells have on the axis, "" where there are several.
+func (a axis) only(r *Results) (value string) {
+	for _, c := range r.Cells {
+		if len(c.Samples) == 0 {
+			continue
+		}
+		text := a.text(c.Cell)
+		if value != "" && value != text {
+			return ""
+		}
+		value = text
+	}
+	return value
+}
+
+func limitText(ms int64) string { return (time.Duration(ms) * time.Millisecond).String() }
 
 // A Sample is what one migration of a cell cost.
 type Sample struct {

@@ -46,6 +46,9 @@ type Comparison struct {
 	Differences []Difference // what was tested: worse first, then better, then the rest
 	OnlyBefore  []Cell       // cells that were measured before and are not now
 	OnlyNow     []Cell
+	// Changed are axes on which each of both has one value, and not the same: what was
+	// changed on purpose, such as "bandwidth 500MB/s, now 250MB/s". Cells are matched without.
+	Changed []string
 	// TooFew is why nothing could be found, whatever had changed; "" where something could.
 	TooFew string
 }
@@ -75,9 +78,10 @@ func (c Comparison) Better() (all []Difference) {
 // (a share of each, and what one look can't tell apart), at a false discovery rate of
 // FalseAlarms by Benjamini and Hochberg over all tests; better in the same way.
 func Compare(before, now *Results, margin float64) Comparison {
-	var c Comparison
+	match, changed := matching(before, now)
+	c := Comparison{Changed: changed}
 	for _, b := range before.Cells {
-		n := slices.IndexFunc(now.Cells, func(x CellResult) bool { return x.Cell == b.Cell })
+		n := slices.IndexFunc(now.Cells, func(x CellResult) bool { return match(b.Cell, x.Cell) })
 		switch {
 		case len(b.Samples) == 0:
 		case n < 0 || len(now.Cells[n].Samples) == 0:
@@ -87,7 +91,7 @@ func Compare(before, now *Results, margin float64) Comparison {
 		}
 	}
 	for _, x := range now.Cells {
-		measured := func(b CellResult) bool { return b.Cell == x.Cell && len(b.Samples) > 0 }
+		measured := func(b CellResult) bool { return match(b.Cell, x.Cell) && len(b.Samples) > 0 }
 		if len(x.Samples) > 0 && !slices.ContainsFunc(before.Cells, measured) {
 			c.OnlyNow = append(c.OnlyNow, x.Cell)
 		}
@@ -101,6 +105,25 @@ func Compare(before, now *Results, margin float64) Comparison {
 	c.TooFew = tooFew(c.Differences)
 	slices.SortStableFunc(c.Differences, func(a, b Difference) int { return rank(a) - rank(b) })
 	return c
+}
+
+// matching says which cells are to be compared: those whose axes are equal, but for axes on
+// which each of both results has one value, and not the same.
+func matching(before, now *Results) (match func(before, now Cell) bool, changed []string) {
+	var differ []axis
+	for _, a := range axes() {
+		b, n := a.only(before), a.only(now)
+		if b != "" && n != "" && b != n {
+			differ = append(differ, a)
+			changed = append(changed, fmt.Sprintf("%s %s, now %s", a.name, b, n))
+		}
+	}
+	return func(b, n Cell) bool {
+		for _, a := range differ {
+			a.copy(&b, n)
+		}
+		return b == n
+	}, changed
 }
 
 func rank(d Difference) int {
@@ -119,7 +142,7 @@ func compareCell(before, now CellResult, margin float64) (all []Difference) {
 		if !info.Judged || len(b) == 0 || len(n) == 0 {
 			continue
 		}
-		d := Difference{Cell: before.Cell, Metric: info.Metric, Before: Summarize(b), Now: Summarize(n)}
+		d := Difference{Cell: now.Cell, Metric: info.Metric, Before: Summarize(b), Now: Summarize(n)}
 		d.worseP = beyond(b, n, margin, info, info.Higher)
 		d.betterP = beyond(b, n, margin, info, !info.Higher)
 		d.P = min(d.worseP, d.betterP)

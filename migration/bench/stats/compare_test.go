@@ -148,6 +148,26 @@ func TestCellsThatOnlyOneHasAreNamed(t *testing.T) {
 	require.Contains(t, none.TooFew, "no cell was measured in both")
 }
 
+// TestWhatWasChangedOnPurposeDoesNotPartCells: half of the bandwidth everywhere is a cell of
+// its own on that axis, and what somebody wants to compare.
+func TestWhatWasChangedOnPurposeDoesNotPartCells(t *testing.T) {
+	halved := grid()
+	for i := range halved {
+		halved[i].Bandwidth /= 2
+	}
+	before, now := madeResults(1, 6, usual, grid()...), madeResults(2, 6, shape{1.2, 0.08, 0.05, 0}, halved...)
+	c := stats.Compare(before, now, stats.DefaultMargin)
+	require.Equal(t, []string{"bandwidth 500MB/s, now 250MB/s"}, c.Changed)
+	require.Equal(t, map[stats.Metric]int{stats.Total: 16, stats.Throughput: 16}, byMetric(c.Worse()))
+	require.Empty(t, c.OnlyBefore)
+	require.Empty(t, c.OnlyNow)
+
+	both := madeResults(3, 6, usual, append(grid(), halved...)...) // two bandwidths: the cells are told apart
+	c = stats.Compare(both, now, stats.DefaultMargin)
+	require.Empty(t, c.Changed)
+	require.Len(t, c.OnlyBefore, 16)
+}
+
 func TestTooFewSamplesAreNoAllClear(t *testing.T) {
 	before, now := madeResults(1, 2, usual, grid()...), madeResults(2, 2, shape{60, 8, 0.01, 0}, grid()...)
 	c := stats.Compare(before, now, stats.DefaultMargin)
