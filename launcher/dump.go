@@ -145,6 +145,9 @@ func (v *VM) bootProgram() error {
 	if p.PromEnv != "" {
 		v.argv.add("-prom-env", p.PromEnv)
 	}
+	if p.Kernel != "" {
+		v.argv.add("-kernel", p.Kernel, "-initrd", p.Initrd, "-append", p.Append)
+	}
 	return nil
 }
 

@@ -20,6 +20,9 @@ import (
 // console from that place on: its greeting and its first heartbeat. Then it writes to
 // memory, and to devices' registers, what has to arrive with the guest.
 func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
+	if p.run.linux != nil {
+		return p.bootLinux(ctx, from)
+	}
 	_, err := p.Source.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(output []byte) (int, error) {
 		return booted(p.Program, output)
 	})
@@ -139,6 +142,9 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		return err
 	}
 	life.Running, life.Status = status.Running, status.Status
+	if p.run.linux != nil {
+		return p.watchBeats(ctx, s, life)
+	}
 	began := time.Now()
 	if life.Before, err = p.Counter(ctx, s); err != nil {
 		return err

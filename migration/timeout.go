@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/drover-vm/drover/migration/record"
 )
 
 // StepTimeout is how long a step may take that doesn't say so itself, on a
@@ -16,6 +18,13 @@ const StepTimeout = 10 * time.Second
 // is taken for slow. It is 0.2 to 0.5 s for a PC under TCG, 4 s for ppc64, and 12 s
 // under a KVM that is itself emulated.
 const bootTime = 2 * time.Second
+
+// linuxBootTime is the same for Linux, until its workers have looked at all that they have.
+const linuxBootTime = 6 * time.Second
+
+// linuxBootTimeout is how long Linux may take to boot. It is 3 s for a PC under TCG that has a
+// processor to itself, and 20 s for one that shares two with forty others.
+const linuxBootTimeout = 2 * time.Minute
 
 func (s Step) timeout() time.Duration { return cmp.Or(s.Timeout, StepTimeout) }
 
@@ -30,7 +39,11 @@ func (s Scenario) Budget() (sum time.Duration) {
 // noteSlowdown takes from the time that the guest took to boot by how much everything
 // may take longer here.
 func (r *run) noteSlowdown(boot time.Duration) {
-	r.slowdown = max(1, boot.Seconds()/bootTime.Seconds())
+	usual := bootTime
+	if r.linux != nil {
+		usual = linuxBootTime
+	}
+	r.slowdown = max(1, boot.Seconds()/usual.Seconds())
 }
 
 // Stretch is the time that something may take on this machine which takes d on others.
@@ -50,6 +63,9 @@ func (p *Pair) AtMost(ctx context.Context, timeout time.Duration) (context.Conte
 // bounded is the context of one step.
 func (r *run) bounded(ctx context.Context, s Step) (context.Context, context.CancelFunc) {
 	timeout := r.stretch(s.timeout())
+	if s.Phase == record.PhaseBoot && r.linux != nil {
+		timeout = max(timeout, linuxBootTimeout)
+	}
 	return r.clock.withTimeout(ctx, timeout, &timeoutError{timeout})
 }
 
