@@ -20,6 +20,9 @@ import (
 // console from that place on: its greeting and its first heartbeat. Then it writes to
 // memory, and to devices' registers, what has to arrive with the guest.
 func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
+	if p.run.linux != nil {
+		return p.bootLinux(ctx, from)
+	}
 	_, err := p.AwaitProgram(ctx, p.Source, from)
 	if err != nil && p.Source.Facts.Began.IsZero() && p.Source.ExitState() == nil {
 		return &StartError{err} // nothing is known of migration
@@ -148,6 +151,9 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		return err
 	}
 	life.Running, life.Status = status.Running, status.Status
+	if p.run.linux != nil {
+		return p.watchBeats(ctx, s, life)
+	}
 	began := time.Now()
 	if life.Before, err = p.Counter(ctx, s); err != nil {
 		return err
