@@ -84,13 +84,17 @@ func demanded(ends Ending, arch string) (facts []Fact) {
 	case NoGuest:
 		facts = []Fact{FactSource, FactTeardown}
 	}
-	if isPC(arch) && (ends == OnDestination || ends == OnSource) {
+	if HasCanaries(arch) && (ends == OnDestination || ends == OnSource) {
 		facts = append(facts, FactDevices)
 	}
 	return facts
 }
 
-func isPC(arch string) bool { return arch == "x86_64" || arch == "i386" }
+// HasCanaries says whether there are registers of a target's devices into which values are
+// written before the guest moves, and read behind it.
+func HasCanaries(arch string) bool {
+	return slices.Contains([]string{"aarch64", "i386", "riscv64", "x86_64"}, arch)
+}
 
 // expects says whether the run was to gather the fact, by its own account or for what its
 // ending demands. Of a guest that was suspended on its way the console is silent, and its

@@ -36,8 +36,9 @@ const HotPages = 64
 // decided by what leaves the fewest wrong, so that a single bad page is named
 // wherever it lies, and not everything behind it.
 func judgeWorkload(r *Record) (Outcome, string) {
-	outcome, witness := r.Workload.judge(r.program())
-	if ram := r.ram(); outcome == Pass && ram < r.Workload.Range.End {
+	p := r.program()
+	outcome, witness := r.Workload.judge(p)
+	if ram := r.ram(); outcome == Pass && ram < r.Workload.Range.End-p.RAMStart {
 		return unsure("the workload is %v, and the guest has %d bytes of RAM", r.Workload.Range, ram)
 	}
 	return outcome, witness

@@ -83,10 +83,10 @@ func pciCanaries() []Canary {
 }
 
 func memoryCanaries() []Canary {
-	ioapic, ioapicData := cell{memory: true, address: 0xfec00000}, cell{memory: true, address: 0xfec00010}
+	ioapic, ioapicData := register(0xfec00000), register(0xfec00010)
 	const lastEntry, masked = 0x10 + 2*23, 1 << 16
 	return []Canary{
 		behind("the I/O APIC's last entry", ioapic, lastEntry, ioapicData, masked|0x77),
-		at("the HPET's comparator of timer 1", cell{memory: true, address: 0xfed00128}, 0x1234abcd),
+		at("the HPET's comparator of timer 1", register(0xfed00128), 0x1234abcd),
 	}
 }
