@@ -14,6 +14,9 @@ type architecture struct {
 	// ignored are directives that mean something to GNU as only, each with the words that
 	// it may have.
 	ignored map[string][]string
+
+	// relaxes says that how far labels are apart is known to a linker only, and to GNU as not.
+	relaxes bool
 }
 
 // architectures are all that there are: to add one is to add its table to these.

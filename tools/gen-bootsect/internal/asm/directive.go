@@ -69,7 +69,7 @@ func (a *assembler) numbers(l *line, size int) error {
 	for {
 		// Each number is an item of its own, so that "." moves on with them.
 		l.dot = &symbol{name: ".", line: a.number, item: len(a.items)}
-		e, err := l.expression()
+		e, err := a.plain(l)
 		if err != nil {
 			return err
 		}
@@ -78,6 +78,15 @@ func (a *assembler) numbers(l *line, size int) error {
 			return l.end()
 		}
 	}
+}
+
+// plain reads an expression that isn't a linker's to work out.
+func (a *assembler) plain(l *line) (*expr, error) {
+	e, err := l.expression()
+	if err == nil && a.arch.relaxes && !e.constant() {
+		err = faultf("on %s only a linker knows where labels are: write a number that is known here", a.arch.name)
+	}
+	return e, err
 }
 
 func (a *assembler) strings(l *line, zero bool) error {
@@ -100,7 +109,7 @@ func (a *assembler) strings(l *line, zero bool) error {
 func (a *assembler) padding(l *line, name string) error {
 	var args []*expr
 	for {
-		e, err := l.expression()
+		e, err := a.plain(l)
 		if err != nil {
 			return err
 		}

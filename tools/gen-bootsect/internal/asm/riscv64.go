@@ -6,7 +6,7 @@ import "encoding/binary"
 func riscv64() *architecture {
 	set := riscvSet()
 	return &architecture{
-		name: "riscv64", comment: "#", order: binary.LittleEndian, instruction: set.instruction,
+		name: "riscv64", comment: "#", order: binary.LittleEndian, instruction: set.instruction, relaxes: true,
 		ignored: map[string][]string{".option": {"norvc", "norelax"}},
 	}
 }
