@@ -30,17 +30,20 @@ func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
 		return err
 	}
 	p.canaries = nil
-	if p.Program.PromEnv != "" { // the firmware runs it, and goes on using RAM that holds zeros
-		return nil
+	if p.Program.PromEnv == "" { // else the firmware runs it, and goes on using RAM that holds zeros
+		if err := p.markRAM(ctx); err != nil {
+			return err
+		}
 	}
+	return p.plantCanaries(ctx)
+}
+
+func (p *Pair) markRAM(ctx context.Context) error {
 	all, err := p.largeRAM(ctx)
 	if err != nil {
 		return err
 	}
-	if err := ram.Mark(ctx, p.Source.QTest(), p.Program, all); err != nil {
-		return err
-	}
-	return p.plantCanaries(ctx)
+	return ram.Mark(ctx, p.Source.QTest(), p.Program, all)
 }
 
 // fitsLow is how much RAM every PC has room for below 4 GiB.
@@ -65,17 +68,16 @@ func (p *Pair) NoteBoot(took time.Duration) { p.run.noteSlowdown(took) }
 // plantCanaries writes each canary on the source, and keeps in mind those that a
 // machine like this has: they are a PC's, and not every PC has them all.
 func (p *Pair) plantCanaries(ctx context.Context) error {
-	q := p.Source.QTest()
 	vcpus, err := qapi.QueryCPUsFast(ctx, p.Source.QMP())
 	if err != nil {
 		return err
 	}
 	all := canary.For(p.Facts.Arch, len(vcpus))
 	for _, c := range all {
-		if err := c.Plant(ctx, q); err != nil {
+		if err := c.Plant(ctx, p.Source); err != nil {
 			return err
 		}
-		found, err := c.Read(ctx, q)
+		found, err := c.Read(ctx, p.Source)
 		if err != nil {
 			return err
 		}

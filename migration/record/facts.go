@@ -93,7 +93,7 @@ func demanded(ends Ending, arch string) (facts []Fact) {
 // HasCanaries says whether there are registers of a target's devices into which values are
 // written before the guest moves, and read behind it.
 func HasCanaries(arch string) bool {
-	return slices.Contains([]string{"aarch64", "i386", "riscv64", "x86_64"}, arch)
+	return slices.Contains([]string{"aarch64", "i386", "ppc64", "riscv64", "s390x", "x86_64"}, arch)
 }
 
 // expects says whether the run was to gather the fact, by its own account or for what its

@@ -14,10 +14,11 @@ func ppc64Set() *fixedSet {
 	both := func(n uint64) uint64 { return at(21, 5)(n) | at(11, 5)(n) }
 	set := &fixedSet{forms: map[string][]*fixedForm{}, fields: map[string]field{
 		"RT": registersAt(general, 21), "RA": registersAt(general, 16), "RB": registersAt(general, 11),
-		"RS": {registers: general, place: both}, // twice
-		"SI": signedAt(0, 16),
-		"UI": unsignedAt(0, 16),
-		"DS": {low: -0x8000, high: 0x7ffc, step: 4, place: at(0, 16)},
+		"Base": registersAt(withoutZero(general), 16), // %r0 would be none
+		"RS":   {registers: general, place: both},     // twice
+		"SI":   signedAt(0, 16),
+		"UI":   unsignedAt(0, 16),
+		"DS":   {low: -0x8000, high: 0x7ffc, step: 4, place: at(0, 16)},
 		// A shift is a rotation by so many, up to the bit 63 less as many.
 		"shift": {high: 63, place: func(n uint64) uint64 {
 			last := 63 - n
@@ -33,12 +34,12 @@ func ppc64Set() *fixedSet {
 	}{
 		{"li", "%RT,SI", 0x38000000},
 		{"lis", "%RT,SI", 0x3c000000},
-		{"addi", "%RT,%RA,SI", 0x38000000},
+		{"addi", "%RT,%Base,SI", 0x38000000},
 		{"mr", "%RA,%RS", 0x7c000378},
 		{"sldi", "%RA,%RT,shift", 0x78000004},
-		{"lbz", "%RT,SI(%RA)", 0x88000000},
-		{"stb", "%RT,SI(%RA)", 0x98000000},
-		{"ld", "%RT,DS(%RA)", 0xe8000000},
+		{"lbz", "%RT,SI(%Base)", 0x88000000},
+		{"stb", "%RT,SI(%Base)", 0x98000000},
+		{"ld", "%RT,DS(%Base)", 0xe8000000},
 		{"cmpld", "%RA,%RB", 0x7c200040},
 		{"cmpldi", "%RA,UI", 0x28200000},
 		{"b", "far", 0x48000000},

@@ -9,10 +9,12 @@ func s390x() *architecture {
 }
 
 // Instructions have 2, 4 or 6 bytes, and an operand's place is counted from the end, so the
-// name of a field has the length in it. An operand that is a label is counted in halfwords.
+// name of a field has the length in it. An operand that is a label is counted in halfwords. As a
+// base %r0 would be none.
 func s390xSet() *fixedSet {
 	general := numbered("r", 16)
 	register := func(bit int) field { return field{registers: general, place: at(bit, 4)} }
+	base := func(bit int) field { return field{registers: withoutZero(general), place: at(bit, 4)} }
 	control := func(bit int) field { return field{registers: numbered("c", 16), place: at(bit, 4)} }
 	halfwords := func(width int) field {
 		return relativeTo(width+1, 2, func(n uint64) uint64 { return at(0, width)(n >> 1) })
@@ -21,10 +23,10 @@ func s390xSet() *fixedSet {
 	long.place = func(n uint64) uint64 { return at(16, 12)(n) | at(8, 8)(n>>12) }
 	set := &fixedSet{forms: map[string][]*fixedForm{}, fields: map[string]field{
 		"R2": register(0),
-		"R4": register(20), "B4": register(12), "First": register(4), "Second": register(0),
+		"R4": register(20), "B4": base(12), "First": register(4), "Second": register(0),
 		"Float": {registers: numbered("f", 16), place: at(4, 4)},
-		"R6":    register(36), "S6": register(32), "B6": register(28), "C6": control(36), "D6": control(32),
-		"byte":  {low: -128, high: 255, place: at(16, 8)},
+		"R6":    register(36), "S6": register(32), "B6": base(28), "C6": control(36), "D6": control(32),
+		"byte":  unsignedAt(16, 8),
 		"short": unsignedAt(0, 12),
 		"long":  long,
 		"half":  signedAt(0, 16),
