@@ -63,14 +63,15 @@ func compareWithSource(ctx context.Context, p *migration.Pair, s *savedStream, w
 	defer source.Close()
 	sent, wrong, first := make([]byte, ram.PageSize), 0, ""
 	unread := source.Over(source.RAM(p.Program)).Walk(func(at uint64, pages [][]byte) {
-		if at >= block.Length || err != nil {
+		in := at - p.Program.RAMStart // the block
+		if at < p.Program.RAMStart || in >= block.Length || err != nil {
 			return
 		}
-		has := s.Has(block.Name, at)
+		has := s.Has(block.Name, in)
 		if !has {
 			absent++
 		}
-		err = s.ReadPage(block.Name, at, sent)
+		err = s.ReadPage(block.Name, in, sent)
 		compared += ram.PageSize
 		if i := ram.FirstDifference(sent, pages[0]); i >= 0 && err == nil {
 			if wrong++; wrong == 1 {
