@@ -123,12 +123,8 @@ func (r *run) identify(ctx context.Context) error {
 
 // run does the steps. What it returns is why they never began.
 func (r *run) run(ctx context.Context, result *record.Result) error {
-	program := r.program.Name
-	if program == fixtures.Incrementer {
-		program = "" // as in records from before there were others
-	}
 	facts := &record.Record{
-		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch, Program: program,
+		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch, Program: record.ProgramName(r.program),
 		Ends: r.scenario.Ends, Started: time.Now(), Waits: slices.Contains(r.scenario.Guest.DestinationArgs, waits), MemoryMiB: r.program.MemoryMiB,
 		Accel: r.accel, Source: &record.SideFacts{}, Gathers: r.scenario.gathers(r.options.Arch),
 	}

@@ -100,7 +100,13 @@ func HasCanaries(arch string) bool {
 // ending demands. Of a guest that was suspended on its way the console is silent, and its
 // destination is still in use at the end.
 func (r *Record) expects(f Fact) bool {
-	if slices.Contains(r.Gathers, f) || slices.Contains(demanded(r.Ends, r.Arch), f) {
+	if slices.Contains(r.Gathers, f) {
+		return true
+	}
+	if f == FactDevices && r.Arch == "ppc64" && r.Program == "" { // from before it had canaries
+		return false
+	}
+	if slices.Contains(demanded(r.Ends, r.Arch), f) {
 		return true
 	}
 	if r.Gathers == nil && !r.isLeg && slices.ContainsFunc(r.Steps[r.begins():], func(s StepFacts) bool { return s.gathers() == f }) {

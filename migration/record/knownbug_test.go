@@ -76,7 +76,7 @@ func TestKnownBugKnowsVersionAccelAndGuest(t *testing.T) {
 	require.Empty(t, KnownBugOf(nil))
 	require.Empty(t, KnownBugOf(&Record{}))
 
-	ppc := &Record{Arch: "ppc64", Program: "forth", Accel: "tcg: the default", Source: &SideFacts{Version: "7.2.22"}}
+	ppc := &Record{Arch: "ppc64", Accel: "tcg: the default", Source: &SideFacts{Version: "7.2.22"}}
 	require.NotEmpty(t, KnownBugOf(ppc), "its firmware is hot")
 
 	const conditionCode = " has a known bug: under TCG the condition code of a vCPU does not arrive"
