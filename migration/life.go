@@ -20,22 +20,19 @@ import (
 // console from that place on: its greeting and its first heartbeat. Then it writes to
 // memory, and to devices' registers, what has to arrive with the guest.
 func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
-	_, err := p.Source.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(output []byte) (int, error) {
-		return booted(p.Program, output)
-	})
+	_, err := p.AwaitProgram(ctx, p.Source, from)
 	if err != nil && p.Source.Facts.Began.IsZero() && p.Source.ExitState() == nil {
 		return &StartError{err} // nothing is known of migration
 	}
 	if err != nil {
 		return err
 	}
-	p.canaries = nil
 	if p.Program.PromEnv == "" { // else the firmware runs it, and goes on using RAM that holds zeros
 		if err := p.markRAM(ctx); err != nil {
 			return err
 		}
 	}
-	return p.plantCanaries(ctx)
+	return p.PlantCanaries(ctx)
 }
 
 func (p *Pair) markRAM(ctx context.Context) error {
@@ -44,6 +41,14 @@ func (p *Pair) markRAM(ctx context.Context) error {
 		return err
 	}
 	return ram.Mark(ctx, p.Source.QTest(), p.Program, all)
+}
+
+// AwaitProgram waits until the guest program boots on a side, from that place of its console
+// on, and returns the place behind its first heartbeat.
+func (p *Pair) AwaitProgram(ctx context.Context, s *Side, from int64) (int64, error) {
+	return s.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(output []byte) (int, error) {
+		return booted(p.Program, output)
+	})
 }
 
 // fitsLow is how much RAM every PC has room for below 4 GiB.
@@ -65,14 +70,15 @@ func (p *Pair) largeRAM(ctx context.Context) ([]fixtures.Range, error) {
 // NoteBoot takes from the time that the guest took to boot how slow this machine is.
 func (p *Pair) NoteBoot(took time.Duration) { p.run.noteSlowdown(took) }
 
-// plantCanaries writes each canary on the source, and keeps in mind those that a
+// PlantCanaries writes each canary on the source, and keeps in mind those that a
 // machine like this has: they are a PC's, and not every PC has them all.
-func (p *Pair) plantCanaries(ctx context.Context) error {
+func (p *Pair) PlantCanaries(ctx context.Context) error {
+	p.canaries = nil
 	vcpus, err := qapi.QueryCPUsFast(ctx, p.Source.QMP())
 	if err != nil {
 		return err
 	}
-	all := canary.For(p.Facts.Arch, len(vcpus))
+	all := canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil)
 	for _, c := range all {
 		if err := c.Plant(ctx, p.Source); err != nil {
 			return err
@@ -164,8 +170,12 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		})
 	}
 	// That a guest doesn't run is a fact for the check. A QEMU that ended is
-	// the end of the steps.
-	return ExitErrorOnly(errors.Join(moved, heartbeat))
+	// the end of the steps, and a host that gave it no time tells nothing.
+	waited := errors.Join(moved, heartbeat)
+	if waited != nil && cutShort(ctx) != nil {
+		return waited
+	}
+	return ExitErrorOnly(waited)
 }
 
 // ExitErrorOnly returns the error where it says that a QEMU has ended, else nil.

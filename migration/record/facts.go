@@ -25,6 +25,7 @@ const (
 	FactMemory       Fact = "Memory"
 	FactExact        Fact = "Exact"
 	FactRegisters    Fact = "Registers"
+	FactPulse        Fact = "Pulse"
 	FactPaced        Fact = "Paced"
 	FactLink         Fact = "Link"
 	FactDevices      Fact = "Devices"
@@ -49,6 +50,7 @@ var factDocs = map[Fact]string{
 	FactMemory:       "the memory of both sides",
 	FactExact:        "all memory of both sides before the guest ran again",
 	FactRegisters:    "the vCPUs' registers",
+	FactPulse:        "what the guest program says of its machine",
 	FactPaced:        "how fast bytes went over the link",
 	FactLink:         "what went over the link",
 	FactDevices:      "the devices' registers",
@@ -111,6 +113,9 @@ func (r *Record) expects(f Fact) bool {
 	}
 	if r.Gathers == nil && !r.isLeg && slices.ContainsFunc(r.Steps[r.begins():], func(s StepFacts) bool { return s.gathers() == f }) {
 		return true
+	}
+	if f == FactStandstill && r.Unlaunched { // its console is silent on the source
+		return false
 	}
 	return r.Ends == OnDestination && (f == FactStandstill || f == FactMeasures) && !r.wasSuspended()
 }
@@ -180,6 +185,8 @@ func (r *Record) has(f Fact) bool {
 		return r.Exact != nil
 	case FactRegisters:
 		return r.Registers != nil
+	case FactPulse:
+		return len(r.Pulse) > 0
 	case FactPaced:
 		return len(r.Paced) > 0
 	case FactLink:

@@ -114,7 +114,7 @@ func (r *Record) knownBugs() []bug {
 		return nil
 	}
 	p := r.program()
-	return r.bugsOf(p.Hot || r.Workload != nil && p.Stride > 0 && r.Workload.Range == p.Over(HotPages).Workload())
+	return r.bugsOf(p.Hot || r.Workload != nil && p.Stride > 0 && p.Over(r.hotPages()).Hot && r.Workload.Range == p.Over(r.hotPages()).Workload())
 }
 
 // KnownBugOf is their text; "" for none.

@@ -180,7 +180,7 @@ type generatedFile struct {
 func generated() []generatedFile {
 	return []generatedFile{
 		{"x86", fixtures.Incrementer, "x86Incrementer", "x86_incrementer_gen.go", []string{"asm/x86-incrementer.s"}},
-		{"x86", fixtures.Pulse, "x86Pulse", "x86_pulse_gen.go", []string{"asm/x86-pulse/1-boot.s", "asm/x86-pulse/2-main.s", "asm/x86-pulse/3-cpu.s", "asm/x86-pulse/4-interrupts.s"}},
+		{"x86", fixtures.Pulse, "x86Pulse", "x86_pulse_gen.go", []string{"asm/x86-pulse/1-boot.s", "asm/x86-pulse/2-main.s", "asm/x86-pulse/3-cpu.s", "asm/x86-pulse/4-interrupts.s", "asm/x86-pulse/5-devices.s"}},
 		{"aarch64", fixtures.Incrementer, "aarch64Incrementer", "aarch64_incrementer_gen.go", []string{"asm/aarch64-incrementer.s"}},
 		{"ppc64", fixtures.Incrementer, "ppc64Incrementer", "ppc64_incrementer_gen.go", []string{"asm/ppc64-incrementer.s"}},
 		{"riscv64", fixtures.Incrementer, "riscv64Incrementer", "riscv64_incrementer_gen.go", []string{"asm/riscv64-incrementer.s"}},

@@ -81,12 +81,12 @@ type Canary struct {
 }
 
 // For returns the canaries of the machine that a target's guest programs are for, with so
-// many vCPUs; none where there are none.
-func For(arch string, vcpus int) []Canary {
+// many vCPUs; none where there are none. Devices that the guest program uses itself have none.
+func For(arch string, vcpus int, guestUsesDevices bool) []Canary {
 	var all []Canary
 	switch arch {
 	case "x86_64", "i386":
-		all = PC()
+		all = pc(guestUsesDevices)
 	case "aarch64":
 		all = aarch64()
 	case "ppc64":

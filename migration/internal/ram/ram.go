@@ -76,6 +76,10 @@ func (s *Set) RAM(program fixtures.Program) []fixtures.Range {
 	return []fixtures.Range{program.Workload()}
 }
 
+// Regions are the pieces that the first VM's RAM consists of, ascending; none where that
+// could not be asked for.
+func (s *Set) Regions() []launcher.Region { return s.of[0].Regions() }
+
 // Over is the same memory, of which other ranges are read.
 func (s *Set) Over(ranges []fixtures.Range) *Set { return &Set{Scope: ranges, of: s.of} }
 
