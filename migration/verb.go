@@ -184,7 +184,7 @@ func Declarations() Vocabulary {
 		},
 		{
 			Name: "guest", Args: "PROGRAM",
-			Doc:     "The guest program, where it is not the incrementer: " + fixtures.Pulse + ", which uses the machine as an operating system does and notices itself what it lost, or " + fixtures.PulseHPET32 + ", whose HPET timer compares 32 bits and ticks 5,000 times a second.",
+			Doc:     "The guest program, where it is not the incrementer: " + fixtures.Pulse + ", which uses the machine as an operating system does and notices itself what it lost, or " + fixtures.PulseHPET32 + ", whose HPET timer compares 32 bits and ticks 5,000 times a second; smp2 and smp4 write as the incrementer does, with so many vCPUs, each a part of the memory (-smp).",
 			Example: "guest pulse",
 			Declare: func(a *Args, s *Scenario) {
 				s.Guest.Program = a.OneOf("a guest program", fixtures.Names()...)

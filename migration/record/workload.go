@@ -2,6 +2,8 @@ package record
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/drover-vm/drover/fixtures"
 )
@@ -18,7 +20,8 @@ type Run struct {
 type WorkloadFacts struct {
 	Range  fixtures.Range
 	Stride uint64
-	Runs   []Run // the first MaxListed
+	Parts  int   `json:",omitempty"` // how many vCPUs go over a part of the range each; 0 is 1
+	Runs   []Run // the first MaxListed; none reaches beyond its part
 	Pages  int   // in all runs
 	More   int   `json:",omitempty"` // runs beyond those listed
 	// Bytes of those pages that nobody counts up and that are not zero.
@@ -50,9 +53,9 @@ func (w *WorkloadFacts) judge(p fixtures.Program) (Outcome, string) {
 	if wrong := w.incomplete(p); wrong != "" {
 		return Unknown, wrong
 	}
-	fit := bestFit(w.Runs)
-	if w.More > 0 || fit.wrong > 0 {
-		return Fail, fit.witness(w)
+	fits := w.fits()
+	if w.More > 0 || slices.ContainsFunc(fits, func(f partFit) bool { return f.wrong > 0 }) {
+		return Fail, w.witness(fits)
 	}
 	if total := max(w.StrayTotal, len(w.Stray)); total > 0 {
 		if len(w.Stray) == 0 {
@@ -61,10 +64,11 @@ func (w *WorkloadFacts) judge(p fixtures.Program) (Outcome, string) {
 		s := w.Stray[0]
 		return fail("%d bytes beside the workload's are not zero; the first: at %#x expected 0, found %d", total, s.Address, s.Value)
 	}
-	if fit.edge == len(w.Runs) {
-		return pass("all %d pages hold %d", w.Pages, fit.value)
+	var all []string
+	for _, f := range fits {
+		all = append(all, f.right())
 	}
-	return pass("%d pages hold %d, and from %#x on %d", w.Pages, fit.value, w.Runs[fit.edge].Address, fit.value-1)
+	return pass("%s", strings.Join(all, "; "))
 }
 
 // incomplete is why these are not all pages that the program works on, each once; "" where
@@ -75,6 +79,8 @@ func (w *WorkloadFacts) incomplete(p fixtures.Program) string {
 		return "there is no guest program for the record's target, so its workload can't be known"
 	case w.Range != p.Workload() && w.Range != p.Over(HotPages).Workload():
 		return fmt.Sprintf("the workload gathered is %v, and that of the guest program %v, or of its hot pages %v", w.Range, p.Workload(), p.Over(HotPages).Workload())
+	case w.Parts != p.Parts:
+		return fmt.Sprintf("the workload was gathered as that of %d vCPUs, and the guest program's is %d's", max(w.Parts, 1), max(p.Parts, 1))
 	case w.Stride != p.Stride:
 		return fmt.Sprintf("the workload was gathered each %d bytes, and the guest program works each %d", w.Stride, p.Stride)
 	}
@@ -150,20 +156,4 @@ func bestEdge(runs []Run, value byte) fit {
 		}
 	}
 	return best
-}
-
-func (f fit) witness(w *WorkloadFacts) string {
-	for i, r := range w.Runs {
-		if want := f.expected(i); r.Value != want {
-			text := fmt.Sprintf("the byte at %#x is wrong: expected %d, found %d", r.Address, want, r.Value)
-			if f.edge > 0 && f.edge < len(w.Runs) {
-				text += fmt.Sprintf(" (the workload was at %#x)", w.Runs[f.edge].Address)
-			}
-			if w.More > 0 {
-				return fmt.Sprintf("%s; there are %d stretches of equal bytes, where two are expected", text, len(w.Runs)+w.More)
-			}
-			return fmt.Sprintf("%s; %d of %d pages are wrong", text, f.wrong, w.Pages)
-		}
-	}
-	return fmt.Sprintf("there are %d stretches of equal bytes, where two are expected", len(w.Runs)+w.More)
 }
