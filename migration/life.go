@@ -68,7 +68,7 @@ func isPC(arch string) bool { return arch == "x86_64" || arch == "i386" }
 // machine like this has: they are a PC's, and not every PC has them all.
 func (p *Pair) plantCanaries(ctx context.Context) error {
 	q := p.Source.QTest()
-	for _, c := range canary.PC(p.Program.Table != nil) {
+	for _, c := range canary.PC(p.Program.Table != nil && !p.Program.FillsPages()) {
 		if err := c.Plant(ctx, q); err != nil {
 			return err
 		}

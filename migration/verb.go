@@ -183,11 +183,16 @@ func Declarations() Vocabulary {
 			},
 		},
 		{
-			Name: "guest", Args: "PROGRAM",
-			Doc:     "The guest program, where it is not the incrementer: " + fixtures.Pulse + ", which uses the machine as an operating system does and notices itself what it lost, or " + fixtures.PulseHPET32 + ", whose HPET timer compares 32 bits and ticks 5,000 times a second; smp2 and smp4 write as the incrementer does, with so many vCPUs, each a part of the memory (-smp).",
+			Name: "guest", Args: "PROGRAM [RATE]",
+			Doc:     "The guest program, where it is not the incrementer: " + fixtures.Pulse + ", which uses the machine as an operating system does and notices itself what it lost, or " + fixtures.PulseHPET32 + ", whose HPET timer compares 32 bits and ticks 5,000 times a second; smp2 and smp4 write as the incrementer does, with so many vCPUs, each a part of the memory (-smp); tide fills whole pages, zeros and nearly equal ones among them, RATE bytes a second at most where one is given.",
 			Example: "guest pulse",
 			Declare: func(a *Args, s *Scenario) {
 				s.Guest.Program = a.OneOf("a guest program", fixtures.Names()...)
+				if a.More() && s.Guest.Program != fixtures.Tide {
+					a.Fail("only the guest program %s has a rate", fixtures.Tide)
+				} else if a.More() {
+					s.Guest.Rate = a.Size("the rate")
+				}
 				s.Needs = append(s.Needs, Arch(fixtures.Archs(s.Guest.Program)))
 			},
 		},

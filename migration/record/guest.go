@@ -72,7 +72,7 @@ func judgeLife(r *Record) (Outcome, string) {
 		if outcome, witness := l.judgeOthers(r.program()); outcome != Pass {
 			return outcome, witness
 		}
-		if counter := r.program().Start; l.Before.Address != counter || l.After.Address != counter {
+		if counter := r.program().Counter(); l.Before.Address != counter || l.After.Address != counter {
 			return unsure("the bytes at %#x and %#x on the %s were read, and the workload's counter is at %#x", l.Before.Address, l.After.Address, l.Side, counter)
 		}
 	}
@@ -146,7 +146,7 @@ func judgeOneSide(r *Record) (Outcome, string) {
 
 // judgeSource judges what the source did after it had given its guest away.
 func (r *Record) judgeSource(gap time.Duration) (Outcome, string) {
-	s, counter := r.Stand, r.program().Start
+	s, counter := r.Stand, r.program().Counter()
 	switch {
 	case s.Status != "postmigrate" || s.Running:
 		return fail("the source's status at completion is %s, expected postmigrate", runState(s.Status, s.Running))

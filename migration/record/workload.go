@@ -27,6 +27,16 @@ type WorkloadFacts struct {
 	// Bytes of those pages that nobody counts up and that are not zero.
 	Stray      []Reading `json:",omitempty"` // the first MaxListed
 	StrayTotal int       `json:",omitempty"`
+	// Of a program that fills whole pages Value of a run is its pages' generation, modulo 256,
+	// and these are the bytes of pages that are of none.
+	Wrong      []WrongByte `json:",omitempty"` // the first MaxListed
+	WrongTotal int         `json:",omitempty"`
+}
+
+// A WrongByte is one that is not what follows from its page and generation.
+type WrongByte struct {
+	Address         uint64
+	Expected, Found byte
 }
 
 // HotPages is over how many pages a workload goes that is to be hot: TCG has them in its
@@ -53,6 +63,13 @@ func (w *WorkloadFacts) judge(p fixtures.Program) (Outcome, string) {
 	if wrong := w.incomplete(p); wrong != "" {
 		return Unknown, wrong
 	}
+	if total := max(w.WrongTotal, len(w.Wrong)); total > 0 {
+		if len(w.Wrong) == 0 {
+			return fail("%d bytes are not those of their pages", total)
+		}
+		b := w.Wrong[0]
+		return fail("%d bytes are not those of their pages; the first: at %#x expected %d, found %d", total, b.Address, b.Expected, b.Found)
+	}
 	fits := w.fits()
 	if w.More > 0 || slices.ContainsFunc(fits, func(f partFit) bool { return f.wrong > 0 }) {
 		return Fail, w.witness(fits)
@@ -77,7 +94,9 @@ func (w *WorkloadFacts) incomplete(p fixtures.Program) string {
 	switch {
 	case p.Stride == 0:
 		return "there is no guest program for the record's target, so its workload can't be known"
-	case w.Range != p.Workload() && w.Range != p.Over(HotPages).Workload():
+	case p.FillsPages() && (w.Range.Start != p.Start || w.Range.End <= p.Start || w.Range.End > p.End):
+		return fmt.Sprintf("the workload gathered is %v, and that of the guest program is in %v", w.Range, p.Workload())
+	case !p.FillsPages() && w.Range != p.Workload() && w.Range != p.Over(HotPages).Workload():
 		return fmt.Sprintf("the workload gathered is %v, and that of the guest program %v, or of its hot pages %v", w.Range, p.Workload(), p.Over(HotPages).Workload())
 	case w.Parts != p.Parts:
 		return fmt.Sprintf("the workload was gathered as that of %d vCPUs, and the guest program's is %d's", max(w.Parts, 1), max(p.Parts, 1))
@@ -87,8 +106,8 @@ func (w *WorkloadFacts) incomplete(p fixtures.Program) string {
 	if want := int(w.Range.Len() / w.Stride); w.Pages != want {
 		return fmt.Sprintf("%d pages were gathered of %d", w.Pages, want)
 	}
-	if len(w.Runs) > MaxListed || len(w.Stray) > MaxListed || w.More < 0 || w.StrayTotal < 0 {
-		return fmt.Sprintf("%d stretches of equal bytes are listed and %d more, and %d other bytes of %d: no more than %d of a kind are", len(w.Runs), w.More, len(w.Stray), w.StrayTotal, MaxListed)
+	if len(w.Runs) > MaxListed || len(w.Stray) > MaxListed || len(w.Wrong) > MaxListed || w.More < 0 || w.StrayTotal < 0 || w.WrongTotal < 0 {
+		return fmt.Sprintf("%d stretches of equal bytes are listed and %d more, and %d other bytes of %d: no more than %d of a kind are", len(w.Runs), w.More, max(len(w.Stray), len(w.Wrong)), w.StrayTotal+w.WrongTotal, MaxListed)
 	}
 	at, pages := w.Range.Start, 0
 	for _, run := range w.Runs {

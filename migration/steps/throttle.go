@@ -99,6 +99,7 @@ func guestSpeed(ctx context.Context, p *migration.Pair) ([]float64, error) {
 	for i, part := range parts {
 		counters[i] = part.Start
 	}
+	counters[0] = p.Program.Counter()
 	last, err := p.Source.QTest().ReadEach(ctx, counters)
 	if err != nil {
 		return nil, err

@@ -173,6 +173,7 @@ var generated = []struct {
 	sources                 []string
 }{
 	{fixtures.Incrementer, "x86Incrementer", "x86_incrementer_gen.go", []string{"asm/x86-incrementer.s"}},
+	{fixtures.Tide, "x86Tide", "x86_tide_gen.go", []string{"asm/x86-tide.s"}},
 	{"smp2", "x86SMP", "x86_smp_gen.go", []string{"asm/x86-smp.s"}},
 	{fixtures.Pulse, "x86Pulse", "x86_pulse_gen.go", []string{"asm/x86-pulse/1-boot.s", "asm/x86-pulse/2-main.s", "asm/x86-pulse/3-cpu.s", "asm/x86-pulse/4-interrupts.s", "asm/x86-pulse/5-devices.s"}},
 }

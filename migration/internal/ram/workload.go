@@ -21,16 +21,30 @@ type Workload struct {
 	found record.WorkloadFacts
 	run   record.Run // under way
 	parts []fixtures.Range
+	tide  *tide // of a program that fills whole pages
 }
 
 // NewWorkload has seen nothing yet.
 func NewWorkload(p fixtures.Program) *Workload {
-	return &Workload{found: record.WorkloadFacts{Range: p.Workload(), Stride: p.Stride, Parts: p.Parts}, parts: p.PartRanges()}
+	w := &Workload{found: record.WorkloadFacts{Range: p.Workload(), Stride: p.Stride, Parts: p.Parts}, parts: p.PartRanges()}
+	if p.FillsPages() {
+		w.tide = newTide()
+	}
+	return w
 }
 
 // Page takes a page into account, if it is one of the workload's.
 func (w *Workload) Page(at uint64, page []byte) {
 	f := &w.found
+	if w.tide != nil {
+		switch {
+		case at == fixtures.TideTable:
+			w.tide.table(page)
+		case f.Range.Contains(at):
+			w.count(at, byte(w.tide.page(f, at, uint32((at-f.Range.Start)/PageSize), page)))
+		}
+		return
+	}
 	if !f.Range.Contains(at) {
 		return
 	}
