@@ -81,7 +81,7 @@ func (p *Pair) PlantCanaries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all := canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil)
+	all := canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil && !p.Program.FillsPages())
 	for _, c := range all {
 		if err := c.Plant(ctx, p.Source); err != nil {
 			return err
@@ -164,6 +164,9 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		life.After, err = p.Counter(ctx, s)
 		return life.After != life.Before, err
 	})
+	if moved == nil {
+		moved = p.watchOthers(ctx, s, life)
+	}
 	life.Seconds = time.Since(began).Seconds()
 	heartbeat := error(nil)
 	if moved == nil {
@@ -182,6 +185,30 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		return waited
 	}
 	return ExitErrorOnly(waited)
+}
+
+// watchOthers gathers whether the vCPUs beside the first count on that share the workload.
+func (p *Pair) watchOthers(ctx context.Context, s *Side, life *record.LifeFacts) error {
+	for n, part := range p.Program.PartRanges()[1:] {
+		before, err := s.QTest().Readb(ctx, part.Start)
+		if err != nil {
+			return err
+		}
+		first := record.Reading{Address: part.Start, Value: before}
+		life.Others = append(life.Others, record.CounterFacts{VCPU: n + 1, Before: first, After: first})
+	}
+	return Poll(ctx, "the counters of all vCPUs to move on the "+s.Name(), func() (all bool, err error) {
+		all = true
+		for i := range life.Others {
+			if o := &life.Others[i]; o.Before == o.After {
+				if o.After.Value, err = s.QTest().Readb(ctx, o.After.Address); err != nil {
+					return false, err
+				}
+				all = all && o.Before != o.After
+			}
+		}
+		return all, nil
+	})
 }
 
 // ExitErrorOnly returns the error where it says that a QEMU has ended, else nil.

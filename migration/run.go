@@ -87,6 +87,7 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	if s.Guest.Pages > 0 {
 		program = program.Over(s.Guest.Pages)
 	}
+	program = program.AtRate(s.Guest.Rate)
 	r := &run{scenario: s, options: o, program: program, linux: linux, accel: accel}
 	if err := r.folders(); err != nil {
 		return nil, fmt.Errorf("migration: %w", err)

@@ -35,6 +35,7 @@ type Guest struct {
 	Linux     *Linux   // how it is where it is Linux; nil where it is a guest program
 	MemoryMiB int      // of RAM; 0 is what the guest program asks for
 	Pages     int      // that the program writes, where it is to write so few that they are hot; 0 is all
+	Rate      int64    // bytes a second that a program which fills pages fills at most; 0 is no limit
 	RAM       RAM      // where it is
 	Accel     string   // the only accelerator that it can run under, as -accel takes it; empty for any
 	Globals   []Global // for both sides, where their QEMU has the property

@@ -181,6 +181,8 @@ func generated() []generatedFile {
 	return []generatedFile{
 		{"x86", fixtures.Incrementer, "x86Incrementer", "x86_incrementer_gen.go", []string{"asm/x86-incrementer.s"}},
 		{"x86", fixtures.Pulse, "x86Pulse", "x86_pulse_gen.go", []string{"asm/x86-pulse/1-boot.s", "asm/x86-pulse/2-main.s", "asm/x86-pulse/3-cpu.s", "asm/x86-pulse/4-interrupts.s", "asm/x86-pulse/5-devices.s"}},
+		{"x86", fixtures.Tide, "x86Tide", "x86_tide_gen.go", []string{"asm/x86-tide.s"}},
+		{"x86", "smp2", "x86SMP", "x86_smp_gen.go", []string{"asm/x86-smp.s"}},
 		{"aarch64", fixtures.Incrementer, "aarch64Incrementer", "aarch64_incrementer_gen.go", []string{"asm/aarch64-incrementer.s"}},
 		{"ppc64", fixtures.Incrementer, "ppc64Incrementer", "ppc64_incrementer_gen.go", []string{"asm/ppc64-incrementer.s"}},
 		{"riscv64", fixtures.Incrementer, "riscv64Incrementer", "riscv64_incrementer_gen.go", []string{"asm/riscv64-incrementer.s"}},
