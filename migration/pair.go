@@ -33,6 +33,8 @@ type Pair struct {
 	canaries []canary.Canary // in devices of the source
 	stopped  time.Time       // when the destination was, in the end
 	sums     *ram.Sums       // of its memory then
+	arrival  *arrival        // of the source at the destination, over TCP; nil where it is not watched
+	unsure   string          // who else may be to blame; "" for nobody
 }
 
 // Sides returns those that there are, the source first.
@@ -110,6 +112,7 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 		p.Source.since = p.Source.stoppedSince
 	}
 	p.Source.Facts.Began = time.Now()
+	p.watchArrival(ctx)
 	if err := p.checkStrangers(ctx); err != nil {
 		return err
 	}
@@ -136,6 +139,7 @@ func (p *Pair) ContinueSource(ctx context.Context) error {
 // closeAll ends what is still alive of a pair. Where a step has failed, all that was to
 // be seen has been seen, and QEMU may hang: it isn't asked.
 func (p *Pair) closeAll() {
+	p.arrival.end()
 	var all sync.WaitGroup
 	for _, s := range p.Sides() {
 		end := s.Close

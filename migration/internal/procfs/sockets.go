@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"iter"
 	"net"
@@ -14,8 +15,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrClosed says that whoever made a connection had closed it before it could be told who.
+var ErrClosed = errors.New("its other end was closed before drover could look")
+
 // Owns reports whether the other end of a connection that was accepted here is a process, or
-// one that it has started. Of a TCP connection the other end must be on this host.
+// one that it has started. Of a TCP connection the other end must be on this host; where that
+// is closed already it is taken for the process's, with [ErrClosed].
 func Owns(pid int, accepted net.Conn) (bool, error) {
 	switch c := accepted.(type) {
 	case *net.UnixConn:
@@ -42,14 +47,22 @@ const (
 func ownsTCP(pid, local, remote int) (bool, error) {
 	for look, found := 0, 0; ; look++ {
 		inode, err := tcpInode(local, remote)
-		if err != nil || inode == closedInode || inode != "" && holds(pid, inode) {
-			return err == nil, err
+		switch {
+		case err != nil:
+			return false, err
+		case inode == closedInode:
+			return true, ErrClosed
+		case inode != "" && holds(pid, inode):
+			return true, nil
 		}
 		if inode != "" {
 			found++
 		}
 		if look == tcpLooks || found == tcpLooksFound {
-			return inode == "", nil
+			if inode == "" {
+				return true, ErrClosed
+			}
+			return false, nil
 		}
 		time.Sleep(tcpLookPause)
 	}
