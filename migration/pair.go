@@ -112,7 +112,7 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 		p.Source.since = p.Source.stoppedSince
 	}
 	p.Source.Facts.Began = time.Now()
-	p.watchArrival(ctx)
+	p.watchArrival(ctx, arguments)
 	if err := p.checkStrangers(ctx); err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 	for _, s := range p.Sides() {
 		s.Facts.SaidBefore = s.Stderr()
 	}
-	return p.Source.Execute(ctx, "migrate", arguments)
+	return p.migrate(ctx, arguments)
 }
 
 // StopSource stops the source's guest, before it is migrated: events of the migration that

@@ -10,9 +10,13 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration/internal/procfs"
+	"github.com/drover-vm/drover/migration/record"
 )
 
 // A destination's TCP port is open to everybody on this host, and QEMU takes the first
@@ -79,7 +83,7 @@ func (p *Pair) met(ctx context.Context) string {
 }
 
 // An arrival watches who comes to the port on which the destination listens, from before the
-// source is told to connect until the destination has as many connections as it is to have,
+// source is told to connect until as many connections are there as the destination is to take,
 // all of them the source's. Nobody else had a part in what follows then: QEMU sends away who
 // comes later.
 type arrival struct {
@@ -92,14 +96,19 @@ type arrival struct {
 	watching              sync.WaitGroup
 
 	mu         sync.Mutex
-	all, first bool // of the channels, were seen to be taken, and nobody else's
+	all, first bool // of the channels, were seen to come, and nobody else's
+	strange    bool // somebody else's was seen
+	held       time.Time
 	closed     bool
 	own        map[procfs.Ends]bool // the run's own connections
 }
 
-// watchArrival begins to watch, where the destination listens over TCP.
-func (p *Pair) watchArrival(ctx context.Context) {
-	if p.arrival.end(); p.Destination == nil {
+// watchArrival begins to watch, where the destination listens over TCP and the source is to be
+// told to connect to it.
+func (p *Pair) watchArrival(ctx context.Context, arguments any) {
+	to, isURI := arguments.(qapi.MigrateArguments)
+	elsewhere := isURI && to.URI != "" && to.URI != p.URI
+	if p.arrival.end(); p.Destination == nil || elsewhere {
 		p.arrival = nil
 		return
 	}
@@ -110,14 +119,59 @@ func (p *Pair) watchArrival(ctx context.Context) {
 			a.ports = append(a.ports, port)
 		}
 	}
-	if len(a.ports) == 0 {
+	if at := p.tcpPort(); len(a.ports) == 0 || !slices.Contains(a.ports, at) && !procfs.ListensTCP(procfs.Self, at) {
 		p.arrival = nil
 		return
 	}
 	a.before, _ = procfs.TCPTaken() // 0 rules nobody out
 	a.destination, a.expected = []int{p.Destination.PID()}, []int{p.Source.PID(), procfs.Self}
 	p.arrival = a
-	a.watching.Go(a.watch)
+}
+
+// holdTimeout is how long the source's first connection may take to come to a destination that
+// is held: it needs no answer, and takes a millisecond.
+const holdTimeout = 300 * time.Millisecond
+
+// migrate tells the source to migrate. Over TCP the destination is stopped (SIGSTOP) until the
+// source's first connection waits for it: so nobody else's can have been taken before.
+func (p *Pair) migrate(ctx context.Context, arguments any) error {
+	a := p.arrival
+	if a == nil {
+		return p.Source.Execute(ctx, "migrate", arguments)
+	}
+	defer a.watching.Go(a.watch)
+	destination := p.Destination.PID()
+	if err := procfs.Stop(ctx, destination); err != nil {
+		return p.Source.Execute(ctx, "migrate", arguments) // it has ended, which its session tells
+	}
+	defer func() { _ = unix.Kill(destination, unix.SIGCONT) }()
+	a.held = time.Now()
+	now, err := procfs.ArrivalsAt(a.ports, a.destination, a.expected)
+	if err == nil && now.Listening && now.Waiting+now.Came+now.Strange > 0 {
+		p.Facts.Strangers = append(p.Facts.Strangers, fmt.Sprintf("port %d: %d connections before the source's", a.ports[0], max(now.Waiting, now.Came+now.Strange)))
+		return &StartError{fmt.Errorf("somebody else connected to where the destination listens (port %d), before the source did; try again", a.ports[0])}
+	}
+	listens := err == nil && now.Listening // a script that has started the QEMU does not
+	if err := p.Source.Execute(ctx, "migrate", arguments); err != nil || !listens {
+		return err
+	}
+	wait, cancel := p.AtMost(ctx, holdTimeout)
+	defer cancel()
+	// What the kernel's table shows while others come and go may be wrong; what stays is not.
+	_ = Poll(wait, "the source's connection", func() (bool, error) { return a.lookHeld(), nil }) // else the watch goes on
+	return nil
+}
+
+// lookHeld looks at the connections that wait for a destination that is held, and reports
+// whether there is nothing more to see.
+func (a *arrival) lookHeld() bool {
+	now, err := procfs.ArrivalsAt(a.ports, a.destination, a.expected)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.strange = err == nil && now.Came+now.Strange > 0 && now.Waiting > now.Came
+	a.first = err == nil && now.Strange == 0 && now.Came > 0 && now.Waiting == now.Came
+	a.all = a.first && now.Came >= a.channels
+	return a.first
 }
 
 // channels is how many connections the source is to make.
@@ -154,7 +208,7 @@ func (a *arrival) watch() {
 // look looks once, and reports whether there is nothing more to see.
 func (a *arrival) look() bool {
 	now, err := procfs.ArrivalsAt(a.ports, a.destination, a.expected)
-	if !a.wide && err == nil && (now.Strange > 0 || !now.Listening && now.Taken == 0) {
+	if !a.wide && err == nil && (now.Strange > 0 || !now.Listening && now.Came == 0) {
 		// A script may have started the QEMU. All of /proc is read for that, once.
 		a.wide = true
 		a.destination, a.expected = procfs.Processes(a.destination...), procfs.Processes(a.expected...)
@@ -165,9 +219,9 @@ func (a *arrival) look() bool {
 	for _, ends := range now.Own {
 		a.own[ends] = true
 	}
-	ours := err == nil && now.Strange == 0
-	a.first = a.first || ours && now.Taken > 0
-	a.all = ours && now.Taken >= a.channels
+	ours := err == nil && now.Strange == 0 && !a.strange
+	a.first = a.first || ours && now.Came > 0
+	a.all = a.all || ours && now.Came >= a.channels
 	return a.all
 }
 
@@ -189,7 +243,12 @@ func (a *arrival) end() {
 // migration that was to fail, and did, the first of the channels is enough.
 func (a *arrival) doubt(failed, connected bool) string {
 	a.end()
-	if a == nil || a.all || a.first && !failed {
+	switch {
+	case a == nil:
+		return ""
+	case a.strange:
+		return fmt.Sprintf("somebody else connected to port %d, where the destination listens, beside the source; try again, or over a UNIX socket", a.ports[0])
+	case a.all || a.first && !failed:
 		return ""
 	}
 	taken, err := procfs.TCPTaken()
@@ -198,6 +257,20 @@ func (a *arrival) doubt(failed, connected bool) string {
 	}
 	return fmt.Sprintf("drover did not see the source's connection taken on port %d, and this host took %d TCP connections meanwhile, %d of them the run's: somebody else's may have come first; try again, or over a UNIX socket",
 		a.ports[0], taken-a.before, len(a.own))
+}
+
+// tookEarly says whether the destination had taken a connection before the source was told to
+// make one.
+func (p *Pair) tookEarly() bool {
+	if p.arrival == nil || p.arrival.held.IsZero() || p.Destination == nil {
+		return false
+	}
+	events, _ := p.Destination.Events(p.run.ctx)
+	return slices.ContainsFunc(events, func(e record.EventFacts) bool {
+		status := StatusOf(qmp.Event{Name: e.Name, Data: e.Data})
+		return (status == qapi.MigrationActive || status == qapi.MigrationFailed) &&
+			!e.Time.Before(p.Source.Facts.Began) && e.Time.Before(p.arrival.held)
+	})
 }
 
 // sentAway is what a destination says of who comes when it has all its channels.
@@ -215,8 +288,8 @@ func (p *Pair) noteStrangers(failed bool) {
 		said += f.Desc
 	}
 	p.Facts.Unsure = p.arrival.doubt(failed, !strings.Contains(said, "Connection refused"))
-	if p.arrival != nil && p.Destination != nil && strings.Contains(p.Destination.Stderr(), sentAway) {
-		p.Facts.Unsure = "somebody else connected to where the destination listens, which sent them away; try again, or over a UNIX socket"
+	if p.tookEarly() || p.arrival != nil && p.Destination != nil && strings.Contains(p.Destination.Stderr(), sentAway) {
+		p.Facts.Unsure = "somebody else connected to where the destination listens as well; try again, or over a UNIX socket"
 	}
 	if p.Facts.Unsure == "" && failed {
 		p.Facts.Unsure = p.unsure

@@ -1,6 +1,8 @@
 package procfs
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,21 +10,60 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Arrivals are the connections to ports on which one process listens for others, at one look.
 type Arrivals struct {
 	// Listening says that it still takes connections.
 	Listening bool
-	// Taken is how many it has that come from one of the others; Strange how many that
-	// don't, or of which nobody can tell.
-	Taken, Strange int
+	// Came is how many it has, or are next to be taken, that come from one of the others;
+	// Strange how many that don't, or of which nobody can tell.
+	Came, Strange int
+	// Waiting is how many wait to be taken, also those that are closed by now.
+	Waiting int
 	// Own are all TCP connections among these processes, by the ports of their ends.
 	Own []Ends
 }
 
 // Ends are the ports of a TCP connection's ends, the lower one first.
 type Ends [2]int
+
+// ListensTCP reports whether a process listens on a TCP port.
+func ListensTCP(pid, port int) bool {
+	mine := sockets([]int{pid})
+	table, _ := tcpTable()
+	return slices.ContainsFunc(table, func(s tcpSocket) bool { return s.local == port && s.state == listening && mine[s.inode] })
+}
+
+// Stop stops a process (SIGSTOP), and waits until it has been.
+func Stop(ctx context.Context, pid int) error {
+	if err := unix.Kill(pid, unix.SIGSTOP); err != nil {
+		return err
+	}
+	for {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			return err
+		}
+		switch state, _ := bytes.CutPrefix(text[bytes.LastIndexByte(text, ')')+1:], []byte(" ")); {
+		case len(state) > 0 && state[0] == 'T':
+			return nil
+		case len(state) > 0 && (state[0] == 'Z' || state[0] == 'X'):
+			return unix.ESRCH
+		}
+		if ctx.Err() != nil {
+			_ = unix.Kill(pid, unix.SIGCONT)
+			return context.Cause(ctx)
+		}
+		time.Sleep(stopPause)
+	}
+}
+
+// stopPause is between two looks at a process that is to stop.
+const stopPause = 100 * time.Microsecond
 
 // Processes are the ids of some processes, and of those that they have started.
 func Processes(pids ...int) (all []int) {
@@ -49,11 +90,11 @@ func ArrivalsAt(ports, listener, others []int) (a Arrivals, err error) {
 		at := slices.Contains(ports, s.local)
 		switch {
 		case at && s.state == listening && theirs[s.inode]:
-			a.Listening = true
-		case s.state != established || !theirs[s.inode] && !mine[s.inode]:
-		case at && theirs[s.inode] && mine[other.inode]:
-			a.Taken++
-		case at && theirs[s.inode]:
+			a.Listening, a.Waiting = true, a.Waiting+s.queued
+		case s.state != established || !at || s.inode != closedInode && !theirs[s.inode]:
+		case mine[other.inode]:
+			a.Came++
+		default:
 			a.Strange++
 		}
 		waits := other.inode == closedInode && slices.Contains(ports, s.remote) // to be taken

@@ -116,6 +116,7 @@ type tcpSocket struct {
 	local, remote int // ports
 	state         string
 	uid, inode    string
+	queued        int // to be read; of a listener, connections to be taken
 }
 
 const established = "01"
@@ -127,9 +128,11 @@ func tcpTable() (all []tcpSocket, err error) {
 			err = wrong
 		}
 		for line := range strings.Lines(string(text)) {
-			const local, remote, state, uid, inode = 1, 2, 3, 7, 9
+			const local, remote, state, queues, uid, inode = 1, 2, 3, 4, 7, 9
 			if f := strings.Fields(line); len(f) > inode {
-				all = append(all, tcpSocket{portOf(f[local]), portOf(f[remote]), f[state], f[uid], f[inode]})
+				_, received, _ := strings.Cut(f[queues], ":")
+				queued, _ := strconv.ParseInt(received, 16, 64)
+				all = append(all, tcpSocket{portOf(f[local]), portOf(f[remote]), f[state], f[uid], f[inode], int(queued)})
 			}
 		}
 	}
