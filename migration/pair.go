@@ -38,6 +38,8 @@ type Pair struct {
 	canaries  []canary.Canary // in devices of the source
 	stopped   time.Time       // when the destination was, in the end
 	sums      *ram.Sums       // of its memory then
+	arrival   *arrival        // of the source at the destination, over TCP; nil where it is not watched
+	unsure    string          // who else may be to blame; "" for nobody
 }
 
 // Sides returns those that there are, the source first.
@@ -120,6 +122,7 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 		p.Source.since = p.Source.stoppedSince
 	}
 	p.Source.Facts.Began = time.Now()
+	p.watchArrival(ctx, arguments)
 	if err := p.checkStrangers(ctx); err != nil {
 		return err
 	}
@@ -130,7 +133,7 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 	p.run.sampler.sent = p.LinkSent
 	p.run.sampler.of(p.Source, p.Facts)
 	p.beginCosts()
-	return p.Source.Execute(ctx, "migrate", arguments)
+	return p.migrate(ctx, arguments)
 }
 
 // StopSource stops the source's guest, before it is migrated: events of the migration that
@@ -167,6 +170,7 @@ func (p *Pair) ContinueSource(ctx context.Context) error {
 // closeAll ends what is still alive of a pair. Where a step has failed, all that was to
 // be seen has been seen, and QEMU may hang: it isn't asked.
 func (p *Pair) closeAll() {
+	p.arrival.end()
 	var all sync.WaitGroup
 	for _, s := range p.Sides() {
 		end := s.Close

@@ -88,6 +88,8 @@ func TestTimesAndRatesThatWereMeasuredStretch(t *testing.T) {
 		{Measure{"throughput", 200, "bytes a second", AtMost(100)}, 2, Unknown},
 		{Measure{"speed under a throttle", 0.5, "times", AtMost(0.2)}, 2, Unknown},
 		{Measure{"pages", 900, "pages", AtMost(500)}, 2, Fail},
+		{Measure{"pages that a guest waits for", 0, "pages", Bounds{Min: new(1.0), Timed: true}}, 1, Fail},
+		{Measure{"pages that a guest waits for", 0, "pages", Bounds{Min: new(1.0), Timed: true}}, 2, Unknown},
 	} {
 		r := good()
 		r.Measures = append(r.Measures, c.measure)

@@ -95,9 +95,12 @@ func expectStderr(s *migration.Side, words string) error {
 	return nil
 }
 
-// ExpectStderr demands that the destination's error output has this text.
-func ExpectStderr(words string) migration.Step {
-	return step("expect stderr "+words, func(_ context.Context, p *migration.Pair) error { return expectStderr(p.Destination, words) })
+// ExpectStderr demands that the error output of a side, [migration.SourceName] or
+// [migration.DestinationName], has this text.
+func ExpectStderr(on, words string) migration.Step {
+	return step("expect stderr", func(_ context.Context, p *migration.Pair) error {
+		return each(p, on, func(s *migration.Side) error { return expectStderr(s, words) })
+	})
 }
 
 // ExpectError demands that the source's error-desc for its migration has this text.
