@@ -33,6 +33,7 @@ type Pair struct {
 	canaries []canary.Canary // in devices of the source
 	stopped  time.Time       // when the destination was, in the end
 	sums     *ram.Sums       // of its memory then
+	kept     *ram.Copy       // of the source's memory, where that is not to be had in the end
 }
 
 // Sides returns those that there are, the source first.
