@@ -33,6 +33,7 @@ type Pair struct {
 	canaries []canary.Canary // in devices of the source
 	stopped  time.Time       // when the destination was, in the end
 	sums     *ram.Sums       // of its memory then
+	before   before          // what the source was like before it migrated
 	kept     *ram.Copy       // of the source's memory, where that is not to be had in the end
 }
 
@@ -106,6 +107,9 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 		if err := p.Source.awaitCleanup(ctx); err != nil {
 			return err
 		}
+	}
+	if err := p.noteBefore(ctx); err != nil {
+		return err
 	}
 	if p.Source.since = p.Source.QMP().Mark(); !p.Source.Facts.Stopped.IsZero() {
 		p.Source.since = p.Source.stoppedSince

@@ -40,9 +40,10 @@ func throttleVerbs() migration.Vocabulary {
 			Step:    func(a *migration.Args) migration.Step { return ExpectThrottled(a.Percent("how far")) },
 		},
 		{
-			Name:    "expect full-speed",
-			Doc:     "The guest is no longer throttled: it is at least half as fast as when its speed was noted, and the source reports no throttle.",
-			Example: "expect full-speed", Step: do(ExpectFullSpeed),
+			Name: "expect full-speed", Sides: []string{migration.SourceName, migration.DestinationName},
+			Doc:     "The guest is no longer throttled: it is at least half as fast as when its speed was noted, and that side reports no throttle.",
+			Example: "expect full-speed",
+			Step:    func(a *migration.Args) migration.Step { return expectFullSpeed(a.Side()) },
 		},
 	}
 }
@@ -92,8 +93,8 @@ const speedWatched = 200 * time.Millisecond
 
 // guestSpeed is how many rounds over its memory the guest makes a second, as its counter
 // shows, which counts modulo 256.
-func guestSpeed(ctx context.Context, p *migration.Pair) (float64, error) {
-	last, err := p.Counter(ctx, p.Source)
+func guestSpeed(ctx context.Context, p *migration.Pair, s *migration.Side) (float64, error) {
+	last, err := p.Counter(ctx, s)
 	if err != nil {
 		return 0, err
 	}
@@ -101,7 +102,7 @@ func guestSpeed(ctx context.Context, p *migration.Pair) (float64, error) {
 	watch, cancel := p.AtMost(ctx, speedWatched)
 	defer cancel()
 	for watch.Err() == nil {
-		now, err := p.Counter(ctx, p.Source)
+		now, err := p.Counter(ctx, s)
 		if err != nil {
 			return 0, err
 		}
@@ -117,7 +118,7 @@ var notedSpeed migration.Slot[*float64]
 // NoteGuestSpeed measures how fast the guest is, to hold what comes against it.
 func NoteGuestSpeed() migration.Step {
 	return migration.Step{Name: "note guest-speed", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		now, err := guestSpeed(ctx, p)
+		now, err := guestSpeed(ctx, p, p.Source)
 		*notedSpeed.Of(p) = &now
 		return err
 	}}
@@ -129,7 +130,7 @@ func NoteGuestSpeed() migration.Step {
 func ExpectThrottled(percent int64) migration.Step {
 	return afterSpeed(fmt.Sprintf("expect throttled %d%%", percent), func(ctx context.Context, p *migration.Pair) error {
 		const most = 1.0 / 2
-		ratio, err := awaitSpeed(ctx, p, func(ratio float64) bool { return ratio <= most })
+		ratio, err := awaitSpeed(ctx, p, p.Source, func(ratio float64) bool { return ratio <= most })
 		p.Measure(fmt.Sprintf("speed of the guest under a throttle of %d %%, to that without", percent), ratio, "times", record.AtMost(most))
 		return err
 	})
@@ -137,17 +138,19 @@ func ExpectThrottled(percent int64) migration.Step {
 
 // ExpectFullSpeed gathers whether the guest is as fast again as it was before it was
 // throttled, and whether the source reports so.
-func ExpectFullSpeed() migration.Step {
+func ExpectFullSpeed() migration.Step { return expectFullSpeed(migration.SourceName) }
+
+func expectFullSpeed(on string) migration.Step {
 	return afterSpeed("expect full-speed", func(ctx context.Context, p *migration.Pair) error {
 		const least = 1.0 / 2
-		ratio, err := awaitSpeed(ctx, p, func(ratio float64) bool { return ratio >= least })
+		ratio, err := awaitSpeed(ctx, p, side(p, on), func(ratio float64) bool { return ratio >= least })
 		p.Measure("speed of the guest that is no longer throttled, to that before", ratio, "times", record.AtLeast(least))
 		if err != nil {
 			return err
 		}
-		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+		info, err := qapi.QueryMigrate(ctx, side(p, on).QMP())
 		if err == nil && info.CPUThrottle != nil {
-			err = fmt.Errorf("the source reports that it throttles the guest to %d %%, when the migration is over", *info.CPUThrottle)
+			err = fmt.Errorf("the "+on+" reports that it throttles the guest to %d %%, when the migration is over", *info.CPUThrottle)
 		}
 		return err
 	})
@@ -161,7 +164,7 @@ func afterSpeed(name string, do func(ctx context.Context, p *migration.Pair) err
 // awaitSpeed returns how fast the guest is on average, to what was noted. A throttled one
 // runs in bursts, so it looks twice, and again where the speed is not as it should be:
 // the machine may have had something else to do.
-func awaitSpeed(ctx context.Context, p *migration.Pair, right func(ratio float64) bool) (ratio float64, err error) {
+func awaitSpeed(ctx context.Context, p *migration.Pair, s *migration.Side, right func(ratio float64) bool) (ratio float64, err error) {
 	before := *notedSpeed.Of(p)
 	if before == nil {
 		return 0, errors.New("the guest's speed was not noted before")
@@ -170,7 +173,7 @@ func awaitSpeed(ctx context.Context, p *migration.Pair, right func(ratio float64
 	defer cancel()
 	sum := 0.0
 	for looks := 1.0; looks <= 2 || !right(ratio) && watch.Err() == nil; looks++ {
-		now, err := guestSpeed(ctx, p)
+		now, err := guestSpeed(ctx, p, s)
 		if err != nil {
 			return 0, err
 		}
