@@ -76,7 +76,11 @@ func isPC(arch string) bool { return arch == "x86_64" || arch == "i386" }
 func (p *Pair) PlantCanaries(ctx context.Context) error {
 	q := p.Source.QTest()
 	p.canaries = nil
-	for _, c := range canary.PC() {
+	all, err := p.pciCanaries(ctx)
+	if err != nil {
+		return err
+	}
+	for _, c := range append(all, canary.PC()...) {
 		if err := c.Plant(ctx, q); err != nil {
 			return err
 		}
