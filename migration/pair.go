@@ -40,6 +40,8 @@ type Pair struct {
 	sums      *ram.Sums       // of its memory then
 	arrival   *arrival        // of the source at the destination, over TCP; nil where it is not watched
 	unsure    string          // who else may be to blame; "" for nobody
+	before    before          // what the source was like before it migrated
+	kept      *ram.Copy       // of the source's memory, where that is not to be had in the end
 }
 
 // Sides returns those that there are, the source first.
@@ -117,6 +119,9 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 		if err := p.Source.awaitCleanup(ctx); err != nil {
 			return err
 		}
+	}
+	if err := p.noteBefore(ctx); err != nil {
+		return err
 	}
 	if p.Source.since = p.Source.QMP().Mark(); !p.Source.Facts.Stopped.IsZero() {
 		p.Source.since = p.Source.stoppedSince

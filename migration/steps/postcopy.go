@@ -168,7 +168,7 @@ func ExpectPostcopyBlocktime() migration.Step {
 				return errors.New("the destination's query-migrate has no postcopy-blocktime, and the kernel has the thread-id feature")
 			}
 			p.Measure("postcopy-blocktime", float64(*reported.Blocktime), "ms", record.Between(0, float64(p.Facts.Migration.TotalMS)))
-			return nil
+			return expectBlocktimes(p, float64(*reported.Blocktime))
 		},
 	}
 }
