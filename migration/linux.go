@@ -91,7 +91,7 @@ func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *li
 		err = &UnsupportedError{err.Error()}
 	}
 	return fixtures.Program{
-		Name: record.Linux, Arch: o.Arch, Kernel: image.Kernel, Initrd: image.Initrd, Append: image.Append, MemoryMiB: image.MemoryMiB, Hot: true,
+		Name: record.Linux, Arch: o.Arch, KernelFile: image.Kernel, Initrd: image.Initrd, Append: image.Append, MemoryMiB: image.MemoryMiB, Hot: true,
 	}, &linuxRun{declared: l, image: image, heard: guest.NewSession(), places: map[*Side]int64{}}, err
 }
 

@@ -109,7 +109,7 @@ func (s Scenario) proof() Steps {
 // moved. It is stopped by then.
 func Proof() Steps {
 	return Steps{
-		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), destinationResources(),
+		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), DestinationResources(),
 	}
 }
 

@@ -137,7 +137,7 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 		CommandLine: vm.ShellCommand(),
 	}
 	p.run.clock.usage.watch(vm.PID())
-	side := &Side{VM: vm, Facts: facts, role: c.Name, schemas: &p.run.schemas}
+	side := &Side{VM: vm, Facts: facts, role: c.Name, run: p.run}
 	if err := vm.SaveCommand(p.run.dir); err != nil {
 		return side, err
 	}
@@ -182,6 +182,7 @@ func (r *run) placeRAM(p *Pair) error {
 // seen so far is a leg of its own.
 func (p *Pair) SwapRoles(ctx context.Context) (err error) {
 	p.gatherLogs(ctx)
+	p.Facts.Samples = p.run.sampler.take()
 	p.Facts.Teardown = &record.TeardownFacts{Exits: []record.ExitFacts{p.Quit(ctx, p.Source)}}
 	p.Facts.NextLeg()
 	for _, side := range []string{SourceName, DestinationName} {
@@ -190,7 +191,7 @@ func (p *Pair) SwapRoles(ctx context.Context) (err error) {
 		}
 	}
 	p.run.swapped = !p.run.swapped
-	p.URI = ""
+	p.URI, p.LinkSent = "", nil
 	p.Source, p.Destination = p.Destination, nil
 	p.Source.role, p.Source.Facts = SourceName, p.Facts.Source
 	p.run.linux.swapped()

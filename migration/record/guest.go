@@ -113,7 +113,12 @@ func judgeOneSide(r *Record) (Outcome, string) {
 	}
 	source := since(r.Source.leaving(), r.Source.Events)
 	stops, resumes := named(source, "STOP"), named(r.Destination.Events, "RESUME")
-	if len(stops) != 1 {
+	switch {
+	case r.Unlaunched && len(stops) > 0:
+		return fail("the source stopped %d times a guest that had never run", len(stops))
+	case r.Unlaunched && len(resumes) == 1:
+		return r.judgeSource(resumes[0].Time.Sub(r.Source.Began))
+	case !r.Unlaunched && len(stops) != 1:
 		return fail("the source stopped %d times, expected once", len(stops))
 	}
 	if len(resumes) != 1 {
