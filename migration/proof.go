@@ -258,7 +258,9 @@ func (p *Pair) SourceAtCompletion(ctx context.Context) error {
 		return err
 	}
 	stand := &record.StandFacts{Status: status.Status, Running: status.Running}
-	p.Facts.Stand = stand
+	if p.Facts.Stand = stand; p.Linux() != nil {
+		return nil
+	}
 	stand.Before, err = p.Counter(ctx, p.Source)
 	return err
 }
@@ -273,7 +275,9 @@ func (p *Pair) SourceAtEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stand.StatusAtEnd, stand.RunningEnd = status.Status, status.Running
+	if stand.StatusAtEnd, stand.RunningEnd = status.Status, status.Running; p.Linux() != nil {
+		return nil
+	}
 	stand.After, err = p.Counter(ctx, p.Source)
 	return err
 }

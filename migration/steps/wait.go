@@ -13,19 +13,21 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-func waitVerbs() migration.Vocabulary {
-	within := func(a *migration.Args, s migration.Step) migration.Step {
-		if a.Option("within") {
-			return s.WithTimeout(a.Duration("the time"))
-		}
-		return s
+// timed gives a step the time that a line may end with.
+func timed(a *migration.Args, s migration.Step) migration.Step {
+	if a.Option("within") {
+		return s.WithTimeout(a.Duration("the time"))
 	}
+	return s
+}
+
+func waitVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
 			Name: "await passes", Args: "NUMBER [within TIME]",
 			Doc:     "Waits until the source has sent so many full passes over the guest's RAM; a switchover before that fails the step.",
 			Example: "await passes 1",
-			Step:    func(a *migration.Args) migration.Step { return within(a, AwaitPasses(int64(a.Int("the number")))) },
+			Step:    func(a *migration.Args) migration.Step { return timed(a, AwaitPasses(int64(a.Int("the number")))) },
 		},
 		{
 			Name: "await more-passes", Args: "NUMBER",
@@ -74,7 +76,7 @@ func waitVerbs() migration.Vocabulary {
 			Name: "await switchover", Args: "[within TIME]",
 			Doc:     "Waits until the guest has stopped on the source and runs on the destination, and until both sides call the migration completed.",
 			Example: "await switchover",
-			Step:    func(a *migration.Args) migration.Step { return within(a, AwaitSwitchover()) },
+			Step:    func(a *migration.Args) migration.Step { return timed(a, AwaitSwitchover()) },
 		},
 		{
 			Name: "await arrival", Args: "[in STATE]",
