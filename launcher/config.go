@@ -47,7 +47,8 @@ type Config struct {
 	// the files in Dir. Empty means "vm".
 	Name string
 	// Machine is the machine type with its options ("pc-i440fx-5.2",
-	// "q35,smm=off"). Empty means QEMU's default for the target.
+	// "q35,smm=off"). Empty means the one that the guest programs for the target are for
+	// (fixtures.MachineFor), else QEMU's default.
 	Machine string
 	// Accel is the accelerator, with its properties as -accel takes them
 	// ("kvm,dirty-ring-size=4096"). Empty means "tcg": a /dev/kvm that opens may
@@ -135,6 +136,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Name == "" {
 		c.Name = defaultName
+	}
+	if c.Machine == "" {
+		c.Machine, _ = fixtures.MachineFor(c.Arch)
 	}
 	if c.Accel == "" {
 		c.Accel = tcg

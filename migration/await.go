@@ -52,9 +52,11 @@ func (s *Side) Await(ctx context.Context, what string, match func(qmp.Event) boo
 
 // AwaitFrom is Await for events from a later place on.
 func (s *Side) AwaitFrom(ctx context.Context, from Mark, what string, match func(qmp.Event) bool) (qmp.Event, error) {
+	waited := s.run.sampler.wait()
 	event, err := s.QMP().WaitFunc(ctx, from, func(e qmp.Event) bool {
 		return match(e) || ended(StatusOf(e))
 	})
+	waited()
 	if err != nil && ctx.Err() != nil {
 		return event, fmt.Errorf("%w on the %s, %s", waitingFor(ctx, what), s.Name(), s.State(ctx))
 	}

@@ -103,6 +103,9 @@ func TestMigration(t *testing.T) {
 					}
 					t.Log(report.Line(result, 0, false))
 					require.NoError(t, result.Err(), explain(result))
+					if result.Record.Migration != nil && s.Ends == record.OnDestination {
+						require.GreaterOrEqual(t, len(result.Record.Samples), 3, "charts are drawn of samples")
+					}
 				})
 			}
 		})
@@ -119,8 +122,8 @@ func run(t *testing.T, s migration.Scenario, o migration.Options) *record.Result
 // explain is what a person needs to find out why.
 func explain(r *record.Result) string {
 	var b strings.Builder
-	b.WriteString(report.Line(r, 0, false) + "\n")
-	report.Details(&b, r)
+	b.WriteByte('\n')
+	report.Print(&b, r, 0, false)
 	return b.String()
 }
 

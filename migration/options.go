@@ -9,6 +9,8 @@ import (
 
 	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/launcher/probe"
+
+	"github.com/drover-vm/drover/migration/record"
 )
 
 // Options say with what a scenario is run. The zero value runs it on
@@ -38,6 +40,9 @@ type Options struct {
 
 	// Progress, where set, is called with each step as it begins.
 	Progress func(step string)
+	// Watch, where set, is called with what the source reports of its migration while steps
+	// wait for it, some times a second. It is called beside the steps, and should return soon.
+	Watch func(record.Sample)
 	// Hold, where set, is called with both VMs alive when a step has failed,
 	// and they stay so until it returns. It makes both QEMUs listen for a
 	// second QMP client.

@@ -25,14 +25,19 @@ type Pair struct {
 	// URI is where the source is to migrate to: where the destination listens, or what
 	// is in front of it.
 	URI string
+	// LinkSent is how many bytes went over a link between the sides, nil where none is
+	// tapped. It is called beside the steps.
+	LinkSent func() int64
 
-	run      *run
-	slots    map[any]any
-	cleanups []func()
-	gather   []func()
-	canaries []canary.Canary // in devices of the source
-	stopped  time.Time       // when the destination was, in the end
-	sums     *ram.Sums       // of its memory then
+	run       *run
+	costs     costs
+	completed time.Time // when the source called the last migration so
+	slots     map[any]any
+	cleanups  []func()
+	gather    []func()
+	canaries  []canary.Canary // in devices of the source
+	stopped   time.Time       // when the destination was, in the end
+	sums      *ram.Sums       // of its memory then
 }
 
 // Sides returns those that there are, the source first.
@@ -117,6 +122,9 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 	for _, s := range p.Sides() {
 		s.Facts.SaidBefore = s.Stderr()
 	}
+	p.run.sampler.sent = p.LinkSent
+	p.run.sampler.of(p.Source, p.Facts)
+	p.beginCosts()
 	return p.Source.Execute(ctx, "migrate", arguments)
 }
 

@@ -36,6 +36,7 @@ func expectRunningOnDestination() Step {
 // noteDowntime gathers how long the guest's console was silent: from its last output
 // on the source to its first on the destination.
 func (p *Pair) noteDowntime() {
+	p.noteSpeed()
 	source, destination := p.Source.Console().Chunks(0), p.Destination.Console().Chunks(0)
 	if len(source) == 0 || len(destination) == 0 {
 		return
@@ -74,7 +75,7 @@ func noteFailure() Step {
 			return info.ErrorDesc != "" || info.Status != qapi.MigrationFailed, err
 		})
 		p.Facts.Failure = &record.FailureFacts{Status: string(info.Status), Desc: info.ErrorDesc}
-		if wait.Err() != nil {
+		if wait.Err() != nil && cutShort(wait) == nil {
 			return context.Cause(ctx) // that there is none is a fact for the check
 		}
 		return err
@@ -93,6 +94,9 @@ func (p *Pair) settled(ctx context.Context, s *Side) (status qapi.StatusInfo, er
 		status, err = qapi.QueryStatus(wait, s.QMP())
 		return status.Status != "finish-migrate", err
 	})
+	if waited != nil && cutShort(wait) != nil {
+		return status, waited
+	}
 	if waited = ExitErrorOnly(waited); waited == nil {
 		waited = context.Cause(ctx)
 	}
@@ -248,6 +252,8 @@ func (p *Pair) NoteMigration(ctx context.Context) error {
 		facts.Passes, facts.Bytes = info.RAM.DirtySyncCount, info.RAM.Transferred
 	}
 	p.Facts.Migration = facts
+	p.run.sampler.keep(time.Now(), info)
+	p.noteCosts()
 	if p.Destination == nil {
 		return nil
 	}

@@ -133,7 +133,7 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 		CommandLine: vm.ShellCommand(),
 	}
 	p.run.clock.usage.watch(vm.PID())
-	side := &Side{VM: vm, Facts: facts, role: c.Name, schemas: &p.run.schemas}
+	side := &Side{VM: vm, Facts: facts, role: c.Name, run: p.run}
 	if err := vm.SaveCommand(p.run.dir); err != nil {
 		return side, err
 	}
@@ -178,6 +178,7 @@ func (r *run) placeRAM(p *Pair) error {
 // seen so far is a leg of its own.
 func (p *Pair) SwapRoles(ctx context.Context) (err error) {
 	p.gatherLogs(ctx)
+	p.Facts.Samples = p.run.sampler.take()
 	p.Facts.Teardown = &record.TeardownFacts{Exits: []record.ExitFacts{p.Quit(ctx, p.Source)}}
 	p.Facts.NextLeg()
 	for _, side := range []string{SourceName, DestinationName} {
@@ -186,7 +187,7 @@ func (p *Pair) SwapRoles(ctx context.Context) (err error) {
 		}
 	}
 	p.run.swapped = !p.run.swapped
-	p.URI = ""
+	p.URI, p.LinkSent = "", nil
 	p.Source, p.Destination = p.Destination, nil
 	p.Source.role, p.Source.Facts = SourceName, p.Facts.Source
 	if p.Destination, err = p.launch(ctx, p.run.ctx, p.run.config(DestinationName), p.Facts.Destination); err != nil {

@@ -65,6 +65,7 @@ func Checks() []Check {
 		{"memory", "every byte of RAM outside the workload equals the source's", moved, nil, []Fact{FactMemory, FactWorkload}, false, judgeMemory},
 		{"exact memory", "every byte of RAM was the same on both sides before the guest ran again", moved, calls(FactExact), []Fact{FactExact}, false, judgeExact},
 		{"registers", "the vCPUs' registers were the same on both sides before the guest ran again", moved, calls(FactRegisters), []Fact{FactRegisters}, false, judgeRegisters},
+		{"pulse", "all that the guest program counts went on, and it found nothing of its machine changed", lived, calls(FactPulse), []Fact{FactPulse}, false, judgePulse},
 		{"measures", "what was measured lies within its bounds", endings(), calls(FactMeasures), []Fact{FactMeasures}, false, judgeMeasures},
 		{"devices", "what was written to devices' registers on the source is in them where the guest is", lived, calls(FactDevices), []Fact{FactDevices}, false, judgeDevices},
 		{"clean end", "both QEMUs exit with status 0 when told to quit, and nothing is left", endings(), nil, []Fact{FactTeardown}, false, judgeEnd},
@@ -160,6 +161,9 @@ func (c Check) apply(r *Record) (v Verdict, asked bool) {
 		}
 	}
 	v.Outcome, v.Witness = c.Judge(r)
+	if c.Events && v.Outcome == Fail && r.outOfTime() != "" { // what was to come did not come any more
+		v.Outcome, v.Witness = Unknown, fmt.Sprintf("the host was too busy, and the run ended early (%s): %s", r.outOfTime(), v.Witness)
+	}
 	return v, true
 }
 

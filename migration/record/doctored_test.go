@@ -19,7 +19,7 @@ type doctored struct {
 }
 
 func allDoctored() []doctored {
-	return slices.Concat(doctoredGuests(), doctoredFaults(), doctoredReports(), doctoredCounts(), doctoredDowntimes(), doctoredMemories(), doctoredRest())
+	return slices.Concat(doctoredGuests(), doctoredFaults(), doctoredReports(), doctoredCounts(), doctoredDowntimes(), doctoredMemories(), doctoredPulses(), doctoredRest())
 }
 
 func (d doctored) record() *Record {

@@ -25,6 +25,7 @@ const (
 	FactMemory       Fact = "Memory"
 	FactExact        Fact = "Exact"
 	FactRegisters    Fact = "Registers"
+	FactPulse        Fact = "Pulse"
 	FactPaced        Fact = "Paced"
 	FactLink         Fact = "Link"
 	FactDevices      Fact = "Devices"
@@ -49,6 +50,7 @@ var factDocs = map[Fact]string{
 	FactMemory:       "the memory of both sides",
 	FactExact:        "all memory of both sides before the guest ran again",
 	FactRegisters:    "the vCPUs' registers",
+	FactPulse:        "what the guest program says of its machine",
 	FactPaced:        "how fast bytes went over the link",
 	FactLink:         "what went over the link",
 	FactDevices:      "the devices' registers",
@@ -84,13 +86,17 @@ func demanded(ends Ending, arch string) (facts []Fact) {
 	case NoGuest:
 		facts = []Fact{FactSource, FactTeardown}
 	}
-	if isPC(arch) && (ends == OnDestination || ends == OnSource) {
+	if HasCanaries(arch) && (ends == OnDestination || ends == OnSource) {
 		facts = append(facts, FactDevices)
 	}
 	return facts
 }
 
-func isPC(arch string) bool { return arch == "x86_64" || arch == "i386" }
+// HasCanaries says whether there are registers of a target's devices into which values are
+// written before the guest moves, and read behind it.
+func HasCanaries(arch string) bool {
+	return slices.Contains([]string{"aarch64", "i386", "riscv64", "x86_64"}, arch)
+}
 
 // expects says whether the run was to gather the fact, by its own account or for what its
 // ending demands. Of a guest that was suspended on its way the console is silent, and its
@@ -170,6 +176,8 @@ func (r *Record) has(f Fact) bool {
 		return r.Exact != nil
 	case FactRegisters:
 		return r.Registers != nil
+	case FactPulse:
+		return len(r.Pulse) > 0
 	case FactPaced:
 		return len(r.Paced) > 0
 	case FactLink:

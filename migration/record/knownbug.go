@@ -47,7 +47,7 @@ func KnownBugOf(r *Record) string {
 		return ""
 	}
 	p := r.program()
-	hot := p.Hot || r.Workload != nil && p.Stride > 0 && r.Workload.Range == p.Over(HotPages).Workload()
+	hot := p.Hot || r.Workload != nil && p.Stride > 0 && p.Over(r.hotPages()).Hot && r.Workload.Range == p.Over(r.hotPages()).Workload()
 	return KnownBug(r.Source.Version, r.Accel, hot)
 }
 

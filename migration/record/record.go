@@ -41,6 +41,9 @@ type Record struct {
 	// Expect). One that is listed and missing makes its check unknown. Nil in records of
 	// before it was there: those are held to what Ends demands, as all are.
 	Gathers []Fact `json:",omitempty"`
+	// Pages is how many pages the scenario has the guest program write; 0 where it did not
+	// say, and it is all or HotPages.
+	Pages int `json:",omitempty"`
 	// Waits says that the destination runs the guest only when it is told to.
 	Waits bool `json:",omitempty"`
 	// MemoryMiB is the RAM that the guest was to get.
@@ -70,6 +73,8 @@ type Record struct {
 	Destination *SideFacts                 `json:",omitempty"`
 	Parameters  map[string]json.RawMessage `json:",omitempty"` // the source's that were set, in the end
 	Migration   *MigrationFacts            `json:",omitempty"`
+	Samples     []Sample                   `json:",omitempty"` // of the migration, in order of time; charts are drawn of them
+	Costs       *CostFacts                 `json:",omitempty"`
 	Failure     *FailureFacts              `json:",omitempty"` // where the guest has stayed
 	Fault       *FaultFacts                `json:",omitempty"` // what was done to a migration on purpose
 	Standstill  *StandstillFacts           `json:",omitempty"`
@@ -82,6 +87,7 @@ type Record struct {
 	Memory       *MemoryFacts    `json:",omitempty"`
 	Exact        *MemoryFacts    `json:",omitempty"` // all of RAM, before the guest ran on the destination
 	Registers    *RegisterFacts  `json:",omitempty"` // before the guest ran on the destination
+	Pulse        []PulseFacts    `json:",omitempty"` // what the guest program says of its machine
 	Paced        []Paced         `json:",omitempty"` // what went over the link while the guest ran on the source
 	Link         *LinkFacts      `json:",omitempty"`
 	// Canaries is how many values were written to devices' registers before the
@@ -107,6 +113,10 @@ type StepFacts struct {
 	Seconds float64 `strict:"optional"`
 	Phase   Phase   `strict:"optional"`
 	Error   string  `json:",omitempty"`
+	// Timed says that what the step failed over is how long something took, or how fast it
+	// was, by more than the host's measured slowdown explains: if the host was busy, nobody
+	// can tell.
+	Timed bool `json:",omitempty"`
 	// Measured is how many measures the step added; Legs how many of the guest's ways
 	// lay behind it when the step was done. Both are 0 where nobody counted.
 	Measured int `json:",omitempty"`
@@ -145,7 +155,7 @@ func (r *Record) NextLeg() {
 		source = SideFacts{Binary: d.Binary, Version: d.Version, Package: d.Package, CommandLine: d.CommandLine}
 	}
 	*r = Record{
-		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Program: r.Program, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
+		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Program: r.Program, Pages: r.Pages, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
 		Gathers: r.Gathers, Steps: r.Steps, Planned: r.Planned, Waits: r.Waits, MemoryMiB: r.MemoryMiB, RAMBytes: r.RAMBytes, Host: r.Host,
 		SharedRAM: r.SharedRAM, Canaries: r.Canaries, Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
 	}

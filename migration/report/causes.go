@@ -21,7 +21,7 @@ type causes struct {
 // rank is the order in which checks explain each other: what stands first is the cause of
 // what fails behind it.
 var rank = []string{
-	"steps", "guest lives", "fault", "exactly one side runs", "workload", "exact memory", "memory", "registers", "devices",
+	"steps", "guest lives", "fault", "exactly one side runs", "workload", "exact memory", "memory", "registers", "devices", "pulse",
 	"stopped guest is unchanged", "measures", "failure", "downtime", "quickest move", "counts", "reported", "bandwidth", "events",
 	"error messages", "clean end",
 }

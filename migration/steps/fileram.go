@@ -30,7 +30,8 @@ func ExpectFileRAM() migration.Step {
 		if err := measureMappedFile(p, saved); err != nil {
 			return err
 		}
-		_, absent, err := compareWithSource(ctx, p, saved, "file")
+		compared, absent, err := compareWithSource(ctx, p, saved, "file")
+		measureCompared(p, compared, "file")
 		untouched := float64(p.RAMBytes()-p.Program.Workload().Len()) / ram.PageSize
 		p.Measure("pages that the file leaves out", float64(absent), "pages", record.AtLeast(untouched*mostlyZero))
 		return err
