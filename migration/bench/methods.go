@@ -21,6 +21,13 @@ type Method struct {
 	moves  []string // from migrate on; nil is that of precopy
 }
 
+// Lines of a scenario file: that gives the migration some time to converge, and lifts its
+// downtime limit then; and the one at which it is over.
+const (
+	converge = "await convergence {time}"
+	arrive   = "await switchover within 30s"
+)
+
 // Methods are all there are, in the order in which they are shown.
 func Methods() []Method {
 	multifd := func(channels int) Method {
@@ -37,7 +44,7 @@ func Methods() []Method {
 			enable: []string{"enable multifd", "both: set multifd-channels 2", "both: set multifd-compression " + with},
 		}
 	}
-	postcopy := []string{"listen tcp", "migrate", "await passes 1", "migrate-start-postcopy", "await switchover"}
+	postcopy := []string{"listen tcp", "migrate", "await passes 1", "migrate-start-postcopy", converge, arrive}
 	return []Method{
 		{Name: "precopy", Doc: "pages go over one connection", needs: []string{"needs host loopback"}},
 		{
@@ -49,7 +56,7 @@ func Methods() []Method {
 		{
 			Name: "mapped-ram", Doc: "a file has a fixed place for each page, and the destination reads it when the source is done",
 			needs: []string{"needs capability mapped-ram since 9.0"}, enable: []string{"enable mapped-ram"},
-			moves: []string{"migrate file:{dir}/stream", "await saved", "load", "await switchover"},
+			moves: []string{"migrate file:{dir}/stream", converge, "await saved", "load", arrive},
 		},
 		{
 			Name: "postcopy", Doc: "one pass, then the guest runs on the destination before its RAM is there",
@@ -91,8 +98,12 @@ func FindMethod(name string) (Method, error) {
 	return Method{}, fmt.Errorf("no method %q; %s", name, offer)
 }
 
-// Text is the scenario file of a cell: what is measured, for drover run, and to read.
-func Text(c stats.Cell) (string, error) {
+// beatsWatched is how many heartbeats the guest's speed is taken from, before and afterwards.
+const beatsWatched = 8
+
+// Text is the scenario file of a cell: what is measured, for drover run, and to read. The
+// migration has maxTime to converge.
+func Text(c stats.Cell, maxTime time.Duration) (string, error) {
 	m, err := FindMethod(c.Method)
 	if err != nil {
 		return "", err
@@ -103,18 +114,18 @@ func Text(c stats.Cell) (string, error) {
 	}
 	moves := m.moves
 	if moves == nil {
-		moves = []string{"listen tcp", "migrate", "await switchover"}
+		moves = []string{"listen tcp", "migrate", converge, arrive}
 	}
 	lines := slices.Concat(
 		[]string{"# " + c.String() + ".", ""}, m.needs, guest, []string{""}, m.enable,
 		[]string{
 			fmt.Sprintf("set max-bandwidth %d", c.Bandwidth),
 			fmt.Sprintf("set downtime-limit %s", time.Duration(c.DowntimeMS)*time.Millisecond),
-			"boot",
-		}, moves,
+			"boot", fmt.Sprintf("await heartbeats %d", beatsWatched),
+		}, moves, []string{fmt.Sprintf("destination: await heartbeats %d", beatsWatched)},
 	)
 	text := strings.Join(lines, "\n") + "\n"
-	return strings.ReplaceAll(text, "{memory}", cacheSize(c.MemoryMiB)), nil
+	return strings.NewReplacer("{memory}", cacheSize(c.MemoryMiB), "{time}", maxTime.String()).Replace(text), nil
 }
 
 // cacheSize is the smallest power of two, as QEMU wants it, that is no less than the RAM.
