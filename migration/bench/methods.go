@@ -21,11 +21,14 @@ type Method struct {
 	moves  []string // from migrate on; nil is that of precopy
 }
 
-// Lines of a scenario file: that gives the migration some time to converge, and lifts its
-// downtime limit then; and the one at which it is over.
+// Lines of a scenario file: those between which the guest's speed is taken, before and
+// afterwards; the one that gives the migration some time to converge, and lifts its downtime
+// limit then; and the one at which it is over.
 const (
-	converge = "await convergence {time}"
-	arrive   = "await switchover within 30s"
+	beforehand = "await heartbeats 8"
+	converge   = "await convergence {time}"
+	arrive     = "await switchover within 30s"
+	afterwards = "destination: await heartbeats 8"
 )
 
 // Methods are all there are, in the order in which they are shown.
@@ -98,17 +101,13 @@ func FindMethod(name string) (Method, error) {
 	return Method{}, fmt.Errorf("no method %q; %s", name, offer)
 }
 
-// beatsWatched is how many heartbeats the guest's speed is taken from, before and afterwards.
-const beatsWatched = 8
-
-// Text is the scenario file of a cell: what is measured, for drover run, and to read. The
-// migration has maxTime to converge.
-func Text(c stats.Cell, maxTime time.Duration) (string, error) {
+// Text is the scenario file of a cell: what is measured, for drover run, and to read.
+func (p Plan) Text(c stats.Cell) (string, error) {
 	m, err := FindMethod(c.Method)
 	if err != nil {
 		return "", err
 	}
-	guest, err := dial(c)
+	guest, err := dial(c, p.Arch)
 	if err != nil {
 		return "", err
 	}
@@ -121,11 +120,11 @@ func Text(c stats.Cell, maxTime time.Duration) (string, error) {
 		[]string{
 			fmt.Sprintf("set max-bandwidth %d", c.Bandwidth),
 			fmt.Sprintf("set downtime-limit %s", time.Duration(c.DowntimeMS)*time.Millisecond),
-			"boot", fmt.Sprintf("await heartbeats %d", beatsWatched),
-		}, moves, []string{fmt.Sprintf("destination: await heartbeats %d", beatsWatched)},
+			"boot", beforehand,
+		}, moves, []string{afterwards},
 	)
 	text := strings.Join(lines, "\n") + "\n"
-	return strings.NewReplacer("{memory}", cacheSize(c.MemoryMiB), "{time}", maxTime.String()).Replace(text), nil
+	return strings.NewReplacer("{memory}", cacheSize(c.MemoryMiB), "{time}", p.MaxTime.String()).Replace(text), nil
 }
 
 // cacheSize is the smallest power of two, as QEMU wants it, that is no less than the RAM.

@@ -58,7 +58,8 @@ func TestEachRoundHasEveryCellOnceInAnOrderOfItsOwn(t *testing.T) {
 // TestEveryMethodIsAScenarioThatCanBeRun: drover run takes its text too.
 func TestEveryMethodIsAScenarioThatCanBeRun(t *testing.T) {
 	for _, cell := range usualCells(bench.MethodNames()...) {
-		text, err := bench.Text(cell, time.Second)
+		p := bench.Plan{MaxTime: time.Second}
+		text, err := p.Text(cell)
 		require.NoError(t, err)
 		s, err := migration.Parse("x", "x", text, steps.Verbs())
 		require.NoError(t, err, text)
@@ -69,13 +70,14 @@ func TestEveryMethodIsAScenarioThatCanBeRun(t *testing.T) {
 		require.Contains(t, text, "await convergence 1s\n")
 		require.NotRegexp(t, `\{(memory|time)\}`, text)
 
-		measured, err := bench.Scenario(cell, time.Second, false)
+		measured, err := p.Scenario(cell)
 		require.NoError(t, err)
 		require.NoError(t, measured.Check())
 		require.Empty(t, measured.Proof)
 		require.NotNil(t, measured.Proof, "nil stands for the usual proof")
-		require.Len(t, measured.Steps, len(s.Steps)+1)
-		proven, err := bench.Scenario(cell, time.Second, true)
+		require.Len(t, measured.Steps, len(s.Steps))
+		p.Proof = true
+		proven, err := p.Scenario(cell)
 		require.NoError(t, err)
 		require.Nil(t, proven.Proof)
 	}
@@ -83,7 +85,7 @@ func TestEveryMethodIsAScenarioThatCanBeRun(t *testing.T) {
 
 func TestXBZRLEsCacheHoldsTheGuestsRAM(t *testing.T) {
 	for mib, want := range map[int]string{150: "256MiB", 256: "256MiB", 257: "512MiB", 4096: "4GiB"} {
-		text, err := bench.Text(stats.Cell{Method: "xbzrle", MemoryMiB: mib, Bandwidth: 1e6, DowntimeMS: 1}, time.Second)
+		text, err := bench.Plan{MaxTime: time.Second}.Text(stats.Cell{Method: "xbzrle", MemoryMiB: mib, Bandwidth: 1e6, DowntimeMS: 1})
 		require.NoError(t, err)
 		require.Contains(t, text, "set xbzrle-cache-size "+want+"\n")
 	}

@@ -29,7 +29,7 @@ func measured() *record.Record {
 		Destination: &record.SideFacts{Events: []record.EventFacts{event(480, "RESUME", `{}`)}},
 		Migration:   &record.MigrationFacts{TotalMS: 498, DowntimeMS: 38, Passes: 3, Bytes: 150e6},
 		Measures: []record.Measure{
-			{What: "connections", Value: 1}, {What: "bench: guest-heartbeats/s", Value: 25}, {What: "bench: guest-during-ratio", Value: 0.7},
+			{What: "connections", Value: 1}, {What: "bench: guest-pages/s", Value: 25}, {What: "bench: guest-during-ratio", Value: 0.7},
 		},
 		Costs: &record.CostFacts{
 			Seconds: 0.5, Source: record.SideCost{VCPUSeconds: 0.3, OtherSeconds: 0.2, PeakRSS: 180e6},

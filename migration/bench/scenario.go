@@ -2,19 +2,18 @@ package bench
 
 import (
 	"context"
-	"fmt"
-	"time"
 
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/bench/stats"
+	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/steps"
 )
 
-// Scenario is what is run of a cell: its scenario file, and behind it a step that gathers how
-// fast the guest was. Without proof nothing is compared in the end; the proof comes behind all
-// that is measured.
-func Scenario(c stats.Cell, maxTime time.Duration, proof bool) (migration.Scenario, error) {
-	text, err := Text(c, maxTime)
+// Scenario is what is run of a cell: its scenario file, with looks at the guest around some
+// of its lines. Without Proof nothing is compared in the end; the proof comes behind all that
+// is measured.
+func (p Plan) Scenario(c stats.Cell) (migration.Scenario, error) {
+	text, err := p.Text(c)
 	if err != nil {
 		return migration.Scenario{}, err
 	}
@@ -22,24 +21,49 @@ func Scenario(c stats.Cell, maxTime time.Duration, proof bool) (migration.Scenar
 	if err != nil {
 		return s, err
 	}
-	if !proof {
+	if !p.Proof {
 		s.Proof = migration.Steps{}
 	}
 	for i, step := range s.Steps {
-		if step.Name == "await passes 1" || step.Name == "migrate-start-postcopy" {
+		switch {
+		case step.Phase == record.PhaseBoot:
+			s.Steps[i] = then(step, lookBefore)
+		case step.Phase == record.PhasePasses: // migrate
+			s.Steps[i] = first(lookAtBegin, step)
+		case step.Name == "await passes 1", step.Name == "migrate-start-postcopy":
 			s.Steps[i] = unlessMoved(step)
+		case step.Name == "await switchover":
+			s.Steps[i] = then(step, lookMoved)
+		case i == len(s.Steps)-1:
+			s.Steps[i] = then(step, noteGuest)
 		}
 	}
-	s.Steps = append(s.Steps, migration.Step{Name: "note the guest's speed", Do: func(ctx context.Context, p *migration.Pair) error {
-		if p.Destination == nil || p.Facts.Costs == nil {
-			return fmt.Errorf("nothing has been measured of a migration")
-		}
-		p.Source.Facts.Events, p.Source.Facts.EventsLost = p.Source.Events(ctx)
-		p.Destination.Facts.Events, p.Destination.Facts.EventsLost = p.Destination.Events(ctx)
-		noteGuest(p)
-		return nil
-	}})
 	return s, nil
+}
+
+// A look is at the guest, around a step.
+type look func(ctx context.Context, p *migration.Pair) error
+
+func then(s migration.Step, l look) migration.Step {
+	do := s.Do
+	s.Do = func(ctx context.Context, p *migration.Pair) error {
+		if err := do(ctx, p); err != nil {
+			return err
+		}
+		return l(ctx, p)
+	}
+	return s
+}
+
+func first(l look, s migration.Step) migration.Step {
+	do := s.Do
+	s.Do = func(ctx context.Context, p *migration.Pair) error {
+		if err := l(ctx, p); err != nil {
+			return err
+		}
+		return do(ctx, p)
+	}
+	return s
 }
 
 // unlessMoved does a step of postcopy where precopy has not moved the guest before.
