@@ -76,6 +76,11 @@ func TestEveryMethodIsAScenarioThatCanBeRun(t *testing.T) {
 		require.Empty(t, measured.Proof)
 		require.NotNil(t, measured.Proof, "nil stands for the usual proof")
 		require.Len(t, measured.Steps, len(s.Steps))
+		names := []string{}
+		for _, step := range measured.Steps {
+			names = append(names, step.Name)
+		}
+		require.Contains(t, names, "await switchover within 30s", "which the look at a guest that has moved goes by")
 		p.Proof = true
 		proven, err := p.Scenario(cell)
 		require.NoError(t, err)

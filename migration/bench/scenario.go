@@ -32,7 +32,7 @@ func (p Plan) Scenario(c stats.Cell) (migration.Scenario, error) {
 			s.Steps[i] = first(lookAtBegin, step)
 		case step.Name == "await passes 1", step.Name == "migrate-start-postcopy":
 			s.Steps[i] = unlessMoved(step)
-		case step.Name == "await switchover":
+		case step.Name == arrive:
 			s.Steps[i] = then(step, lookMoved)
 		case i == len(s.Steps)-1:
 			s.Steps[i] = then(step, noteGuest)
