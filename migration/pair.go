@@ -74,8 +74,12 @@ func (p *Pair) Measure(what string, value float64, unit string, bounds record.Bo
 	p.Facts.Measures = append(p.Facts.Measures, record.Measure{What: what, Value: value, Unit: unit, Bounds: bounds})
 }
 
-// Counter reads the first byte that the guest program counts up, through qtest.
+// Counter reads the first byte that the guest program counts up, through qtest. Linux has
+// none: then it is always 0 at 0.
 func (p *Pair) Counter(ctx context.Context, s *Side) (record.Reading, error) {
+	if p.run != nil && p.run.linux != nil {
+		return record.Reading{}, nil
+	}
 	value, err := s.QTest().Readb(ctx, p.Program.Start)
 	return record.Reading{Address: p.Program.Start, Value: value}, err
 }
@@ -133,6 +137,24 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 func (p *Pair) StopSource(ctx context.Context) error {
 	p.Source.stoppedSince, p.Source.Facts.Stopped = p.Source.QMP().Mark(), time.Now()
 	return qapi.Stop(ctx, p.Source.QMP())
+}
+
+// SourceStopped notes that the source's guest was stopped by something else than a command,
+// after that mark and time and before it is migrated, and demands that it is in that state.
+func (p *Pair) SourceStopped(ctx context.Context, state qapi.RunState, since Mark, at time.Time) error {
+	stop, err := p.Source.AwaitFrom(ctx, since, "STOP", Named("STOP"))
+	if err != nil {
+		return err
+	}
+	// Whoever stops a guest may have let it run for a moment before: what counts is after that.
+	events, _ := p.Source.Events(ctx)
+	for _, e := range events {
+		if e.Name == "RESUME" && !e.Time.Before(at) {
+			at, since = e.Time.Add(1), stop.Next()
+		}
+	}
+	p.Source.stoppedSince, p.Source.Facts.Stopped = since, at
+	return p.Source.ExpectRunState(ctx, state, "was to be in "+string(state))
 }
 
 // ContinueSource lets the source's guest run.

@@ -25,6 +25,7 @@ type run struct {
 	scenario  Scenario
 	options   Options
 	program   fixtures.Program
+	linux     *linuxRun // nil where the guest is a guest program
 	artifacts *launcher.ArtifactFolder
 	dir       string                  // of the artifacts
 	private   *launcher.PrivateFolder // sockets and keys; removed at the end
@@ -53,7 +54,7 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	}
 	o.Arch = cmp.Or(o.Arch, "x86_64")
 	o.Destination = cmp.Or(o.Destination, o.Source)
-	if _, err := fixtures.For(o.Arch); err != nil {
+	if _, err := fixtures.For(o.Arch); err != nil && s.Guest.Linux == nil {
 		return nil, err
 	}
 	result := &record.Result{Scenario: s.Name, Arch: o.Arch}
@@ -68,7 +69,11 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	if lacks != nil {
 		return nil, lacks
 	}
-	program, err := fixtures.Named(s.Guest.Program, o.Arch)
+	program, linux, err := s.program(ctx, o)
+	if reason, ok := asSkip(err); ok {
+		result.Outcome, result.Reason = record.Skip, reason
+		return result, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +87,7 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	if s.Guest.Pages > 0 {
 		program = program.Over(s.Guest.Pages)
 	}
-	r := &run{scenario: s, options: o, program: program, accel: accel}
+	r := &run{scenario: s, options: o, program: program, linux: linux, accel: accel}
 	if err := r.folders(); err != nil {
 		return nil, fmt.Errorf("migration: %w", err)
 	}
@@ -126,11 +131,12 @@ func (r *run) identify(ctx context.Context) error {
 // run does the steps. What it returns is why they never began.
 func (r *run) run(ctx context.Context, result *record.Result) error {
 	facts := &record.Record{
-		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch, Program: r.scenario.Guest.Program, Pages: r.scenario.Guest.Pages,
+		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch, Program: r.scenario.Guest.programName(), Pages: r.scenario.Guest.Pages,
 		Ends: r.scenario.Ends, Started: time.Now(), Waits: slices.Contains(r.scenario.Guest.DestinationArgs, waits), MemoryMiB: r.program.MemoryMiB,
 		Accel: r.accel, Source: &record.SideFacts{}, Gathers: r.scenario.gathers(r.options.Arch),
 	}
 	result.Record = facts
+	facts.Linux = r.linux.planned()
 	p := &Pair{Program: r.program, Facts: facts, run: r}
 	r.ctx = ctx
 	r.clock = startClock()

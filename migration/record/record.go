@@ -31,7 +31,7 @@ type Record struct {
 	Format   int
 	Scenario string `strict:"optional"`
 	Arch     string `strict:"optional"`
-	// Program is the name of the guest program; "" is the incrementer.
+	// Program is the name of the guest program; "" is the incrementer, and Linux is Linux.
 	Program string    `json:",omitempty"`
 	Ends    Ending    `strict:"optional"`
 	Started time.Time `strict:"optional"`
@@ -59,6 +59,8 @@ type Record struct {
 	// KnownBug is the run's claim that the source's QEMU has a bug which may make this
 	// guest lose what it wrote. It counts only where KnownBugOf the record agrees.
 	KnownBug string `json:",omitempty"`
+	// Unlaunched says that the guest had not run yet when it was sent (run state prelaunch).
+	Unlaunched bool `json:",omitempty"`
 	// SharedRAM says that both sides have the same RAM: a source whose guest is paused
 	// sees it change.
 	SharedRAM bool `json:",omitempty"`
@@ -78,7 +80,9 @@ type Record struct {
 	Failure     *FailureFacts              `json:",omitempty"` // where the guest has stayed
 	Fault       *FaultFacts                `json:",omitempty"` // what was done to a migration on purpose
 	Standstill  *StandstillFacts           `json:",omitempty"`
-	Life        *LifeFacts                 `json:",omitempty"`
+	// Linux is what a Linux guest has said of itself, nil where the guest is no Linux.
+	Linux *LinuxFacts `json:",omitempty"`
+	Life  *LifeFacts  `json:",omitempty"`
 	// What was seen of the guest before, on its way to where it is in the end.
 	EarlierLives []LifeFacts     `json:",omitempty"`
 	Stand        *StandFacts     `json:",omitempty"`
@@ -157,7 +161,7 @@ func (r *Record) NextLeg() {
 	*r = Record{
 		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Program: r.Program, Pages: r.Pages, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
 		Gathers: r.Gathers, Steps: r.Steps, Planned: r.Planned, Waits: r.Waits, MemoryMiB: r.MemoryMiB, RAMBytes: r.RAMBytes, Host: r.Host,
-		SharedRAM: r.SharedRAM, Canaries: r.Canaries, Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
+		SharedRAM: r.SharedRAM, Canaries: r.Canaries, Linux: r.Linux.next(), Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
 	}
 }
 
