@@ -74,14 +74,15 @@ func (p *Pair) Measure(what string, value float64, unit string, bounds record.Bo
 	p.Facts.Measures = append(p.Facts.Measures, record.Measure{What: what, Value: value, Unit: unit, Bounds: bounds})
 }
 
-// Counter reads the first byte that the guest program counts up, through qtest. Linux has
+// Counter reads a byte that the guest program changes all the time, through qtest. Linux has
 // none: then it is always 0 at 0.
 func (p *Pair) Counter(ctx context.Context, s *Side) (record.Reading, error) {
 	if p.run != nil && p.run.linux != nil {
 		return record.Reading{}, nil
 	}
-	value, err := s.QTest().Readb(ctx, p.Program.Start)
-	return record.Reading{Address: p.Program.Start, Value: value}, err
+	at := p.Program.Counter()
+	value, err := s.QTest().Readb(ctx, at)
+	return record.Reading{Address: at, Value: value}, err
 }
 
 // RAMBytes is how much RAM the guest has, in bytes, by QEMU's own account.
