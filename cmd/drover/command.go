@@ -33,7 +33,7 @@ type action func(ctx context.Context, words []string, stdin *os.File, stdout, st
 // commands are all of them, in the order in which help lists them. Each call makes new ones.
 func commands() []*command {
 	return []*command{
-		runCommand(), listCommand(), vetCommand(), verbsCommand(), consoleCommand(), matrixCommand(),
+		runCommand(), listCommand(), vetCommand(), verbsCommand(), consoleCommand(), matrixCommand(), benchCommand(),
 		preflightCommand(), judgeCommand(), reportCommand(), inspectCommand(), fleetCommand(), doctorCommand(),
 		completionCommand(), versionCommand(), docsCommand(),
 	}
@@ -120,10 +120,10 @@ func (s *session) execute(ctx context.Context, args []string) int {
 			rest = append(append(rest, line[:len(line)-1-len(flags)]...), doubleDashed(at.Flags(), flags)...)
 			rest = append(rest, line[len(line)-1])
 		}
-	case c.HasSubCommands() && len(rest) == 0:
+	case c.HasSubCommands() && !c.Runnable() && len(rest) == 0:
 		help(s.stderr, c)
 		return exitCannotRun
-	case c.HasSubCommands(): // the next word is help, and others may follow
+	case c.HasSubCommands() && !c.Runnable(): // the next word is help, and others may follow
 		c, _, err = find(c, slices.DeleteFunc(slices.Clone(rest), isHelp))
 		if err != nil {
 			return unknownCommand(s.stderr, err)
@@ -148,6 +148,9 @@ func (s *session) execute(ctx context.Context, args []string) int {
 func find(c *cobra.Command, words []string) (*cobra.Command, []string, error) {
 	for c.HasSubCommands() && len(words) > 0 && !isHelp(words[0]) && !isCompletion(words) {
 		i := slices.IndexFunc(c.Commands(), func(next *cobra.Command) bool { return next.Name() == words[0] || next.HasAlias(words[0]) })
+		if i < 0 && c.Runnable() && c.HasParent() {
+			break
+		}
 		if i < 0 {
 			return c, words, &unknownCommandError{c, words[0]}
 		}
@@ -199,6 +202,9 @@ func unknownCommand(stderr io.Writer, err error) int {
 func help(w io.Writer, c *cobra.Command) {
 	fmt.Fprintf(w, "usage: %s\n\n%s\n", c.UseLine(), c.Long)
 	if c.HasAvailableSubCommands() {
+		if c.Runnable() {
+			fmt.Fprintf(w, "\nflags:\n%s", c.Flags().FlagUsages())
+		}
 		fmt.Fprintln(w)
 		for _, next := range inOrderOfHelp(c) {
 			if !next.Hidden {
