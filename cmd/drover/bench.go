@@ -59,7 +59,7 @@ type benchFlags struct {
 const (
 	benchMethods    = "precopy,xbzrle,multifd-2,postcopy"
 	benchDirty      = "0,8MB,32MB,all"
-	benchBandwidth  = "1GB/s"
+	benchBandwidth  = "200MB/s"
 	benchDowntime   = "300ms"
 	benchRounds     = 3
 	benchWithin     = 3 * time.Second

@@ -140,7 +140,7 @@ func metricNamed(name string) bench.Metric {
 
 // table is a row a point: medians, and by how much the furthest is off.
 func (f *facet) table(r *bench.Results) table {
-	t := table{Caption: f.String() + "; medians, ± half of what lies between the least and the most", Head: []string{"method", "dirty", "converged"}}
+	t := table{Caption: f.String() + "; medians, ± half of what lies between the least and the most", Head: []string{"method", "dirty", "converged"}, Tight: true}
 	for _, c := range benchColumns {
 		t.Head = append(t.Head, c.head)
 	}

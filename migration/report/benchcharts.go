@@ -29,7 +29,13 @@ func (f *facet) curves(r *bench.Results, caption, unit string, m bench.Metric, s
 			all[method] = append(all[method], s)
 		}
 	}
-	if most == 0 {
+	points := 0
+	for _, summaries := range all {
+		for _, s := range summaries {
+			points += min(1, s.N)
+		}
+	}
+	if most == 0 || points < fewestSamples {
 		return nil
 	}
 	from, to := math.Floor(math.Log10(least)), math.Ceil(math.Log10(most)+1e-9)
