@@ -95,20 +95,34 @@ func liveLines(o outlook, running []*underWay, now time.Time, columns int) []str
 	if text := o.String(); text != "" {
 		head = text
 	}
+	if columns < narrow { // the name's end tells more than its beginning
+		head, _, _ = strings.Cut(head, ",")
+		room := max(1, columns-len(head)-2)
+		name := []rune(plain.Text(u.name))
+		lines := []string{head + " " + string(name[max(0, len(name)-room):])}
+		return append(lines, below(u, columns)...)
+	}
 	first := fmt.Sprintf("%-7s  %s %.1f s: %s", head, u.name, now.Sub(u.since).Seconds(), u.step)
 	if others := len(running) - 1; others > 0 {
 		first += fmt.Sprintf(" (and %d more)", others)
 	}
-	lines := []string{cut(plain.Text(first), columns)}
-	const indent = 9
-	margin := ""
-	if columns > 4*indent {
-		margin = strings.Repeat(" ", indent)
+	return append([]string{cut(plain.Text(first), columns)}, below(u, columns)...)
+}
+
+// narrow is a terminal that has no room for a margin and all of a name.
+const narrow = 40
+
+// below is the line of a migration; none before it has begun.
+func below(u *underWay, columns int) []string {
+	pieces := u.migration()
+	if pieces == nil {
+		return nil
 	}
-	if pieces := u.migration(); pieces != nil {
-		lines = append(lines, margin+joinedWithin(pieces, columns-len(margin)))
+	margin := strings.Repeat(" ", len("fail     "))
+	if columns < narrow {
+		margin = ""
 	}
-	return lines
+	return []string{margin + joinedWithin(pieces, columns-len(margin))}
 }
 
 // joinedWithin is as many of the pieces as fit.
