@@ -18,9 +18,13 @@ func (r *Results) WriteBenchmarks(w io.Writer) error {
 		}
 		fmt.Fprintf(&b, "Unit %s better=%s\n", m.Unit, better)
 	}
+	b.WriteString("Unit unconverged better=lower\n")
 	for _, m := range r.Measurements {
-		p := m.Point
-		fmt.Fprintf(&b, "BenchmarkMigrate/method=%s/dirty=%s/bandwidth=%sps/limit=%dms/ram=%d 1", key(p.Method), strings.ReplaceAll(p.Dirty.String(), "/s", "ps"), short(p.Bandwidth), p.DowntimeMS, p.MemoryMiB)
+		p, unconverged := m.Point, 0
+		if !m.Converged {
+			unconverged = 1
+		}
+		fmt.Fprintf(&b, "BenchmarkMigrate/method=%s/dirty=%s/bandwidth=%sps/limit=%dms/ram=%d 1 %d unconverged", key(p.Method), strings.ReplaceAll(p.Dirty.String(), "/s", "ps"), short(p.Bandwidth), p.DowntimeMS, p.MemoryMiB, unconverged)
 		for _, metric := range Metrics() {
 			if value, ok := metric.Of(m); ok {
 				fmt.Fprintf(&b, " %.6g %s", value, metric.Unit)

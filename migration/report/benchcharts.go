@@ -72,7 +72,7 @@ func (f *facet) curves(r *bench.Results, caption, unit string, m bench.Metric, s
 			fig.Picture.line("curve thin "+class, [][2]float64{{x(i), y(s.Min)}, {x(i), y(s.Max)}})
 			fig.Picture.text("marker "+class, "middle", x(i), y(s.Median)+4, markers[n%len(markers)])
 			labels.put(method, class, markers[n%len(markers)], y(s.Median))
-			says = append(says, fmt.Sprintf("%s: %.3g %s", f.dirty[i], s.Median, unit))
+			says = append(says, fmt.Sprintf("%s: %s %s", f.dirty[i], digits(s.Median), unit))
 		}
 		fig.curve(class, points)
 		alt = append(alt, method+" "+strings.Join(says, ", "))
@@ -165,4 +165,13 @@ func frontier(r *bench.Results, f *facet) *figure {
 	}
 	fig.Alt = fig.Caption + ". " + strings.Join(alt, "; ")
 	return fig
+}
+
+// digits writes a number with three digits that tell, and no exponent.
+func digits(x float64) string {
+	const large = 100
+	if x >= large {
+		return thousands(math.Round(x))
+	}
+	return fmt.Sprintf("%.3g", x)
 }
