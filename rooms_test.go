@@ -45,6 +45,12 @@ func never() []rule {
 		{"tools/gen-bootsect/...", "fixtures", "the assembler must build where its last output is broken or gone"},
 		{"tools/gen-bootsect/...", "os/exec", "it assembles by itself, on machines without an assembler"},
 
+		{"guest/...", "launcher/...", "a Linux guest is files and lines: who starts it and reads them is somebody else's business"},
+		{"guest/...", "migration/...", "a guest doesn't know that it moves"},
+		{"guest/...", "fleet", "a guest is given its kernel"},
+		{"guest/wire", "os/exec", "what both ends say is bytes"},
+		{"guest/init", "guest", "the guest carries nothing of the host's end"},
+
 		{"launcher/...", "migration/...", "one QEMU process knows nothing of scenarios"},
 		{"launcher/...", "fleet", "a launcher is told which QEMU to start: finding and fetching are for its caller"},
 		{"launcher/...", "golang.org/x/term", "a terminal belongs to the command line"},
@@ -198,6 +204,14 @@ func TestProtocolPackagesNeedOnlyTheStandardLibraryAndXSys(t *testing.T) {
 			require.True(t, other.Standard || inModule || strings.HasPrefix(reached, "golang.org/x/sys/"),
 				"%s reaches %s: whoever imports a protocol package inherits the standard library and golang.org/x/sys, nothing else", p.folder(), reached)
 		}
+	}
+}
+
+// TestTheGuestNeedsOnlyTheStandardLibrary: it is built from embedded source, where there may be
+// no module proxy.
+func TestTheGuestNeedsOnlyTheStandardLibrary(t *testing.T) {
+	for reached := range reach(mustMatch(t, "guest/init")[0]) {
+		require.True(t, packages(t)[reached].Standard || reached == module+"/guest/wire", "guest/init reaches %s", reached)
 	}
 }
 

@@ -122,3 +122,9 @@ func (a *argv) serial(end *os.File, s Serial) {
 	}
 	a.addForms([]string{"-chardev", chardev, "-serial", "chardev:" + serialID}, []string{"-serial", "stdio"})
 }
+
+// port gives QEMU the other end of the port.
+func (a *argv) port(end *os.File, c Config) {
+	a.addForms([]string{"-chardev", "socket," + Option("", "id", c.Port, "fd", a.inherit(end))},
+		[]string{"-chardev", "socket,server=on,wait=off," + Option("", "id", c.Port, "path", c.Name+".port.sock")})
+}

@@ -146,6 +146,9 @@ func (v *VM) bootProgram() error {
 		v.argv.add("-prom-env", p.PromEnv)
 	}
 	v.argv.add(p.Args...)
+	if p.KernelFile != "" {
+		v.argv.add("-kernel", p.KernelFile, "-initrd", p.Initrd, "-append", p.Append)
+	}
 	return nil
 }
 

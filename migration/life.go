@@ -20,6 +20,9 @@ import (
 // console from that place on: its greeting and its first heartbeat. Then it writes to
 // memory, and to devices' registers, what has to arrive with the guest.
 func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
+	if p.run.linux != nil {
+		return p.bootLinux(ctx, from)
+	}
 	_, err := p.AwaitProgram(ctx, p.Source, from)
 	if err != nil && p.Source.Facts.Began.IsZero() && p.Source.ExitState() == nil {
 		return &StartError{err} // nothing is known of migration
@@ -78,7 +81,12 @@ func (p *Pair) PlantCanaries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all := canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil)
+	all := canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil && !p.Program.FillsPages())
+	pci, err := p.pciCanaries(ctx)
+	if err != nil {
+		return err
+	}
+	all = append(all, pci...)
 	for _, c := range all {
 		if err := c.Plant(ctx, p.Source); err != nil {
 			return err
@@ -150,6 +158,9 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		return err
 	}
 	life.Running, life.Status = status.Running, status.Status
+	if p.run.linux != nil {
+		return p.watchBeats(ctx, s, life)
+	}
 	began := time.Now()
 	if life.Before, err = p.Counter(ctx, s); err != nil {
 		return err
@@ -158,6 +169,9 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		life.After, err = p.Counter(ctx, s)
 		return life.After != life.Before, err
 	})
+	if moved == nil {
+		moved = p.watchOthers(ctx, s, life)
+	}
 	life.Seconds = time.Since(began).Seconds()
 	heartbeat := error(nil)
 	if moved == nil {
@@ -176,6 +190,30 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		return waited
 	}
 	return ExitErrorOnly(waited)
+}
+
+// watchOthers gathers whether the vCPUs beside the first count on that share the workload.
+func (p *Pair) watchOthers(ctx context.Context, s *Side, life *record.LifeFacts) error {
+	for n, part := range p.Program.PartRanges()[1:] {
+		before, err := s.QTest().Readb(ctx, part.Start)
+		if err != nil {
+			return err
+		}
+		first := record.Reading{Address: part.Start, Value: before}
+		life.Others = append(life.Others, record.CounterFacts{VCPU: n + 1, Before: first, After: first})
+	}
+	return Poll(ctx, "the counters of all vCPUs to move on the "+s.Name(), func() (all bool, err error) {
+		all = true
+		for i := range life.Others {
+			if o := &life.Others[i]; o.Before == o.After {
+				if o.After.Value, err = s.QTest().Readb(ctx, o.After.Address); err != nil {
+					return false, err
+				}
+				all = all && o.Before != o.After
+			}
+		}
+		return all, nil
+	})
 }
 
 // ExitErrorOnly returns the error where it says that a QEMU has ended, else nil.

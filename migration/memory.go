@@ -18,7 +18,7 @@ import (
 // makes sure that a proof is possible: the guest program has room, and each side has
 // memory of its own.
 func (p *Pair) checkMemory(ctx context.Context) error {
-	if p.Program.End == 0 {
+	if p.Program.Name == "" {
 		return nil
 	}
 	size, err := qapi.QueryMemorySizeSummary(ctx, p.Source.QMP())
@@ -26,8 +26,11 @@ func (p *Pair) checkMemory(ctx context.Context) error {
 		return err
 	}
 	p.Facts.RAMBytes = size.Base + size.Plugged
-	least := p.Program.End - p.Program.RAMStart
-	if p.Program.PromEnv == "" { // else the firmware has its place in RAM by itself
+	least := uint64(0)
+	if p.Program.End > 0 {
+		least = p.Program.End - p.Program.RAMStart
+	}
+	if p.Program.PromEnv == "" && p.run.linux == nil { // else the firmware has its place in RAM by itself
 		least += firmwareRAM
 	}
 	if size.Base < least {

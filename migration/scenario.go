@@ -32,8 +32,10 @@ type Scenario struct {
 type Guest struct {
 	Program   string   // the guest program's name; empty is the incrementer
 	Else      string   // the name of the program for targets that don't have that one; empty is none
+	Linux     *Linux   // how it is where it is Linux; nil where it is a guest program
 	MemoryMiB int      // of RAM; 0 is what the guest program asks for
 	Pages     int      // that the program writes, where it is to write so few that they are hot; 0 is all
+	Rate      int64    // bytes a second that a program which fills pages fills at most; 0 is no limit
 	RAM       RAM      // where it is
 	Accel     string   // the only accelerator that it can run under, as -accel takes it; empty for any
 	Globals   []Global // for both sides, where their QEMU has the property
@@ -67,6 +69,9 @@ type Step struct {
 	// scenario file.
 	Name string
 	Line int // in the scenario file, from 1 on; 0 where there is none
+	// Plugs says that it plugs a PCI device into a machine that runs, for which some machines
+	// need a port.
+	Plugs bool
 	// Do returns as soon as ctx ends. An [*UnsupportedError] makes the run a skip.
 	Do func(ctx context.Context, p *Pair) error
 	// Phase is the part of a run that begins with the step, "" for none.
@@ -106,7 +111,7 @@ func (s Scenario) proof() Steps {
 	}
 	switch s.Ends {
 	case record.OnSource:
-		return Steps{expectRunningOnSource(), noteFailure(), readSourceCanaries(), quitBoth()}
+		return Steps{expectRunningOnSource(), noteFailure(), readSourceCanaries(), afterwards(), quitBoth()}
 	case record.NoGuest, record.Lost:
 		return Steps{quitBoth()}
 	default:
@@ -118,7 +123,7 @@ func (s Scenario) proof() Steps {
 // moved. It is stopped by then.
 func Proof() Steps {
 	return Steps{
-		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), DestinationResources(),
+		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), DestinationResources(), afterwards(),
 	}
 }
 
@@ -128,7 +133,7 @@ func (s Scenario) gathers(arch string) []record.Fact {
 	for _, step := range s.All() {
 		also = append(also, step.Gathers...)
 	}
-	return record.Expect(s.Ends, arch, also...)
+	return record.ExpectOf(s.Guest.programName(), s.Ends, arch, also...)
 }
 
 // Check says why the scenario makes no sense, before anything is started: a step that

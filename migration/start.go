@@ -47,10 +47,14 @@ func (r *run) config(side string) launcher.Config {
 	}
 	if r.scenario.Ends != record.NoGuest {
 		c.Program = &r.program
+		if slices.ContainsFunc(r.scenario.Steps, func(s Step) bool { return s.Plugs }) {
+			c.Args = slices.Concat(r.program.PCIPortArgs(), c.Args)
+		}
 	} else {
 		c.Args = append(c.Args, waits) // a firmware that finds nothing to boot may end the machine
 	}
-	c.Args = slices.Concat(c.Args, r.ramArgs, r.globals[c.Binary])
+	c.Args = slices.Concat(r.linux.args(), c.Args, r.ramArgs, r.globals[c.Binary])
+	c.Port = r.linux.port()
 	return c
 }
 
@@ -72,6 +76,9 @@ func start(s Scenario) Step {
 			return err
 		}
 		if err := r.placeRAM(p); err != nil {
+			return err
+		}
+		if err := r.linux.prepare(p); err != nil {
 			return err
 		}
 		source, destination := r.config(SourceName), r.config(DestinationName)
@@ -192,6 +199,7 @@ func (p *Pair) SwapRoles(ctx context.Context) (err error) {
 	p.URI, p.LinkSent = "", nil
 	p.Source, p.Destination = p.Destination, nil
 	p.Source.role, p.Source.Facts = SourceName, p.Facts.Source
+	p.run.linux.swapped()
 	if p.Destination, err = p.launch(ctx, p.run.ctx, p.run.config(DestinationName), p.Facts.Destination); err != nil {
 		return err
 	}

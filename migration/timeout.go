@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/drover-vm/drover/migration/record"
 )
 
 // StepTimeout is how long a step may take that doesn't say so itself, on a
@@ -24,6 +26,13 @@ const bootTime = 2 * time.Second
 // failed: nobody can tell, for the host was too busy.
 const MostStretch = 12
 
+// linuxBootTime is the same for Linux, until its workers have looked at all that they have.
+const linuxBootTime = 6 * time.Second
+
+// linuxBootTimeout is how long Linux may take to boot. It is 3 s for a PC under TCG that has a
+// processor to itself, and 20 s for one that shares two with forty others.
+const linuxBootTimeout = 2 * time.Minute
+
 func (s Step) timeout() time.Duration { return cmp.Or(s.Timeout, StepTimeout) }
 
 // Budget is how long the whole run may take, which is what its steps may.
@@ -37,7 +46,11 @@ func (s Scenario) Budget() (sum time.Duration) {
 // noteSlowdown takes from the time that the guest took to boot by how much everything
 // may take longer here.
 func (r *run) noteSlowdown(boot time.Duration) {
-	r.slowdown = min(max(1, boot.Seconds()/bootTime.Seconds()), MostStretch)
+	usual := bootTime
+	if r.linux != nil {
+		usual = linuxBootTime
+	}
+	r.slowdown = min(max(1, boot.Seconds()/usual.Seconds()), MostStretch)
 }
 
 // Stretch is the time that something may take on this machine which takes d on others: at
@@ -61,6 +74,9 @@ func (r *run) atMost(ctx context.Context, timeout time.Duration) (context.Contex
 
 // bounded is the context of one step.
 func (r *run) bounded(ctx context.Context, s Step) (context.Context, context.CancelFunc) {
+	if s.Phase == record.PhaseBoot && r.linux != nil {
+		return r.clock.withTimeout(ctx, max(r.stretch(s.timeout()), linuxBootTimeout), max(MostStretch*s.timeout(), linuxBootTimeout))
+	}
 	return r.atMost(ctx, s.timeout())
 }
 

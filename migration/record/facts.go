@@ -32,6 +32,7 @@ const (
 	FactMeasures     Fact = "Measures"
 	FactTeardown     Fact = "Teardown"
 	FactLegs         Fact = "Legs"
+	FactLinux        Fact = "Linux"
 )
 
 // factDocs say what each fact is.
@@ -57,6 +58,7 @@ var factDocs = map[Fact]string{
 	FactMeasures:     "what the scenario measures",
 	FactTeardown:     "how the QEMUs exited",
 	FactLegs:         "the guest's earlier ways",
+	FactLinux:        "what the Linux guest says of itself",
 }
 
 // Facts returns all there are, sorted.
@@ -66,13 +68,18 @@ func Facts() []Fact { return slices.Sorted(maps.Keys(factDocs)) }
 // a guest of that target, and what the scenario's steps gather beside it. Each is
 // listed once, in a fixed order.
 func Expect(ends Ending, arch string, also ...Fact) []Fact {
-	all := append(demanded(ends, arch), also...)
+	return ExpectOf("", ends, arch, also...)
+}
+
+// ExpectOf is Expect for a guest that runs that program, as Record.Program has it.
+func ExpectOf(program string, ends Ending, arch string, also ...Fact) []Fact {
+	all := append(demanded(program, ends, arch), also...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
 // demanded is what every run with such an ending gathers.
-func demanded(ends Ending, arch string) (facts []Fact) {
+func demanded(program string, ends Ending, arch string) (facts []Fact) {
 	switch ends {
 	case OnDestination:
 		facts = []Fact{
@@ -85,6 +92,12 @@ func demanded(ends Ending, arch string) (facts []Fact) {
 		facts = []Fact{FactSource, FactDestination, FactFault, FactTeardown}
 	case NoGuest:
 		facts = []Fact{FactSource, FactTeardown}
+	}
+	if program == Linux {
+		if ends == OnDestination || ends == OnSource {
+			facts = append(facts, FactLinux)
+		}
+		return slices.DeleteFunc(facts, func(f Fact) bool { return f == FactWorkload || f == FactMemory })
 	}
 	if HasCanaries(arch) && (ends == OnDestination || ends == OnSource) {
 		facts = append(facts, FactDevices)
@@ -108,7 +121,7 @@ func (r *Record) expects(f Fact) bool {
 	if f == FactDevices && r.Arch == "ppc64" && r.Program == "" { // from before it had canaries
 		return false
 	}
-	if slices.Contains(demanded(r.Ends, r.Arch), f) {
+	if slices.Contains(demanded(r.Program, r.Ends, r.Arch), f) {
 		return true
 	}
 	if r.Gathers == nil && !r.isLeg && slices.ContainsFunc(r.Steps[r.begins():], func(s StepFacts) bool { return s.gathers() == f }) {
@@ -197,6 +210,8 @@ func (r *Record) has(f Fact) bool {
 		return len(r.Measures) > 0
 	case FactTeardown:
 		return r.Teardown != nil
+	case FactLinux:
+		return r.Linux != nil && len(r.Linux.Workers) > 0
 	case FactLegs:
 		return len(r.Legs) > 0
 	}

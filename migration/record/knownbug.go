@@ -114,7 +114,7 @@ func (r *Record) knownBugs() []bug {
 		return nil
 	}
 	p := r.program()
-	return r.bugsOf(p.Hot || r.Workload != nil && p.Stride > 0 && p.Over(r.hotPages()).Hot && r.Workload.Range == p.Over(r.hotPages()).Workload())
+	return r.bugsOf(p.Hot || r.isLinux() || r.Workload != nil && p.Stride > 0 && p.Over(r.hotPages()).Hot && r.Workload.Range == p.Over(r.hotPages()).Workload())
 }
 
 // KnownBugOf is their text; "" for none.
@@ -123,6 +123,9 @@ func KnownBugOf(r *Record) string { return namesOf(r, r.knownBugs()) }
 // lostHotWrites says whether a check failed that fails when writes to hot pages are lost,
 // and only for such pages.
 func (r *Record) lostHotWrites(check string) bool {
+	if r.isLinux() {
+		return r.linuxLossOf(check)
+	}
 	switch check {
 	case "guest lives": // a paused guest has not lost what it wrote
 		return r.Life != nil && r.Life.Running
@@ -187,11 +190,11 @@ func (r *Record) knownLoss(all []way) string {
 	var met []bug
 	for _, w := range all {
 		for _, v := range w.verdicts {
-			if v.Outcome == Pass {
+			if v.Outcome == Pass || v.Outcome == NotApplicable {
 				continue
 			}
 			known := w.record.knownBugs()
-			i := slices.IndexFunc(known, func(b bug) bool { return v.Outcome == Fail && b.loses(w.record, v.Check) })
+			i := slices.IndexFunc(known, func(b bug) bool { return (v.Outcome == Fail || w.record.isLinux()) && b.loses(w.record, v.Check) })
 			if i < 0 {
 				return ""
 			}

@@ -191,4 +191,3 @@ func AwaitArrivalIn(state qapi.RunState) migration.Step {
 	await.Phase, await.Gives = record.PhaseSwitchover, []string{awaitSwitchover, "await arrival"}
 	return await
 }
-
