@@ -142,11 +142,33 @@ func (v *VM) bootProgram() error {
 		}
 		v.argv.addForms([]string{"-drive", drive(path)}, []string{"-drive", drive(v.config.Name + ".boot.img")})
 	}
+	if len(p.Kernel) > 0 {
+		f, err := v.memory("drover-kernel")
+		if err != nil {
+			return err
+		}
+		if _, err := f.Write(p.Kernel); err != nil {
+			return err
+		}
+		path, err := v.share(f)
+		if err != nil {
+			return err
+		}
+		v.argv.addForms([]string{"-kernel", path}, []string{"-kernel", v.config.Name + kernelSuffix})
+	}
 	if p.PromEnv != "" {
 		v.argv.add("-prom-env", p.PromEnv)
 	}
+	v.argv.add(p.Args...)
+	if p.KernelFile != "" {
+		v.argv.add("-kernel", p.KernelFile, "-initrd", p.Initrd, "-append", p.Append)
+	}
 	return nil
 }
+
+// kernelSuffix is what the file is called, behind the VM's name, that SaveCommand writes a
+// program's kernel into.
+const kernelSuffix = ".kernel.img"
 
 // bootDisk is a disk of one cylinder that begins with the program's boot block.
 // From a smaller one the firmware of a q35 machine does not boot.

@@ -22,6 +22,9 @@ func hostFeatures() []HostFeature {
 		{"dnotify", procfs.Dnotify},
 		{"o-direct", directIO},
 		{"loopback", host.Loopback},
+		{"vsock", func() error { _, err := host.VSOCKPort(); return err }},
+		{"mptcp", host.MPTCP},
+		{"locked-memory", host.LockedMemory},
 	}
 }
 

@@ -48,6 +48,21 @@ var short = []string{
 	"postcopy/plain", "postcopy/recovery/plain", "precopy/tcp/tls/x509/default-host", "exact/ram/precopy",
 }
 
+// ofLinux are the scenarios with Linux guests that TestMigration runs, and that have an outcome
+// in testdata/outcomes.txt. The others are run by name: drover run --suite linux.
+var ofLinux = []string{"linux/precopy", "linux/postcopy"}
+
+// leftToTheCommand says that a scenario is one of the others.
+func leftToTheCommand(s migration.Scenario) bool {
+	return s.Guest.Linux != nil && !slices.Contains(ofLinux, s.Name)
+}
+
+// findKernel finds the fleet's kernel for Linux guests.
+func findKernel(arch string) (kernel, modules string, err error) {
+	k, err := fleet.Fleet{}.FindKernel(arch)
+	return k.Path, k.Modules, err
+}
+
 // long is for what -short leaves out.
 func long(t *testing.T) {
 	t.Helper()
@@ -71,6 +86,7 @@ func TestMigration(t *testing.T) {
 				Destination: qemutest.Side(t, arch, fleet.Destination),
 				Artifacts:   os.Getenv("DROVER_ARTIFACTS"),
 				Known:       known,
+				FindKernel:  findKernel,
 			}
 			chosen := target.scenarios
 			if testing.Short() {
@@ -89,7 +105,7 @@ func TestMigration(t *testing.T) {
 				t.Cleanup(func() { outcomes.write(t) })
 			}
 			for _, s := range scenarios.All() {
-				if chosen != nil && !slices.Contains(chosen, s.Name) {
+				if chosen != nil && !slices.Contains(chosen, s.Name) || leftToTheCommand(s) {
 					continue
 				}
 				t.Run(s.Name, func(t *testing.T) {
@@ -103,6 +119,9 @@ func TestMigration(t *testing.T) {
 					}
 					t.Log(report.Line(result, 0, false))
 					require.NoError(t, result.Err(), explain(result))
+					if result.Record.Migration != nil && s.Ends == record.OnDestination {
+						require.GreaterOrEqual(t, len(result.Record.Samples), 3, "charts are drawn of samples")
+					}
 				})
 			}
 		})
@@ -119,8 +138,8 @@ func run(t *testing.T, s migration.Scenario, o migration.Options) *record.Result
 // explain is what a person needs to find out why.
 func explain(r *record.Result) string {
 	var b strings.Builder
-	b.WriteString(report.Line(r, 0, false) + "\n")
-	report.Details(&b, r)
+	b.WriteByte('\n')
+	report.Print(&b, r, 0, false)
 	return b.String()
 }
 
@@ -136,7 +155,7 @@ func scenario(t *testing.T, name string) migration.Scenario {
 }
 
 func TestScenariosThatAreChosenByNameExist(t *testing.T) {
-	names := slices.Clone(short)
+	names := slices.Concat(short, ofLinux)
 	for _, target := range targets {
 		names = append(names, target.scenarios...)
 	}

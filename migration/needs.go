@@ -264,7 +264,7 @@ type schemas = once.Map[string, *schema.Schema]
 
 // HasSchema reports whether a side's QEMU has something in its schema.
 func (s *Side) HasSchema(ctx context.Context, path string) (bool, error) {
-	known, err := s.schemas.Get(ctx, s.Binary(), func(ctx context.Context) (*schema.Schema, error) { return schema.Query(ctx, s.QMP()) })
+	known, err := s.run.schemas.Get(ctx, s.Binary(), func(ctx context.Context) (*schema.Schema, error) { return schema.Query(ctx, s.QMP()) })
 	return err == nil && known.Has(path), err
 }
 

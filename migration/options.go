@@ -9,6 +9,8 @@ import (
 
 	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/launcher/probe"
+
+	"github.com/drover-vm/drover/migration/record"
 )
 
 // Options say with what a scenario is run. The zero value runs it on
@@ -21,6 +23,11 @@ type Options struct {
 	Accel                       string // empty means tcg
 	Args                        []string
 	SourceArgs, DestinationArgs []string // added to that side's command line only
+	// Kernel is the file of the kernel of a Linux guest, and Modules a folder somewhere below
+	// which its modules are. Where Kernel is empty FindKernel is asked for both, for scenarios
+	// with such a guest only; its error makes them skips.
+	Kernel, Modules string
+	FindKernel      func(arch string) (kernel, modules string, err error)
 	// Budget is the time that the whole run may take. Zero leaves it to the
 	// steps, each of which may take so long ([Scenario.Budget] is their sum).
 	Budget time.Duration
@@ -38,6 +45,9 @@ type Options struct {
 
 	// Progress, where set, is called with each step as it begins.
 	Progress func(step string)
+	// Watch, where set, is called with what the source reports of its migration while steps
+	// wait for it, some times a second. It is called beside the steps, and should return soon.
+	Watch func(record.Sample)
 	// Hold, where set, is called with both VMs alive when a step has failed,
 	// and they stay so until it returns. It makes both QEMUs listen for a
 	// second QMP client.

@@ -25,14 +25,19 @@ type Pair struct {
 	// URI is where the source is to migrate to: where the destination listens, or what
 	// is in front of it.
 	URI string
+	// LinkSent is how many bytes went over a link between the sides, nil where none is
+	// tapped. It is called beside the steps.
+	LinkSent func() int64
 
-	run      *run
-	slots    map[any]any
-	cleanups []func()
-	gather   []func()
-	canaries []canary.Canary // in devices of the source
-	stopped  time.Time       // when the destination was, in the end
-	sums     *ram.Sums       // of its memory then
+	run       *run
+	costs     costs
+	completed time.Time // when the source called the last migration so
+	slots     map[any]any
+	cleanups  []func()
+	gather    []func()
+	canaries  []canary.Canary // in devices of the source
+	stopped   time.Time       // when the destination was, in the end
+	sums      *ram.Sums       // of its memory then
 }
 
 // Sides returns those that there are, the source first.
@@ -69,8 +74,12 @@ func (p *Pair) Measure(what string, value float64, unit string, bounds record.Bo
 	p.Facts.Measures = append(p.Facts.Measures, record.Measure{What: what, Value: value, Unit: unit, Bounds: bounds})
 }
 
-// Counter reads a byte that the guest program changes all the time, through qtest.
+// Counter reads a byte that the guest program changes all the time, through qtest. Linux has
+// none: then it is always 0 at 0.
 func (p *Pair) Counter(ctx context.Context, s *Side) (record.Reading, error) {
+	if p.run != nil && p.run.linux != nil {
+		return record.Reading{}, nil
+	}
 	at := p.Program.Counter()
 	value, err := s.QTest().Readb(ctx, at)
 	return record.Reading{Address: at, Value: value}, err
@@ -118,6 +127,9 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 	for _, s := range p.Sides() {
 		s.Facts.SaidBefore = s.Stderr()
 	}
+	p.run.sampler.sent = p.LinkSent
+	p.run.sampler.of(p.Source, p.Facts)
+	p.beginCosts()
 	return p.Source.Execute(ctx, "migrate", arguments)
 }
 
@@ -126,6 +138,24 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 func (p *Pair) StopSource(ctx context.Context) error {
 	p.Source.stoppedSince, p.Source.Facts.Stopped = p.Source.QMP().Mark(), time.Now()
 	return qapi.Stop(ctx, p.Source.QMP())
+}
+
+// SourceStopped notes that the source's guest was stopped by something else than a command,
+// after that mark and time and before it is migrated, and demands that it is in that state.
+func (p *Pair) SourceStopped(ctx context.Context, state qapi.RunState, since Mark, at time.Time) error {
+	stop, err := p.Source.AwaitFrom(ctx, since, "STOP", Named("STOP"))
+	if err != nil {
+		return err
+	}
+	// Whoever stops a guest may have let it run for a moment before: what counts is after that.
+	events, _ := p.Source.Events(ctx)
+	for _, e := range events {
+		if e.Name == "RESUME" && !e.Time.Before(at) {
+			at, since = e.Time.Add(1), stop.Next()
+		}
+	}
+	p.Source.stoppedSince, p.Source.Facts.Stopped = since, at
+	return p.Source.ExpectRunState(ctx, state, "was to be in "+string(state))
 }
 
 // ContinueSource lets the source's guest run.

@@ -28,14 +28,19 @@ func expectRunningOnDestination() Step {
 		if err := p.WatchLife(ctx, p.Destination, 0); err != nil {
 			return err
 		}
-		p.noteDowntime()
+		p.NoteDowntime()
 		return nil
 	}}
 }
 
-// noteDowntime gathers how long the guest's console was silent: from its last output
+// NoteDowntime gathers how long the guest's console was silent: from its last output
 // on the source to its first on the destination.
-func (p *Pair) noteDowntime() {
+func (p *Pair) NoteDowntime() {
+	if p.run.linux != nil {
+		p.noteBeats()
+		return
+	}
+	p.noteSpeed()
 	source, destination := p.Source.Console().Chunks(0), p.Destination.Console().Chunks(0)
 	if len(source) == 0 || len(destination) == 0 {
 		return
@@ -52,7 +57,12 @@ func (p *Pair) noteDowntime() {
 // expectRunningOnSource gathers whether the guest still runs on the source after a
 // migration that failed.
 func expectRunningOnSource() Step {
-	return Step{Name: "check that the source runs", Do: func(ctx context.Context, p *Pair) error { return p.ExpectRunning(ctx) }}
+	return Step{Name: "check that the source runs", Do: func(ctx context.Context, p *Pair) error {
+		if err := p.ExpectRunning(ctx); err != nil {
+			return err
+		}
+		return p.hearReport(ctx, p.Source)
+	}}
 }
 
 // reasonTimeout is how long QEMU may take from reporting a failed migration to reporting why.
@@ -74,7 +84,7 @@ func noteFailure() Step {
 			return info.ErrorDesc != "" || info.Status != qapi.MigrationFailed, err
 		})
 		p.Facts.Failure = &record.FailureFacts{Status: string(info.Status), Desc: info.ErrorDesc}
-		if wait.Err() != nil {
+		if wait.Err() != nil && cutShort(wait) == nil {
 			return context.Cause(ctx) // that there is none is a fact for the check
 		}
 		return err
@@ -93,6 +103,9 @@ func (p *Pair) settled(ctx context.Context, s *Side) (status qapi.StatusInfo, er
 		status, err = qapi.QueryStatus(wait, s.QMP())
 		return status.Status != "finish-migrate", err
 	})
+	if waited != nil && cutShort(wait) != nil {
+		return status, waited
+	}
 	if waited = ExitErrorOnly(waited); waited == nil {
 		waited = context.Cause(ctx)
 	}
@@ -115,7 +128,12 @@ func (p *Pair) StopDestination(ctx context.Context) error {
 func (p *Pair) StoppedNow() { p.stopped = time.Now() }
 
 func stopDestination() Step {
-	return Step{Name: "stop the destination", Do: func(ctx context.Context, p *Pair) error { return p.StopDestination(ctx) }}
+	return Step{Name: "stop the destination", Do: func(ctx context.Context, p *Pair) error {
+		if err := p.hearReport(ctx, p.Destination); err != nil {
+			return err
+		}
+		return p.StopDestination(ctx)
+	}}
 }
 
 // CompareMemory reads the memory of both sides, both stopped, and gathers what
@@ -124,6 +142,9 @@ func CompareMemory() Step {
 	return Step{Name: "compare memory", Do: func(ctx context.Context, p *Pair) error {
 		if p.Destination == nil {
 			return errNoDestination
+		}
+		if p.run.linux != nil {
+			return p.sumMemory(ctx)
 		}
 		began := time.Now()
 		both, err := ram.Open(ctx, p.Program, p.Source.VM, p.Destination.VM)
@@ -248,6 +269,8 @@ func (p *Pair) NoteMigration(ctx context.Context) error {
 		facts.Passes, facts.Bytes = info.RAM.DirtySyncCount, info.RAM.Transferred
 	}
 	p.Facts.Migration = facts
+	p.run.sampler.keep(time.Now(), info)
+	p.noteCosts()
 	if p.Destination == nil {
 		return nil
 	}

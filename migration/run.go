@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/drover-vm/drover/fixtures"
@@ -24,6 +25,7 @@ type run struct {
 	scenario  Scenario
 	options   Options
 	program   fixtures.Program
+	linux     *linuxRun // nil where the guest is a guest program
 	artifacts *launcher.ArtifactFolder
 	dir       string                  // of the artifacts
 	private   *launcher.PrivateFolder // sockets and keys; removed at the end
@@ -37,6 +39,7 @@ type run struct {
 	slowdown  float64             // of this machine, beside most; 0 until the guest has booted
 	clock     *clock              // that steps are bounded by
 	host      hostWatch
+	sampler   sampler
 }
 
 // Run does the steps, gathers the facts, saves and judges them. The error
@@ -51,7 +54,7 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	}
 	o.Arch = cmp.Or(o.Arch, "x86_64")
 	o.Destination = cmp.Or(o.Destination, o.Source)
-	if _, err := fixtures.For(o.Arch); err != nil {
+	if _, err := fixtures.For(o.Arch); err != nil && s.Guest.Linux == nil {
 		return nil, err
 	}
 	result := &record.Result{Scenario: s.Name, Arch: o.Arch}
@@ -66,7 +69,11 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	if lacks != nil {
 		return nil, lacks
 	}
-	program, err := fixtures.Named(s.Guest.Program, o.Arch)
+	program, linux, err := s.program(ctx, o)
+	if reason, ok := asSkip(err); ok {
+		result.Outcome, result.Reason = record.Skip, reason
+		return result, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +88,7 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 		program = program.Over(s.Guest.Pages)
 	}
 	program = program.AtRate(s.Guest.Rate)
-	r := &run{scenario: s, options: o, program: program, accel: accel}
+	r := &run{scenario: s, options: o, program: program, linux: linux, accel: accel}
 	if err := r.folders(); err != nil {
 		return nil, fmt.Errorf("migration: %w", err)
 	}
@@ -125,14 +132,16 @@ func (r *run) identify(ctx context.Context) error {
 // run does the steps. What it returns is why they never began.
 func (r *run) run(ctx context.Context, result *record.Result) error {
 	facts := &record.Record{
-		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch, Program: r.scenario.Guest.Program,
+		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch, Program: r.scenario.Guest.programName(), Pages: r.scenario.Guest.Pages,
 		Ends: r.scenario.Ends, Started: time.Now(), Waits: slices.Contains(r.scenario.Guest.DestinationArgs, waits), MemoryMiB: r.program.MemoryMiB,
 		Accel: r.accel, Source: &record.SideFacts{}, Gathers: r.scenario.gathers(r.options.Arch),
 	}
 	result.Record = facts
+	facts.Linux = r.linux.planned()
 	p := &Pair{Program: r.program, Facts: facts, run: r}
 	r.ctx = ctx
 	r.clock = startClock()
+	r.sampler.watch = r.options.Watch
 	defer r.clock.stop()
 	r.watchHost()
 	defer p.closeAll()
@@ -145,6 +154,7 @@ func (r *run) run(ctx context.Context, result *record.Result) error {
 		defer cancel()
 	}
 	failed := r.steps(budget, p)
+	facts.Samples = r.sampler.take()
 	facts.Seconds = time.Since(facts.Started).Seconds()
 	result.Seconds = facts.Seconds
 	if reason, ok := asSkip(failed); ok {
@@ -197,14 +207,15 @@ func (r *run) steps(ctx context.Context, p *Pair) error {
 		if r.options.Progress != nil {
 			r.options.Progress(step.Name)
 		}
-		began, measured := time.Now(), len(p.Facts.Measures)
+		began, measured, cut := time.Now(), len(p.Facts.Measures), r.clock.cutShort()
 		err := r.step(ctx, p, step)
 		done := record.StepFacts{
 			Name: step.Name, Line: step.Line, Seconds: time.Since(began).Seconds(), Phase: phase,
 			Measured: max(0, len(p.Facts.Measures)-measured), Legs: len(p.Facts.Legs),
 		}
 		if err != nil {
-			done.Error = err.Error()
+			_, slow := errors.AsType[*HostError](err)
+			done.Error, done.Timed = err.Error(), slow || r.clock.cutShort() > cut
 			err = fmt.Errorf("%s: %w", step.Name, err)
 			if step.Line > 0 {
 				err = fmt.Errorf("line %d: %w", step.Line, err)
@@ -225,6 +236,9 @@ const panicFile = "panic.txt"
 func (r *run) step(ctx context.Context, p *Pair, step Step) (err error) {
 	ctx, cancel := r.bounded(ctx, step)
 	defer cancel()
+	if strings.HasPrefix(step.Name, "await ") {
+		defer r.sampler.wait()()
+	}
 	defer func() {
 		if broken := recover(); broken != nil {
 			err = fmt.Errorf("the step panicked: %v; its stack is in %s", broken, panicFile)

@@ -30,6 +30,7 @@ type Scenario struct {
 // side.
 type Guest struct {
 	Program   string   // the guest program's name; empty is the incrementer
+	Linux     *Linux   // how it is where it is Linux; nil where it is a guest program
 	MemoryMiB int      // of RAM; 0 is what the guest program asks for
 	Pages     int      // that the program writes, where it is to write so few that they are hot; 0 is all
 	Rate      int64    // bytes a second that a program which fills pages fills at most; 0 is no limit
@@ -109,7 +110,7 @@ func (s Scenario) proof() Steps {
 // moved. It is stopped by then.
 func Proof() Steps {
 	return Steps{
-		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), destinationResources(),
+		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), DestinationResources(),
 	}
 }
 
@@ -119,7 +120,7 @@ func (s Scenario) gathers(arch string) []record.Fact {
 	for _, step := range s.All() {
 		also = append(also, step.Gathers...)
 	}
-	return record.Expect(s.Ends, arch, also...)
+	return record.ExpectOf(s.Guest.programName(), s.Ends, arch, also...)
 }
 
 // Check says why the scenario makes no sense, before anything is started: a step that

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/guest"
 	"github.com/drover-vm/drover/internal/near"
 )
 
@@ -181,6 +182,12 @@ func Declarations() Vocabulary {
 				}
 				s.Needs = append(s.Needs, n)
 			},
+		},
+		{
+			Name: "guest linux", Args: "[cpus NUMBER] [console] [options NAME=VALUE,...] [with DEVICE...]",
+			Doc:     "The guest is Linux, with real drivers, in which workers watch its memory, its clocks and these devices: " + strings.Join(guest.DeviceNames()[1:], ", ") + "; what they find is a check each, and it says it through a virtio-serial port, or where console is there through its console.",
+			Example: "guest linux cpus 2 with virtio-rng virtio-balloon",
+			Declare: declareLinux,
 		},
 		{
 			Name: "guest", Args: "PROGRAM [RATE]",

@@ -180,22 +180,15 @@ func (d *textDisplay) done(name string, r *record.Result) {
 		d.draw()
 		return
 	}
-	explained := report.Explained(whole)
-	if explained {
-		fmt.Fprintln(d.raw, report.Head(r, d.width, d.colour))
-	} else {
-		fmt.Fprintln(d.raw, report.Line(r, d.width, d.colour))
+	shown := *whole
+	if d.pages && r.Outcome == record.Pass || r.Outcome == record.Skip {
+		shown.Dir = ""
 	}
+	report.Print(d.raw, &shown, d.width, d.colour)
 	if d.verbose && r.Record != nil {
 		fmt.Fprintf(d.out, "    accelerator %s\n", r.Record.Accel)
 		report.Steps(d.out, r.Record.Steps)
 		report.Verdicts(d.out, r.Verdicts)
-	}
-	switch {
-	case explained:
-		report.Failure(d.out, whole)
-	case r.Outcome != record.Skip && (r.Outcome != record.Pass || r.Dir != "" && !d.pages):
-		report.Details(d.out, r)
 	}
 	d.draw()
 }

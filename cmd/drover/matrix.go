@@ -180,6 +180,7 @@ func (f *matrixFlags) fill(ctx context.Context, show display) (m *report.Matrix,
 	}
 	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Artifacts: f.pages.artifacts(f.artifacts), Keep: f.pages.dir != "", Known: new(probe.Known)}
 	f.args.assign(&options)
+	options.FindKernel = findKernel
 	m.Pairs = predictAll(ctx, fleet, options, show)
 	left = f.runPairs(ctx, m, chosen, options, show)
 	m.Seconds = time.Since(began).Seconds()

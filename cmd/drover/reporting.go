@@ -45,7 +45,7 @@ func (f pageFlags) open(show display, stdout, stderr io.Writer, ranOn func(strin
 			return nil, fmt.Errorf("--report: %w; name a folder that can be made", err)
 		}
 	}
-	return &reporting{display: show, pageFlags: f, out: stdout, errors: stderr, ranOn: ranOn, results: report.Results{Format: report.ResultsFormat, Started: time.Now()}}, nil
+	return &reporting{display: show, pageFlags: f, out: stdout, errors: stderr, ranOn: ranOn, good: openGoodRuns(), results: report.Results{Format: report.ResultsFormat, Started: time.Now()}}, nil
 }
 
 // reporting is a display that first writes the report of each run whose folder was kept
@@ -56,6 +56,7 @@ type reporting struct {
 
 	out, errors io.Writer
 	ranOn       func(scenario string) (name, qemu string)
+	good        goodRuns
 
 	mu      sync.Mutex
 	results report.Results
@@ -70,6 +71,7 @@ func (d *reporting) done(name string, r *record.Result) {
 }
 
 func (d *reporting) write(name string, r *record.Result) {
+	d.good.note(r)
 	page := ""
 	if r.Dir != "" && r.Record != nil {
 		if err := report.WriteRun(r.Dir, r); err != nil {
@@ -97,6 +99,7 @@ func (d *reporting) end(sum report.Sum) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.results.Seconds = time.Since(d.results.Started).Seconds()
+	d.good.prune()
 	d.display.end(sum)
 	if d.dir != "" {
 		if err := d.results.WriteSite(d.dir); err != nil {

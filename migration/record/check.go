@@ -14,6 +14,8 @@ const (
 	Fail    Outcome = "fail"
 	Unknown Outcome = "unknown" // the facts to judge by are not there
 	Skip    Outcome = "skip"    // the host or the QEMU lacks what it takes
+	// NotApplicable is a check's alone: such a guest has nothing that it could judge.
+	NotApplicable Outcome = "n/a"
 )
 
 // A Verdict is the outcome of one check, with one sentence of witness. The sentence may
@@ -47,7 +49,7 @@ func Checks() []Check {
 	lived := []Ending{OnDestination, OnSource}
 	both := []Fact{FactSource, FactDestination}
 	migration := []Fact{FactSource, FactDestination, FactMigration}
-	return []Check{
+	all := []Check{
 		{"steps", "every step of the scenario did what its name says", endings(), nil, nil, false, judgeSteps},
 		{"guest lives", "the workload's counter changes and its console brings a heartbeat", lived, nil, []Fact{FactLife, FactEarlierLives}, false, judgeLife},
 		{"exactly one side runs", "the source stopped once, before the destination ran, and never ran again", moved, nil, append(both, FactStand), true, judgeOneSide},
@@ -68,8 +70,10 @@ func Checks() []Check {
 		{"pulse", "all that the guest program counts went on, and it found nothing of its machine changed", lived, calls(FactPulse), []Fact{FactPulse}, false, judgePulse},
 		{"measures", "what was measured lies within its bounds", endings(), calls(FactMeasures), []Fact{FactMeasures}, false, judgeMeasures},
 		{"devices", "what was written to devices' registers on the source is in them where the guest is", lived, calls(FactDevices), []Fact{FactDevices}, false, judgeDevices},
+		{"linux guest", "the guest booted once, has the vCPUs and drivers that it was to have, and all that it said came", lived, (*Record).isLinux, []Fact{FactLinux}, false, judgeLinux},
 		{"clean end", "both QEMUs exit with status 0 when told to quit, and nothing is left", endings(), nil, []Fact{FactTeardown}, false, judgeEnd},
 	}
+	return append(all, workerChecks()...)
 }
 
 // isFor says whether the check is for runs that end so.
@@ -150,6 +154,10 @@ func (c Check) apply(r *Record) (v Verdict, asked bool) {
 	if c.Asked != nil && !c.Asked(r) {
 		return v, false
 	}
+	if why := r.notApplicable(c.Name); why != "" {
+		v.Outcome, v.Witness = NotApplicable, why
+		return v, true
+	}
 	if lacks := r.missing(c.Facts); lacks != "" {
 		v.Outcome, v.Witness = Unknown, lacks
 		return v, true
@@ -161,6 +169,9 @@ func (c Check) apply(r *Record) (v Verdict, asked bool) {
 		}
 	}
 	v.Outcome, v.Witness = c.Judge(r)
+	if c.Events && v.Outcome == Fail && r.outOfTime() != "" { // what was to come did not come any more
+		v.Outcome, v.Witness = Unknown, fmt.Sprintf("the host was too busy, and the run ended early (%s): %s", r.outOfTime(), v.Witness)
+	}
 	return v, true
 }
 
@@ -179,19 +190,26 @@ func short(witness string) string {
 }
 
 // Worst is the outcome of a run: fail where any check failed, else unknown
-// where any is unknown, else pass. A run without verdicts is unknown.
+// where any is unknown, else pass. A run without verdicts that say anything is unknown.
 func Worst(verdicts []Verdict) Outcome {
 	if len(verdicts) == 0 {
 		return Unknown
 	}
-	worst := Pass
+	worst, any := Pass, false
 	for _, v := range verdicts {
-		switch {
-		case v.Outcome == Fail:
+		switch v.Outcome {
+		case Fail:
 			return Fail
-		case v.Outcome != Pass:
+		case NotApplicable:
+			continue
+		case Pass:
+		default:
 			worst = Unknown
 		}
+		any = true
+	}
+	if !any {
+		return Unknown
 	}
 	return worst
 }

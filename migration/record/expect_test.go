@@ -39,7 +39,7 @@ func TestFactThatWasToBeGatheredAndIsMissingIsUnknown(t *testing.T) {
 // TestListCanNotBeShortened: what the ending demands is asked for, whatever the record says
 // that its run set out to gather.
 func TestListCanNotBeShortened(t *testing.T) {
-	for _, f := range append(demanded(OnDestination, "x86_64"), FactStandstill, FactMeasures) {
+	for _, f := range append(demanded("", OnDestination, "x86_64"), FactStandstill, FactMeasures) {
 		r := good()
 		r.Gathers = []Fact{FactTeardown}
 		reflect.ValueOf(r).Elem().FieldByName(string(f)).SetZero()

@@ -50,7 +50,7 @@ func judgeFault(r *Record) (Outcome, string) {
 		return unknown("the workload's memory on the source after the migration was " + f.What)
 	}
 	if f.RAM != nil {
-		if outcome, witness := f.RAM.judge(r.program()); outcome != Pass {
+		if outcome, witness := f.RAM.judge(r.program(), r.Pages); outcome != Pass {
 			return outcome, "on the source, after the migration was " + f.What + ": " + witness
 		}
 	}

@@ -26,6 +26,9 @@ type LifeFacts struct {
 	PassSeconds float64 `json:",omitempty"` // how long one pass of the workload takes
 	// Of a workload that several vCPUs share, the first byte of each further vCPU's part.
 	Others []CounterFacts `json:",omitempty"`
+	// Beats are the signs of life of a Linux guest, which has no such byte and whose console is
+	// its kernel's: Heartbeats counts them. Nil for other guests.
+	Beats *BeatFacts `json:",omitempty"`
 }
 
 // CounterFacts are two readings of a byte that a vCPU counts up.
@@ -33,6 +36,10 @@ type CounterFacts struct {
 	VCPU          int
 	Before, After Reading
 }
+
+// BeatFacts are the numbers of the last sign of life that had come when the look began, and
+// when it ended; 0 where none had.
+type BeatFacts struct{ Before, After uint64 }
 
 // StandFacts are what the source did after it had given its guest away.
 type StandFacts struct {
@@ -63,6 +70,9 @@ func judgeLife(r *Record) (Outcome, string) {
 		want = "source"
 	}
 	for _, l := range append(r.EarlierLives[:len(r.EarlierLives):len(r.EarlierLives)], *r.Life) {
+		if r.isLinux() != (l.Beats != nil) {
+			return unsure("the guest's signs of life on the %s are not those of its kind", l.Side)
+		}
 		if outcome, witness := l.Judge(); outcome != Pass {
 			return outcome, witness
 		}
@@ -106,6 +116,8 @@ func (l LifeFacts) Judge() (Outcome, string) {
 		return fail("the %s does not run: its status is %s", l.Side, l.Status)
 	case l.Status != "running":
 		return unsure("the %s runs by query-status, and its status is %q", l.Side, l.Status)
+	case l.Beats != nil:
+		return l.judgeBeats()
 	case l.Before.Address != l.After.Address:
 		return unsure("the byte at %#x on the %s was read, and then that at %#x", l.Before.Address, l.Side, l.After.Address)
 	case l.Before == l.After:
@@ -129,7 +141,12 @@ func judgeOneSide(r *Record) (Outcome, string) {
 	}
 	source := since(r.Source.leaving(), r.Source.Events)
 	stops, resumes := named(source, "STOP"), named(r.Destination.Events, "RESUME")
-	if len(stops) != 1 {
+	switch {
+	case r.Unlaunched && len(stops) > 0:
+		return fail("the source stopped %d times a guest that had never run", len(stops))
+	case r.Unlaunched && len(resumes) == 1:
+		return r.judgeSource(resumes[0].Time.Sub(r.Source.Began))
+	case !r.Unlaunched && len(stops) != 1:
 		return fail("the source stopped %d times, expected once", len(stops))
 	}
 	if len(resumes) != 1 {

@@ -124,3 +124,52 @@ func TestToleranceSaysWhatItIsFor(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatABusyHostCutShortIsUnknown: a wait that ended before it had its time tells nothing.
+func TestWhatABusyHostCutShortIsUnknown(t *testing.T) {
+	failed := func(timed bool) func(r *Record) {
+		return func(r *Record) {
+			r.Error = "line 7: await passes 2: timed out after 2m0s"
+			r.Steps = append(r.Steps, StepFacts{Name: "await passes 2", Error: "timed out after 2m0s", Timed: timed})
+		}
+	}
+	early := func(r *Record) {
+		failed(true)(r)
+		r.Source.Events, r.Stand, r.Migration = r.Source.Events[:1], nil, nil
+	}
+	unclean := func(r *Record) { r.Teardown.Exits[0].Clean = false }
+	left := func(r *Record) { r.Teardown.Left = []string{"process 7"} }
+	threads := func(r *Record) {
+		r.Measures = append(r.Measures, Measure{"threads of the destination", 1, "threads", AtMost(0)})
+	}
+	for _, c := range []struct {
+		what, check string
+		host        *HostFacts
+		change      func(r *Record)
+		outcome     Outcome
+	}{
+		{"a step that was cut short", "steps", &HostFacts{CutShort: 1}, failed(true), Unknown},
+		{"a rate on a slow host", "steps", &HostFacts{Slowdown: 6}, failed(true), Unknown},
+		{"a rate on a quiet host", "steps", &HostFacts{Slowdown: 1}, failed(true), Fail},
+		{"a rate on a host of which nothing is known", "steps", nil, failed(true), Fail},
+		{"a step that had its time", "steps", &HostFacts{Slowdown: 6}, failed(false), Fail},
+		{"what was to come after it", "events", &HostFacts{Slowdown: 6}, early, Unknown},
+		{"what was to come after it on a quiet host", "events", &HostFacts{Slowdown: 1}, early, Fail},
+		{"an exit", "clean end", &HostFacts{CutShort: 1}, unclean, Unknown},
+		{"an exit that had its time", "clean end", &HostFacts{Slowdown: 6}, unclean, Fail},
+		{"a process", "clean end", &HostFacts{CutShort: 1}, left, Unknown},
+		{"a process that had its time", "clean end", &HostFacts{Slowdown: 6}, left, Fail},
+		{"a thread", "measures", &HostFacts{CutShort: 1}, threads, Unknown},
+		{"a thread that had its time", "measures", &HostFacts{Slowdown: 6}, threads, Fail},
+	} {
+		r := good()
+		c.change(r)
+		r.Host = c.host
+		verdicts := Judge(r)
+		v := verdicts[slices.IndexFunc(verdicts, func(v Verdict) bool { return v.Check == c.check })]
+		require.Equal(t, c.outcome, v.Outcome, "%s: %s", c.what, v.Witness)
+		if c.outcome == Unknown {
+			require.Contains(t, v.Witness, "the host was too busy", c.what)
+		}
+	}
+}

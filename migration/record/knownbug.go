@@ -47,13 +47,16 @@ func KnownBugOf(r *Record) string {
 		return ""
 	}
 	p := r.program()
-	hot := p.Hot || r.Workload != nil && p.Stride > 0 && r.Workload.Range == p.Over(HotPages).Workload()
+	hot := p.Hot || r.isLinux() || r.Workload != nil && p.Stride > 0 && p.Over(r.hotPages()).Hot && r.Workload.Range == p.Over(r.hotPages()).Workload()
 	return KnownBug(r.Source.Version, r.Accel, hot)
 }
 
 // lossOf says whether a check failed that fails when writes to hot pages are lost, and
 // only for such pages.
 func (r *Record) lossOf(check string) bool {
+	if r.isLinux() {
+		return r.linuxLossOf(check)
+	}
 	switch check {
 	case "guest lives": // a paused guest has not lost what it wrote
 		return r.Life != nil && r.Life.Running
@@ -74,11 +77,11 @@ func (r *Record) lossOf(check string) bool {
 func (r *Record) knownLoss(all []way) (why string) {
 	for _, w := range all {
 		for _, v := range w.verdicts {
-			if v.Outcome == Pass {
+			if v.Outcome == Pass || v.Outcome == NotApplicable {
 				continue
 			}
 			b := KnownBugOf(w.record)
-			if b == "" || v.Outcome != Fail || !w.record.lossOf(v.Check) {
+			if b == "" || v.Outcome != Fail && !w.record.isLinux() || !w.record.lossOf(v.Check) {
 				return ""
 			}
 			why = b

@@ -132,7 +132,7 @@ func judgeMeasures(r *Record) (Outcome, string) {
 		case !bounds.holds(m.Value) && m.timed():
 			return r.late("%s: %s %s, expected %s", m.What, number(m.Value), m.Unit, bounds)
 		case !bounds.holds(m.Value):
-			return fail("%s: %s %s, expected %s", m.What, number(m.Value), m.Unit, bounds)
+			return r.cutShort("%s: %s %s, expected %s", m.What, number(m.Value), m.Unit, bounds)
 		}
 	}
 	if len(r.Measures) == 0 {

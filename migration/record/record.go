@@ -31,7 +31,7 @@ type Record struct {
 	Format   int
 	Scenario string `strict:"optional"`
 	Arch     string `strict:"optional"`
-	// Program is the name of the guest program; "" is the incrementer.
+	// Program is the name of the guest program; "" is the incrementer, and Linux is Linux.
 	Program string    `json:",omitempty"`
 	Ends    Ending    `strict:"optional"`
 	Started time.Time `strict:"optional"`
@@ -41,6 +41,9 @@ type Record struct {
 	// Expect). One that is listed and missing makes its check unknown. Nil in records of
 	// before it was there: those are held to what Ends demands, as all are.
 	Gathers []Fact `json:",omitempty"`
+	// Pages is how many pages the scenario has the guest program write; 0 where it did not
+	// say, and it is all or HotPages.
+	Pages int `json:",omitempty"`
 	// Waits says that the destination runs the guest only when it is told to.
 	Waits bool `json:",omitempty"`
 	// MemoryMiB is the RAM that the guest was to get.
@@ -56,6 +59,8 @@ type Record struct {
 	// KnownBug is the run's claim that the source's QEMU has a bug which may make this
 	// guest lose what it wrote. It counts only where KnownBugOf the record agrees.
 	KnownBug string `json:",omitempty"`
+	// Unlaunched says that the guest had not run yet when it was sent (run state prelaunch).
+	Unlaunched bool `json:",omitempty"`
 	// SharedRAM says that both sides have the same RAM: a source whose guest is paused
 	// sees it change.
 	SharedRAM bool `json:",omitempty"`
@@ -70,10 +75,14 @@ type Record struct {
 	Destination *SideFacts                 `json:",omitempty"`
 	Parameters  map[string]json.RawMessage `json:",omitempty"` // the source's that were set, in the end
 	Migration   *MigrationFacts            `json:",omitempty"`
+	Samples     []Sample                   `json:",omitempty"` // of the migration, in order of time; charts are drawn of them
+	Costs       *CostFacts                 `json:",omitempty"`
 	Failure     *FailureFacts              `json:",omitempty"` // where the guest has stayed
 	Fault       *FaultFacts                `json:",omitempty"` // what was done to a migration on purpose
 	Standstill  *StandstillFacts           `json:",omitempty"`
-	Life        *LifeFacts                 `json:",omitempty"`
+	// Linux is what a Linux guest has said of itself, nil where the guest is no Linux.
+	Linux *LinuxFacts `json:",omitempty"`
+	Life  *LifeFacts  `json:",omitempty"`
 	// What was seen of the guest before, on its way to where it is in the end.
 	EarlierLives []LifeFacts     `json:",omitempty"`
 	Stand        *StandFacts     `json:",omitempty"`
@@ -108,6 +117,10 @@ type StepFacts struct {
 	Seconds float64 `strict:"optional"`
 	Phase   Phase   `strict:"optional"`
 	Error   string  `json:",omitempty"`
+	// Timed says that what the step failed over is how long something took, or how fast it
+	// was, by more than the host's measured slowdown explains: if the host was busy, nobody
+	// can tell.
+	Timed bool `json:",omitempty"`
 	// Measured is how many measures the step added; Legs how many of the guest's ways
 	// lay behind it when the step was done. Both are 0 where nobody counted.
 	Measured int `json:",omitempty"`
@@ -146,9 +159,9 @@ func (r *Record) NextLeg() {
 		source = SideFacts{Binary: d.Binary, Version: d.Version, Package: d.Package, CommandLine: d.CommandLine}
 	}
 	*r = Record{
-		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Program: r.Program, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
+		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Program: r.Program, Pages: r.Pages, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
 		Gathers: r.Gathers, Steps: r.Steps, Planned: r.Planned, Waits: r.Waits, MemoryMiB: r.MemoryMiB, RAMBytes: r.RAMBytes, Host: r.Host,
-		SharedRAM: r.SharedRAM, Canaries: r.Canaries, Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
+		SharedRAM: r.SharedRAM, Canaries: r.Canaries, Linux: r.Linux.next(), Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
 	}
 }
 

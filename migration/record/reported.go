@@ -100,6 +100,9 @@ func (r *Record) downtimeSinceBoot() bool {
 
 // stoppedFirst says whether the scenario stopped the guest before it was sent.
 func (r *Record) stoppedFirst() bool {
+	if r.Unlaunched {
+		return true
+	}
 	if r.Source == nil || r.Source.Stopped.IsZero() || r.Source.Stopped.After(r.Source.Began) {
 		return false
 	}

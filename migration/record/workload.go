@@ -49,18 +49,19 @@ const HotPages = 64
 // decided by what leaves the fewest wrong, so that a single bad page is named
 // wherever it lies, and not everything behind it.
 func judgeWorkload(r *Record) (Outcome, string) {
-	outcome, witness := r.Workload.judge(r.program())
-	if ram := r.ram(); outcome == Pass && ram < r.Workload.Range.End {
+	p := r.program()
+	outcome, witness := r.Workload.judge(p, r.Pages)
+	if ram := r.ram(); outcome == Pass && ram < r.Workload.Range.End-p.RAMStart {
 		return unsure("the workload is %v, and the guest has %d bytes of RAM", r.Workload.Range, ram)
 	}
 	return outcome, witness
 }
 
-func (w *WorkloadFacts) judge(p fixtures.Program) (Outcome, string) {
+func (w *WorkloadFacts) judge(p fixtures.Program, over int) (Outcome, string) {
 	if w == nil || w.Pages == 0 || len(w.Runs) == 0 {
 		return unknown("the workload's memory")
 	}
-	if wrong := w.incomplete(p); wrong != "" {
+	if wrong := w.incomplete(p, over); wrong != "" {
 		return Unknown, wrong
 	}
 	if total := max(w.WrongTotal, len(w.Wrong)); total > 0 {
@@ -89,14 +90,14 @@ func (w *WorkloadFacts) judge(p fixtures.Program) (Outcome, string) {
 }
 
 // incomplete is why these are not all pages that the program works on, each once; "" where
-// they are.
-func (w *WorkloadFacts) incomplete(p fixtures.Program) string {
+// they are. The scenario has the program write so many, over; 0 where that is not known.
+func (w *WorkloadFacts) incomplete(p fixtures.Program, over int) string {
 	switch {
 	case p.Stride == 0:
 		return "there is no guest program for the record's target, so its workload can't be known"
-	case p.FillsPages() && (w.Range.Start != p.Start || w.Range.End <= p.Start || w.Range.End > p.End):
-		return fmt.Sprintf("the workload gathered is %v, and that of the guest program is in %v", w.Range, p.Workload())
-	case !p.FillsPages() && w.Range != p.Workload() && w.Range != p.Over(HotPages).Workload():
+	case over > 0 && w.Range != p.Over(over).Workload():
+		return fmt.Sprintf("the workload gathered is %v, and that of the guest program over %d pages %v", w.Range, over, p.Over(over).Workload())
+	case over <= 0 && w.Range != p.Workload() && w.Range != p.Over(HotPages).Workload():
 		return fmt.Sprintf("the workload gathered is %v, and that of the guest program %v, or of its hot pages %v", w.Range, p.Workload(), p.Over(HotPages).Workload())
 	case w.Parts != p.Parts:
 		return fmt.Sprintf("the workload was gathered as that of %d vCPUs, and the guest program's is %d's", max(w.Parts, 1), max(p.Parts, 1))
@@ -175,4 +176,12 @@ func bestEdge(runs []Run, value byte) fit {
 		}
 	}
 	return best
+}
+
+// hotPages is over how many pages the workload goes, where those may be hot.
+func (r *Record) hotPages() int {
+	if r.Pages > 0 {
+		return r.Pages
+	}
+	return HotPages
 }

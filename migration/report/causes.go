@@ -48,7 +48,7 @@ func sortCauses(r *record.Record, verdicts []record.Verdict) (c causes) {
 	var failed []record.Verdict
 	for _, v := range verdicts {
 		switch {
-		case v.Outcome == record.Pass:
+		case v.Outcome == record.Pass, v.Outcome == record.NotApplicable:
 			c.passed = append(c.passed, v)
 		case v.Outcome == record.Unknown && early && notGathered(v.Witness):
 			c.absent = append(c.absent, v)

@@ -15,69 +15,84 @@ type sample struct {
 	value float64
 }
 
-// samples are what the source reported while its migration lasted.
-func (l *logs) samples(name string) (all []sample) {
-	for _, r := range l.replies("query-migrate") {
-		value, there := countersOf(r.value)[name]
-		if at, known := l.when(r.message); known && there {
-			all = append(all, sample{at, value})
-		}
-	}
-	return all
+// A series is one curve of a chart.
+type series struct {
+	label  string
+	points []sample
 }
 
-// chart draws numbers over the run's time; nil where there are fewer than three.
-func (f *Folder) chart(caption, unit string, names, labels []string) *figure {
-	began, end := f.Record.Started, f.end()
-	if !end.After(began) {
-		return nil
-	}
+// fewestSamples is how many a chart needs.
+const fewestSamples = 3
+
+// chart draws curves over the time that all charts show; nil where each has fewer points than
+// three. Of a curve that reaches far above the first, as a limit may, only a label is seen.
+func (f *Folder) chart(caption, unit string, curves ...series) *figure {
+	s, ok := f.span()
 	const height, left, bottom = 120.0, 90.0, 20.0
 	fig := &figure{Caption: caption, Picture: picture{Width: pictureWidth, Height: height + bottom}}
-	var series [][]sample
-	most, points := 0.0, 0
-	for _, name := range names {
-		all := f.source.samples(name)
-		series = append(series, all)
-		points = max(points, len(all))
-		for _, s := range all {
-			most = math.Max(most, s.value)
+	first, most := 0.0, 0.0
+	for i, c := range curves {
+		peak := peakOf(c.points)
+		if i == 0 {
+			first, most = peak, peak
+		}
+		const farAbove = 4
+		if peak <= farAbove*first {
+			most = math.Max(most, peak)
 		}
 	}
-	if points < 3 || most <= 0 {
+	if len(curves) == 0 || len(curves[0].points) < fewestSamples || !ok {
 		return nil
 	}
-	x := func(at time.Time) float64 {
-		return left + (pictureWidth-left-10)*min(1, max(0, at.Sub(began).Seconds()/end.Sub(began).Seconds()))
+	if most == 0 {
+		most = 1
 	}
+	x := func(at time.Time) float64 { return left + (pictureWidth-left-10)*s.share(at) }
 	y := func(v float64) float64 { return 8 + (height-8)*(1-v/most) }
+	f.shadeDowntime(&fig.Picture, x, 8, height-8)
 	fig.Picture.line("axis", [][2]float64{{left, 8}, {left, height}, {pictureWidth - 10, height}})
 	fig.Picture.text("label", "end", left-6, 16, amount(most, unit))
 	fig.Picture.text("label", "end", left-6, height, "0")
-	fig.Picture.text("label", "start", left, height+16, "0 s")
-	fig.Picture.text("label", "end", pictureWidth-10, height+16, fmt.Sprintf("%.1f s", end.Sub(began).Seconds()))
-	f.shadeDowntime(&fig.Picture, x, 8, height-8)
+	f.timeAxis(&fig.Picture, s, left, height+16)
 	var alt []string
-	for i, all := range series {
-		if len(all) == 0 {
+	for i, c := range curves {
+		if len(c.points) == 0 {
 			continue
 		}
 		var points [][2]float64
 		signs := []byte(strings.Repeat(" ", textColumns))
-		peak := 0.0
-		for _, s := range all {
-			points = append(points, [2]float64{x(s.at), y(s.value)})
-			peak = math.Max(peak, s.value)
-			column := int((x(s.at) - left) / (pictureWidth - left) * textColumns)
-			signs[min(textColumns-1, column)] = level(s.value / most)
+		for _, p := range c.points {
+			points = append(points, [2]float64{x(p.at), y(math.Min(p.value, most))})
+			column := int((x(p.at) - left) / (pictureWidth - left) * textColumns)
+			signs[min(textColumns-1, column)] = level(p.value / most)
 		}
-		fig.Picture.line(fmt.Sprintf("series s%d", i), points)
-		fig.Picture.text(fmt.Sprintf("label s%d", i), "start", left+8+float64(i)*150, 18, labels[i])
-		fig.Text = append(fig.Text, fmt.Sprintf("%-12s |%s| at most %s, in the end %s", labels[i], signs, amount(peak, unit), amount(all[len(all)-1].value, unit)))
-		alt = append(alt, fmt.Sprintf("%s: at most %s, in the end %s, %d readings", labels[i], amount(peak, unit), amount(all[len(all)-1].value, unit), len(all)))
+		peak, end := peakOf(c.points), c.points[len(c.points)-1].value
+		label := c.label
+		if peak > most {
+			label += " (above: " + amount(peak, unit) + ")"
+		} else {
+			fig.Picture.line(fmt.Sprintf("series s%d", i), points)
+		}
+		fig.Picture.text(fmt.Sprintf("label s%d", i), "start", left+8+float64(i)*200, 18, label)
+		says := fmt.Sprintf("at most %s, in the end %s", amount(peak, unit), amount(end, unit))
+		fig.Text = append(fig.Text, fmt.Sprintf("%-13s |%s| %s", c.label, signs, says))
+		alt = append(alt, fmt.Sprintf("%s: %s, %d readings", c.label, says, len(c.points)))
 	}
-	fig.Alt = caption + ", over the run's time. " + strings.Join(alt, "; ")
+	fig.Alt = caption + ", over the migration's time. " + strings.Join(alt, "; ")
 	return fig
+}
+
+func peakOf(points []sample) (peak float64) {
+	for _, p := range points {
+		peak = math.Max(peak, p.value)
+	}
+	return peak
+}
+
+// timeAxis names both ends of the time that charts show, on the run's clock.
+func (f *Folder) timeAxis(p *picture, s span, left, y float64) {
+	p.text("label", "start", left, y, f.clockOf(s.from))
+	p.text("label", "end", pictureWidth-10, y, f.clockOf(s.to))
 }
 
 // level is a sign for a share: higher is more.
@@ -94,15 +109,13 @@ func (f *Folder) shadeDowntime(p *picture, x func(time.Time) float64, top, heigh
 
 // heartbeat shows when the guest's console spoke, on either side; nil where it never did.
 func (f *Folder) heartbeat() *figure {
-	began, end := f.Record.Started, f.end()
-	if !end.After(began) || len(f.source.beats)+len(f.dest.beats) == 0 {
+	s, ok := f.span()
+	if !ok || len(f.source.beats)+len(f.dest.beats) == 0 {
 		return nil
 	}
 	const left, lane = 90.0, 26.0
 	fig := &figure{Caption: "The guest's heartbeat", Picture: picture{Width: pictureWidth, Height: 2*lane + 22}}
-	x := func(at time.Time) float64 {
-		return left + (pictureWidth-left-10)*min(1, max(0, at.Sub(began).Seconds()/end.Sub(began).Seconds()))
-	}
+	x := func(at time.Time) float64 { return left + (pictureWidth-left-10)*s.share(at) }
 	f.shadeDowntime(&fig.Picture, x, 2, 2*lane)
 	fig.Alt = "When the guest's console spoke. "
 	for i, l := range f.sides() {
@@ -111,6 +124,9 @@ func (f *Folder) heartbeat() *figure {
 		signs := []byte(strings.Repeat(".", textColumns))
 		const mostTicks = 2000
 		for n, at := range l.beats {
+			if !s.has(at) {
+				continue
+			}
 			if n < mostTicks {
 				fig.Picture.rect("tick", x(at), y+6, 1, lane-10)
 			}
@@ -119,8 +135,7 @@ func (f *Folder) heartbeat() *figure {
 		fig.Text = append(fig.Text, fmt.Sprintf("%-12s %s", l.name, signs))
 		fig.Alt += fmt.Sprintf("%s: %d times. ", l.name, len(l.beats))
 	}
-	fig.Picture.text("label", "start", left, 2*lane+16, "0 s")
-	fig.Picture.text("label", "end", pictureWidth-10, 2*lane+16, fmt.Sprintf("%.1f s", end.Sub(began).Seconds()))
+	f.timeAxis(&fig.Picture, s, left, 2*lane+16)
 	if stop, resume, ok := downtime(f.Record); ok {
 		text := fmt.Sprintf("downtime: %.0f ms, from %s to %s", float64(resume.Sub(stop).Microseconds())/1000, f.clockOf(stop), f.clockOf(resume))
 		fig.Text = append(fig.Text, text)
@@ -132,15 +147,33 @@ func (f *Folder) heartbeat() *figure {
 
 // figures are the charts for which there are facts.
 func (f *Folder) figures() (all []*figure) {
-	all = append(all,
+	var sent, link, remaining, dirty, throttle []sample
+	for _, s := range f.samples() {
+		sent = append(sent, sample{s.Time, float64(s.Bytes)})
+		remaining = append(remaining, sample{s.Time, float64(s.Remaining)})
+		dirty = append(dirty, sample{s.Time, float64(s.DirtyRate)})
+		throttle = append(throttle, sample{s.Time, float64(s.Throttle)})
+		if s.OnLink != nil {
+			link = append(link, sample{s.Time, float64(*s.OnLink)})
+		}
+	}
+	curves := []series{{"query-migrate", sent}}
+	rate := []series{{"sent", rates(sent)}}
+	if len(link) >= fewestSamples {
+		curves = append(curves, series{"on the link", link})
+	}
+	if s, ok := f.span(); ok {
+		rate = append(rate, series{"max-bandwidth", f.limits(s)})
+	}
+	return append(all,
 		f.heartbeat(),
-		f.chart("Bytes sent and left, as query-migrate says", "bytes", []string{"ram.transferred", "ram.remaining"}, []string{"transferred", "remaining"}),
-		f.chart("Dirty rate", "pages a second", []string{"ram.dirty-pages-rate"}, []string{"dirty rate"}),
-		f.chart("Throughput", "Mb a second", []string{"ram.mbps"}, []string{"mbps"}),
-		f.chart("Throttle", "%", []string{"cpu-throttle-percentage"}, []string{"throttle"}),
+		f.chart("Bytes sent", "bytes", curves...),
+		f.chart("RAM that is dirty and not sent (remaining)", "bytes", series{"remaining", remaining}),
+		f.chart("Dirty rate, as QEMU measures it", "pages a second", series{"dirty rate", dirty}),
+		f.chart("Throughput, and its limit", "bytes a second", rate...),
+		f.chart("Throttle of the guest's vCPUs (auto-converge)", "%", series{"throttle", throttle}),
 		paced(f.Record.Paced),
 	)
-	return all
 }
 
 // paced are what went over the link in stretches of time, each beside its limit.

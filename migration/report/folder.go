@@ -32,6 +32,7 @@ type Folder struct {
 	Files    []File // in order of name
 	source   *logs
 	dest     *logs
+	good     *Good // the last good run; nil where none was kept
 }
 
 // A File is one of a folder's.
@@ -74,6 +75,7 @@ func readBeside(dir string, r *record.Record) *Folder {
 		f.Files = append(f.Files, File{e.Name(), info.Size()})
 	}
 	f.Scenario = text(dir, "run.scenario")
+	f.good = readGood(text(dir, GoodFile))
 	f.source, f.dest = readLogs(dir, "source", r.Source), readLogs(dir, "destination", r.Destination)
 	f.align()
 	return f

@@ -42,7 +42,7 @@ func FuzzPage(f *testing.F) {
 		}
 		var failure strings.Builder
 		result.Dir = dir
-		report.Failure(&failure, result)
+		report.Print(&failure, result, 0, false)
 		require.NotContains(t, failure.String(), "\x1b")
 	})
 }

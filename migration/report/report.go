@@ -78,33 +78,43 @@ func Line(r *record.Result, width int, colour bool) string {
 	return strings.TrimRight(line, " ")
 }
 
-// Head is Line for a run whose failure is explained below it, by Failure: without the reason.
-func Head(r *record.Result, width int, colour bool) string {
+// Print writes what a person sees of a run when it has ended: Line, and below it, of a run
+// that was judged and did not pass, where it failed, what was observed and what expected, the
+// evidence that decides, and where the rest lies. Of one that could not be judged it is what
+// was seen of the VMs.
+func Print(w io.Writer, r *record.Result, width int, colour bool) {
+	if !explained(r) {
+		fmt.Fprintln(w, Line(r, width, colour))
+		if r.Record != nil && r.Outcome != record.Pass {
+			for _, line := range r.Record.Diagnosis {
+				fmt.Fprintf(w, "         %s\n", plain.Text(line))
+			}
+		}
+		printArtifacts(w, r)
+		return
+	}
 	short := *r
-	short.Reason = ""
-	return Line(&short, width, colour)
-}
-
-// Explained says whether Failure has something to say of the result: it was judged, and did
-// not pass.
-func Explained(r *record.Result) bool {
-	return r.Record != nil && len(r.Verdicts) > 0 && (r.Outcome == record.Fail || r.Outcome == record.Unknown)
-}
-
-// Failure writes what a person wants to see at once of a run that did not pass: where it
-// failed, what was observed and what expected, the evidence that decides, and where the rest
-// lies.
-func Failure(w io.Writer, r *record.Result) {
+	short.Reason = "" // the lines below say it
+	fmt.Fprintln(w, Line(&short, width, colour))
 	var text strings.Builder
 	sections := pageOf(readFor(r), r).Sections[:2]
-	sections[0].Blocks = sections[0].Blocks[1:] // Head says that
+	sections[0].Blocks = sections[0].Blocks[1:] // the line above says that
 	writeText(&text, sections, 0)
 	for line := range strings.Lines(text.String()) {
 		fmt.Fprintf(w, "         %s", line)
 	}
+	printArtifacts(w, r)
+}
+
+func printArtifacts(w io.Writer, r *record.Result) {
 	if r.Dir != "" {
 		fmt.Fprintf(w, "         artifacts: %s\n", plain.Text(r.Dir))
 	}
+}
+
+// explained says whether the result was judged, and did not pass.
+func explained(r *record.Result) bool {
+	return r.Record != nil && len(r.Verdicts) > 0 && (r.Outcome == record.Fail || r.Outcome == record.Unknown)
 }
 
 func gist(r *record.Result) string {
@@ -133,23 +143,5 @@ func Verdicts(w io.Writer, verdicts []record.Verdict) {
 func Steps(w io.Writer, steps []record.StepFacts) {
 	for _, s := range steps {
 		fmt.Fprintf(w, "    %7.3f s  %s\n", s.Seconds, plain.Text(s.Name))
-	}
-}
-
-// Details writes what a person wants to see at once of a run that did not
-// pass: the other checks, what was seen of the VMs, and where the rest lies.
-func Details(w io.Writer, r *record.Result) {
-	for _, v := range r.Verdicts {
-		if v.Outcome == record.Fail && v.Check+": "+v.Witness != r.Reason {
-			fmt.Fprintf(w, "         also: %s: %s\n", plain.Text(v.Check), plain.Text(v.Witness))
-		}
-	}
-	if r.Record != nil {
-		for _, line := range r.Record.Diagnosis {
-			fmt.Fprintf(w, "         %s\n", plain.Text(line))
-		}
-	}
-	if r.Dir != "" {
-		fmt.Fprintf(w, "         artifacts: %s\n", plain.Text(r.Dir))
 	}
 }

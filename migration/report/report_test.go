@@ -44,14 +44,21 @@ func TestLineSaysWhatAPersonWantsToKnow(t *testing.T) {
 	require.Contains(t, report.Line(skipped, 28, false), "no userfaultfd")
 }
 
-func TestDetailsNameTheOtherFailuresAndTheArtifacts(t *testing.T) {
+func TestPrintNamesTheOtherFailuresAndTheArtifacts(t *testing.T) {
 	var b strings.Builder
-	report.Details(&b, failed())
-	require.Contains(t, b.String(), "also: clean end: the source ended with exit status 1")
+	report.Print(&b, failed(), 28, false)
+	require.Equal(t, 1, strings.Count(b.String(), "it never failed"), b.String())
+	require.Contains(t, b.String(), "also     clean end: the source ended with exit status 1")
+	require.Contains(t, b.String(), "artifacts: /tmp/kept")
+	require.NotContains(t, b.String(), "nobody looked")
+
+	b.Reset()
+	unjudged := failed()
+	unjudged.Verdicts = nil
+	report.Print(&b, unjudged, 28, false)
+	require.Contains(t, b.String(), "it never failed")
 	require.Contains(t, b.String(), "the source's run state is paused")
 	require.Contains(t, b.String(), "artifacts: /tmp/kept")
-	require.NotContains(t, b.String(), "it never failed", "the line above has said it")
-	require.NotContains(t, b.String(), "nobody looked")
 }
 
 func TestSumCountsEachOutcome(t *testing.T) {
@@ -91,7 +98,7 @@ func TestTextOfOthersIsShownAndNotObeyed(t *testing.T) {
 	for what, write := range map[string]func(w io.Writer){
 		"line":     func(w io.Writer) { fmt.Fprintln(w, report.Line(r, 28, false)) },
 		"verdicts": func(w io.Writer) { report.Verdicts(w, r.Verdicts) },
-		"details":  func(w io.Writer) { report.Details(w, r) },
+		"print":    func(w io.Writer) { report.Print(w, r, 28, false) },
 		"steps":    func(w io.Writer) { report.Steps(w, []record.StepFacts{{Name: hostile}}) },
 		"JSON":     func(w io.Writer) { report.JSONLine(w, r) },
 	} {

@@ -54,7 +54,7 @@ func Outlined(r *record.Result, scenario, qemu, page string) Outline {
 		return o
 	}
 	o.QEMU = cmp.Or(o.QEMU, plainVersions(facts))
-	if Explained(r) {
+	if explained(r) {
 		if c := sortCauses(facts, r.Verdicts); c.first != nil {
 			e := readFor(r).explain(*c.first)
 			o.Reason, o.Check, o.Side, o.Part = clip(e.sentence, 400), c.first.Check, e.side, e.component

@@ -80,7 +80,8 @@ const (
 // channel.
 const stretchPages = 512
 
-func stretches() []stretch {
+// stretches are all, in RAM that begins at an address.
+func stretches(ramStart uint64) []stretch {
 	const first, apart = 110 << 20, stretchPages * ram.PageSize
 	all := []stretch{
 		{hold: [patterns]byte{0, 0x11, 0, 0}},
@@ -97,7 +98,7 @@ func stretches() []stretch {
 		{kind: nearlySame, hold: [patterns]byte{0xa1, 0xa2, 0xa3, 0xa2}}, // back to what was sent before the last
 	}
 	for i := range all {
-		all[i].at = uint64(first + i*apart)
+		all[i].at = ramStart + uint64(first+i*apart)
 	}
 	return all
 }
@@ -197,7 +198,7 @@ func patternStep(name string, pattern int, which func(p *migration.Pair) (func(s
 		if err != nil {
 			return err
 		}
-		for _, s := range stretches() {
+		for _, s := range stretches(p.Program.RAMStart) {
 			if !taken(s) {
 				continue
 			}
@@ -226,7 +227,7 @@ func ExpectPagePattern() migration.Step {
 		}
 		defer func() { _ = memory.Close() }()
 		found := make([]byte, stretchPages*ram.PageSize)
-		for _, s := range stretches() {
+		for _, s := range stretches(p.Program.RAMStart) {
 			if _, err := memory.ReadAt(found, int64(s.at)); err != nil {
 				return err
 			}

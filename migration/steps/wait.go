@@ -77,9 +77,15 @@ func waitVerbs() migration.Vocabulary {
 			Step:    func(a *migration.Args) migration.Step { return within(a, AwaitSwitchover()) },
 		},
 		{
-			Name:    "await arrival",
-			Doc:     "Waits until the guest has arrived on a destination that does not run it, which was started with -S or is sent a guest that was stopped.",
-			Example: "await arrival", Step: do(AwaitArrival),
+			Name: "await arrival", Args: "[in STATE]",
+			Doc:     "Waits until the guest has arrived on a destination that does not run it, which was started with -S or is sent a guest that was stopped; in is for another run state than paused, in which it has to be.",
+			Example: "await arrival",
+			Step: func(a *migration.Args) migration.Step {
+				if a.Option("in") {
+					return AwaitArrivalIn(qapi.RunState(a.Word("the run state")))
+				}
+				return AwaitArrival()
+			},
 		},
 		{
 			Name: "await stop", Doc: "Waits until the guest has stopped on the source.", Example: "await stop", Step: do(AwaitStop),

@@ -4,6 +4,7 @@ package canary
 
 import (
 	"context"
+	"slices"
 
 	"github.com/drover-vm/drover/protocol/qtest"
 )
@@ -15,10 +16,15 @@ type cell struct {
 	size    int // in bytes
 }
 
+// register is one in memory, of 32 bits.
+func register(address uint64) cell { return cell{memory: true, address: address, size: 4} }
+
 func port(address uint16, size int) cell { return cell{address: uint64(address), size: size} }
 
 func (c cell) write(ctx context.Context, q *qtest.Session, value uint32) error {
 	switch {
+	case c.memory && c.size == 1:
+		return q.Writeb(ctx, c.address, uint8(value))
 	case c.memory:
 		return q.Writel(ctx, c.address, value)
 	case c.size == 1:
@@ -31,6 +37,9 @@ func (c cell) write(ctx context.Context, q *qtest.Session, value uint32) error {
 
 func (c cell) read(ctx context.Context, q *qtest.Session) (value uint32, err error) {
 	switch {
+	case c.memory && c.size == 1:
+		small, err := q.Readb(ctx, c.address)
+		return uint32(small), err
 	case c.memory:
 		return q.Readl(ctx, c.address)
 	case c.size == 1:
@@ -59,6 +68,25 @@ type Canary struct {
 	cell           // where it is read
 	more   *write  // where a bit says that there is more to read, of which the last counts
 	mask   uint32  // the bits of it that count; 0 is all
+
+	// oneVCPU says that QEMU answers only where the machine has one vCPU: it would ask which
+	// of several it is that reads.
+	oneVCPU bool
+}
+
+// For returns the canaries of the machine that a target's guest programs are for, with so
+// many vCPUs; none where there are none. Devices that the guest program uses itself have none.
+func For(arch string, vcpus int, guestUsesDevices bool) []Canary {
+	var all []Canary
+	switch arch {
+	case "x86_64", "i386":
+		all = pc(guestUsesDevices)
+	case "aarch64":
+		all = aarch64()
+	case "riscv64":
+		all = riscv64()
+	}
+	return slices.DeleteFunc(all, func(c Canary) bool { return c.oneVCPU && vcpus != 1 })
 }
 
 // Plant writes the canary.

@@ -89,16 +89,19 @@ func (s *Set) ReadAt(p []byte, at int64) (int, error) { return s.of[0].ReadAt(p,
 // lowMemory is a PC's first MiB: RAM, ROMs, and RAM that shadows them.
 const lowMemory = 1 << 20
 
-// scopeOf is what is compared of a VM's memory: all RAM, all ROM, and all that is
-// below the first MiB.
+// scopeOf is what is compared of a VM's memory: all RAM, all ROM, and, where RAM begins at
+// 0, all that is below the first MiB.
 func scopeOf(m *launcher.Memory, program fixtures.Program) []fixtures.Range {
 	ram := m.RAM()
 	if len(ram) == 0 {
-		return []fixtures.Range{{Start: 0, End: uint64(program.MemoryMiB) << 20}}
+		return []fixtures.Range{{Start: program.RAMStart, End: program.RAMEnd()}}
 	}
 	both := append(ram, m.ROM()...)
 	slices.SortFunc(both, func(a, b fixtures.Range) int { return cmp.Compare(a.Start, b.Start) })
-	scope := []fixtures.Range{{Start: 0, End: lowMemory}}
+	scope := []fixtures.Range{both[0]}
+	if program.RAMStart == 0 {
+		scope[0] = fixtures.Range{Start: 0, End: lowMemory}
+	}
 	for _, r := range both {
 		last := &scope[len(scope)-1]
 		switch {
