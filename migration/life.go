@@ -30,17 +30,20 @@ func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
 	if err != nil {
 		return err
 	}
-	if p.Program.PromEnv != "" { // the firmware runs it, and goes on using RAM that holds zeros
-		return nil
+	if p.Program.PromEnv == "" { // else the firmware runs it, and goes on using RAM that holds zeros
+		if err := p.markRAM(ctx); err != nil {
+			return err
+		}
 	}
+	return p.PlantCanaries(ctx)
+}
+
+func (p *Pair) markRAM(ctx context.Context) error {
 	all, err := p.largeRAM(ctx)
 	if err != nil {
 		return err
 	}
-	if err := ram.Mark(ctx, p.Source.QTest(), p.Program, all); err != nil {
-		return err
-	}
-	return p.PlantCanaries(ctx)
+	return ram.Mark(ctx, p.Source.QTest(), p.Program, all)
 }
 
 // AwaitProgram waits until the guest program boots on a side, from that place of its console
@@ -73,7 +76,6 @@ func (p *Pair) NoteBoot(took time.Duration) { p.run.noteSlowdown(took) }
 // PlantCanaries writes each canary on the source, and keeps in mind those that a
 // machine like this has: they are a PC's, and not every PC has them all.
 func (p *Pair) PlantCanaries(ctx context.Context) error {
-	q := p.Source.QTest()
 	p.canaries = nil
 	vcpus, err := qapi.QueryCPUsFast(ctx, p.Source.QMP())
 	if err != nil {
@@ -81,10 +83,10 @@ func (p *Pair) PlantCanaries(ctx context.Context) error {
 	}
 	all := canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil && !p.Program.FillsPages())
 	for _, c := range all {
-		if err := c.Plant(ctx, q); err != nil {
+		if err := c.Plant(ctx, p.Source); err != nil {
 			return err
 		}
-		found, err := c.Read(ctx, q)
+		found, err := c.Read(ctx, p.Source)
 		if err != nil {
 			return err
 		}

@@ -191,7 +191,7 @@ func (p *Pair) readCanaries(ctx context.Context, s *Side) error {
 	}
 	p.Facts.Devices = nil
 	for _, c := range slices.Backward(p.canaries) { // to look at one may write to another that came before
-		found, err := c.Read(ctx, s.QTest())
+		found, err := c.Read(ctx, s)
 		if err != nil {
 			return err
 		}

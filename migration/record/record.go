@@ -31,7 +31,8 @@ type Record struct {
 	Format   int
 	Scenario string `strict:"optional"`
 	Arch     string `strict:"optional"`
-	// Program is the name of the guest program; "" is the incrementer, and Linux is Linux.
+	// Program is the name of the guest program; "" is the incrementer, of ppc64 the one that
+	// the firmware runs ([ProgramName]), and Linux is Linux.
 	Program string    `json:",omitempty"`
 	Ends    Ending    `strict:"optional"`
 	Started time.Time `strict:"optional"`

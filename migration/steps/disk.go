@@ -111,9 +111,9 @@ func attachImage(side string, failing bool) migration.Step {
 		return each(p, side, func(s *migration.Side) error {
 			node := imageOf(p, failing)
 			if s == p.Destination {
-				return addDisk(ctx, s, node)
+				return addDisk(ctx, s, p.Program.PCIPort, node)
 			}
-			return addDiskPaused(ctx, s, node)
+			return addDiskPaused(ctx, s, p.Program.PCIPort, node)
 		})
 	})
 	attach.Gives = []string{"attach image", name}
@@ -146,23 +146,27 @@ func imageOf(p *migration.Pair, failing bool) map[string]any {
 	return map[string]any{"driver": "qcow2", "node-name": imageNode, "file": file}
 }
 
-// addDisk gives a guest a disk.
-func addDisk(ctx context.Context, s *migration.Side, node map[string]any) error {
+// addDisk gives a guest a disk, on a PCI port where it isn't "".
+func addDisk(ctx context.Context, s *migration.Side, port string, node map[string]any) error {
 	if err := qapi.BlockdevAdd(ctx, s.QMP(), node); err != nil {
 		return err
 	}
-	return qapi.DeviceAdd(ctx, s.QMP(), "virtio-blk-pci", "disk0", map[string]any{
+	properties := map[string]any{
 		"drive": imageNode, "share-rw": true, // with qemu-io beside it
-	})
+	}
+	if port != "" {
+		properties["bus"] = port
+	}
+	return qapi.DeviceAdd(ctx, s.QMP(), "virtio-blk-pci", "disk0", properties)
 }
 
 // addDiskPaused is addDisk with the guest paused: 5.2's device_add waits for ever for a
 // vCPU whose guest takes no interrupts, and so never leaves TCG's loop.
-func addDiskPaused(ctx context.Context, s *migration.Side, node map[string]any) error {
+func addDiskPaused(ctx context.Context, s *migration.Side, port string, node map[string]any) error {
 	if err := qapi.Stop(ctx, s.QMP()); err != nil {
 		return err
 	}
-	if err := addDisk(ctx, s, node); err != nil {
+	if err := addDisk(ctx, s, port, node); err != nil {
 		return err
 	}
 	return qapi.Cont(ctx, s.QMP())
