@@ -15,6 +15,7 @@ type watch struct {
 	began, moved        time.Time // when it was asked for, and when both sides called it completed
 	source, destination procfs.Cost
 	speed               float64 // heartbeats a second before
+	rate                float64 // bytes that the guest dirtied a second before; 0 where only its heartbeats tell
 	forced              bool    // the downtime limit was lifted
 }
 
@@ -89,7 +90,9 @@ func noteGuest(p *migration.Pair) {
 		return
 	}
 	note(p, stats.GuestSpeed, w.speed)
-	if p.Program.Count() > 1 {
+	if w.rate > 0 {
+		note(p, stats.DirtyRate, w.rate)
+	} else if p.Program.Count() > 1 {
 		note(p, stats.DirtyRate, w.speed*float64(p.Program.HeartbeatRounds)*float64(p.Program.Workload().Len()))
 	}
 	note(p, stats.DowntimeGuest, destination[0].Sub(source[len(source)-1]).Seconds())

@@ -120,8 +120,23 @@ func watchBefore() migration.Step {
 		if p.Destination == nil {
 			return errors.New("there is no destination")
 		}
-		return awaitBeats(ctx, p, p.Source, 0)
+		if !p.Program.FillsPages() {
+			return awaitBeats(ctx, p, p.Source, 0)
+		}
+		before, began := pagesFilled(ctx, p), time.Now()
+		err := awaitBeats(ctx, p, p.Source, p.Source.Console().Mark())
+		if now := pagesFilled(ctx, p); before > 0 && now > before {
+			watched.Of(p).rate = float64(now-before) * float64(p.Program.Stride) / time.Since(began).Seconds()
+		}
+		return err
 	}}
+}
+
+// pagesFilled is how many pages the source's guest has filled by its own count, 0 where it can't
+// be asked.
+func pagesFilled(ctx context.Context, p *migration.Pair) uint32 {
+	n, _ := p.Source.QTest().Readl(ctx, p.Program.Counter())
+	return n
 }
 
 // watchAfter lets the guest run on the destination, and gathers how fast it was all the time.
