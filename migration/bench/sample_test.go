@@ -29,8 +29,11 @@ func measured() *record.Record {
 		Destination: &record.SideFacts{Events: []record.EventFacts{event(480, "RESUME", `{}`)}},
 		Migration:   &record.MigrationFacts{TotalMS: 498, DowntimeMS: 38, Passes: 3, Bytes: 150e6},
 		Measures: []record.Measure{
-			{What: "connections", Value: 1}, {What: "bench: total-sec", Value: 0.5}, {What: "bench: not-converged", Value: 0},
-			{What: "bench: cpu-source-sec", Value: 0.2}, {What: "bench: guest-during-ratio", Value: 0.7},
+			{What: "connections", Value: 1},
+			{What: "bench: total-sec", Value: 0.5},
+			{What: "bench: not-converged", Value: 0},
+			{What: "bench: cpu-source-sec", Value: 0.2},
+			{What: "bench: guest-during-ratio", Value: 0.7},
 		},
 	}
 }
