@@ -164,7 +164,7 @@ func (d PCIDevice) registers() []Canary {
 			name := map[uint64]string{0: "port 0", 3: "port 3"}[number]
 			all = append(all, memory(5, "command list of "+name, base, 0x06a40400+uint32(number)<<16)...)
 			all = append(all, memory(5, "received FIS of "+name, base+8, 0x06a50800+uint32(number)<<16)...)
-			all = append(all, memory(5, "interrupts of "+name, base+0x14, 0x02000005)...)
+			all = append(all, memory(5, "interrupts of "+name, base+0x14, 0x5)...)
 		}
 	case "the UHCI controller":
 		all = append(all, ports(4, "frame list", 0x08, 4, 0x06a60000)...)
