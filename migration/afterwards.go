@@ -14,15 +14,23 @@ import (
 type before struct {
 	side      *Side
 	resources procfs.Resources
+	untouched uint64  // bytes that the guest program had still to write for the first time, at most
 	rounds    float64 // of the guest's over its memory a second; 0 where nobody looked
 }
 
 // noteBefore keeps what the source is like before its first migration.
 func (p *Pair) noteBefore(ctx context.Context) (err error) {
-	if p.before.side == p.Source {
+	if p.before.side == p.Source || p.Program.End == 0 {
 		return nil
 	}
 	p.before = before{side: p.Source}
+	last, err := p.Source.QTest().Readb(ctx, p.Program.End-p.Program.Stride)
+	if err != nil {
+		return err
+	}
+	if last == 0 { // it is in its first round, or counts it up to 256 just now
+		p.before.untouched = p.Program.Workload().Len()
+	}
 	if p.before.resources, err = p.Source.Resources(); err != nil || p.run.scenario.Ends != record.OnSource {
 		return err
 	}
@@ -98,6 +106,7 @@ func (p *Pair) leftOnSource(ctx context.Context) error {
 	if p.Facts.Recoveries > 0 {
 		most = moreAfterRecovery
 	}
+	most += int64(p.before.untouched)
 	wait, cancel := p.AtMost(ctx, releaseTimeout)
 	defer cancel()
 	err := Poll(wait, "the source to release what it used", func() (bool, error) {
