@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
@@ -107,6 +108,8 @@ func (p *Pair) leftOnSource(ctx context.Context) error {
 		most = moreAfterRecovery
 	}
 	most += int64(p.before.untouched)
+	cache, _ := strconv.ParseInt(string(p.Facts.Parameters["xbzrle-cache-size"]), 10, 64)
+	most += cache // which is made of pages that the C library keeps
 	wait, cancel := p.AtMost(ctx, releaseTimeout)
 	defer cancel()
 	err := Poll(wait, "the source to release what it used", func() (bool, error) {
