@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -35,9 +36,19 @@ func guestVerbs() migration.Vocabulary {
 			},
 		},
 		{
-			Name: "system_reset", Args: "[within TIME]",
-			Doc: "Resets the source's machine, and waits until the guest runs again.", Example: "system_reset",
-			Step: func(a *migration.Args) migration.Step { return timed(a, ResetGuest()) },
+			Name: "system_reset", Args: "[at-once|within TIME]",
+			Doc: "Resets the source's machine, and waits until the guest runs again; not so at-once, for a Linux guest that may boot on whichever side it is then.", Example: "system_reset",
+			Step: func(a *migration.Args) migration.Step {
+				if a.Option("at-once") {
+					return ResetAtOnce()
+				}
+				return timed(a, ResetGuest())
+			},
+		},
+		{
+			Name: "await boot", Args: "[within TIME]", Sides: []string{migration.DestinationName, migration.SourceName},
+			Doc: "Waits until a Linux guest that was reset has booted, and is on that side or was when it did.", Example: "await boot within 1m",
+			Step: func(a *migration.Args) migration.Step { return timed(a, AwaitBoot(a.Side())) },
 		},
 		{
 			Name: "expect run-state", Args: "STATE", Sides: migration.OnSource,
@@ -103,11 +114,12 @@ func Boot() migration.Step {
 // the devices' canaries anew.
 func ResetGuest() migration.Step {
 	return step("system_reset", func(ctx context.Context, p *migration.Pair) error {
-		if p.Linux() != nil { // its lines tell which boot they are of, so it need not be stopped
+		if l := p.Linux(); l != nil { // its lines tell which boot they are of, so it need not be stopped
+			l.ExpectRestart()
 			if err := qapi.SystemReset(ctx, p.Source.QMP()); err != nil {
 				return err
 			}
-			return p.AwaitBoot(ctx, 1)
+			return p.AwaitBootOn(ctx, p.Source)
 		}
 		if err := qapi.Stop(ctx, p.Source.QMP()); err != nil {
 			return err
@@ -121,6 +133,26 @@ func ResetGuest() migration.Step {
 		}
 		return p.AwaitBoot(ctx, from)
 	})
+}
+
+// ResetAtOnce resets the machine of a Linux guest, and waits for nothing.
+func ResetAtOnce() migration.Step {
+	return migration.Step{Name: "system_reset at-once", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
+		l := p.Linux()
+		if l == nil {
+			return errors.New("the guest program has to be waited for: write system_reset without at-once")
+		}
+		l.ExpectRestart()
+		return qapi.SystemReset(ctx, p.Source.QMP())
+	}}
+}
+
+// AwaitBoot waits until a Linux guest that was reset has booted, on that side or before it came
+// there.
+func AwaitBoot(on string) migration.Step {
+	return migration.Step{Name: "await boot", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
+		return each(p, on, func(s *migration.Side) error { return p.AwaitBootOn(ctx, s) })
+	}}
 }
 
 // Stop stops the guest on the source, before it is migrated; with data, when its pages
