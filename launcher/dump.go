@@ -128,33 +128,19 @@ func (v *VM) bootProgram() error {
 	if p == nil {
 		return nil
 	}
-	if len(p.BootBlock) > 0 {
+	for _, image := range images(p) {
 		f, err := v.memory("drover-boot")
 		if err != nil {
 			return err
 		}
-		if _, err := f.Write(bootDisk(p)); err != nil {
+		if _, err := f.Write(image.content); err != nil {
 			return err
 		}
 		path, err := v.share(f)
 		if err != nil {
 			return err
 		}
-		v.argv.addForms([]string{"-drive", drive(path)}, []string{"-drive", drive(v.config.Name + ".boot.img")})
-	}
-	if len(p.Kernel) > 0 {
-		f, err := v.memory("drover-kernel")
-		if err != nil {
-			return err
-		}
-		if _, err := f.Write(p.Kernel); err != nil {
-			return err
-		}
-		path, err := v.share(f)
-		if err != nil {
-			return err
-		}
-		v.argv.addForms([]string{"-kernel", path}, []string{"-kernel", v.config.Name + kernelSuffix})
+		v.argv.addForms(image.option(path), image.option(v.config.Name+image.suffix))
 	}
 	if p.PromEnv != "" {
 		v.argv.add("-prom-env", p.PromEnv)
@@ -166,9 +152,28 @@ func (v *VM) bootProgram() error {
 	return nil
 }
 
-// kernelSuffix is what the file is called, behind the VM's name, that SaveCommand writes a
-// program's kernel into.
-const kernelSuffix = ".kernel.img"
+// An image is a file that a program is booted from.
+type image struct {
+	suffix  string // of the file that SaveCommand makes of it, behind the VM's name
+	content []byte
+	option  func(path string) []string // that names it to QEMU
+}
+
+// images are those of a program: one, or none.
+func images(p *fixtures.Program) []image {
+	named := func(option string) func(string) []string {
+		return func(path string) []string { return []string{option, path} }
+	}
+	switch {
+	case len(p.BootBlock) > 0:
+		return []image{{".boot.img", bootDisk(p), func(path string) []string { return []string{"-drive", drive(path)} }}}
+	case len(p.Kernel) > 0:
+		return []image{{".kernel.img", p.Kernel, named("-kernel")}}
+	case len(p.Firmware) > 0:
+		return []image{{".firmware.img", p.Firmware, named("-bios")}}
+	}
+	return nil
+}
 
 // bootDisk is a disk of one cylinder that begins with the program's boot block.
 // From a smaller one the firmware of a q35 machine does not boot.

@@ -30,17 +30,20 @@ func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
 	if err != nil {
 		return err
 	}
-	if p.Program.PromEnv != "" { // the firmware runs it, and goes on using RAM that holds zeros
-		return nil
+	if p.Program.PromEnv == "" { // else the firmware runs it, and goes on using RAM that holds zeros
+		if err := p.markRAM(ctx); err != nil {
+			return err
+		}
 	}
+	return p.PlantCanaries(ctx)
+}
+
+func (p *Pair) markRAM(ctx context.Context) error {
 	all, err := p.largeRAM(ctx)
 	if err != nil {
 		return err
 	}
-	if err := ram.Mark(ctx, p.Source.QTest(), p.Program, all); err != nil {
-		return err
-	}
-	return p.PlantCanaries(ctx)
+	return ram.Mark(ctx, p.Source.QTest(), p.Program, all)
 }
 
 // AwaitProgram waits until the guest program boots on a side, from that place of its console
@@ -73,18 +76,22 @@ func (p *Pair) NoteBoot(took time.Duration) { p.run.noteSlowdown(took) }
 // PlantCanaries writes each canary on the source, and keeps in mind those that a
 // machine like this has: they are a PC's, and not every PC has them all.
 func (p *Pair) PlantCanaries(ctx context.Context) error {
-	q := p.Source.QTest()
 	p.canaries = nil
 	vcpus, err := qapi.QueryCPUsFast(ctx, p.Source.QMP())
 	if err != nil {
 		return err
 	}
-	all := canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil)
+	all := canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil && !p.Program.FillsPages())
+	pci, err := p.pciCanaries(ctx)
+	if err != nil {
+		return err
+	}
+	all = append(all, pci...)
 	for _, c := range all {
-		if err := c.Plant(ctx, q); err != nil {
+		if err := c.Plant(ctx, p.Source); err != nil {
 			return err
 		}
-		found, err := c.Read(ctx, q)
+		found, err := c.Read(ctx, p.Source)
 		if err != nil {
 			return err
 		}
@@ -162,6 +169,9 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		life.After, err = p.Counter(ctx, s)
 		return life.After != life.Before, err
 	})
+	if moved == nil {
+		moved = p.watchOthers(ctx, s, life)
+	}
 	life.Seconds = time.Since(began).Seconds()
 	heartbeat := error(nil)
 	if moved == nil {
@@ -180,6 +190,30 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		return waited
 	}
 	return ExitErrorOnly(waited)
+}
+
+// watchOthers gathers whether the vCPUs beside the first count on that share the workload.
+func (p *Pair) watchOthers(ctx context.Context, s *Side, life *record.LifeFacts) error {
+	for n, part := range p.Program.PartRanges()[1:] {
+		before, err := s.QTest().Readb(ctx, part.Start)
+		if err != nil {
+			return err
+		}
+		first := record.Reading{Address: part.Start, Value: before}
+		life.Others = append(life.Others, record.CounterFacts{VCPU: n + 1, Before: first, After: first})
+	}
+	return Poll(ctx, "the counters of all vCPUs to move on the "+s.Name(), func() (all bool, err error) {
+		all = true
+		for i := range life.Others {
+			if o := &life.Others[i]; o.Before == o.After {
+				if o.After.Value, err = s.QTest().Readb(ctx, o.After.Address); err != nil {
+					return false, err
+				}
+				all = all && o.Before != o.After
+			}
+		}
+		return all, nil
+	})
 }
 
 // ExitErrorOnly returns the error where it says that a QEMU has ended, else nil.

@@ -70,7 +70,7 @@ func (g Guest) programName() string {
 func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *linuxRun, error) {
 	l := s.Guest.Linux
 	if l == nil {
-		p, err := fixtures.Named(s.Guest.Program, o.Arch)
+		p, err := s.Guest.program(o.Arch)
 		return p, nil, err
 	}
 	kernel, modules := o.Kernel, o.Modules

@@ -38,7 +38,17 @@ var targets = []struct {
 		"bad_dest", "deprecated", "cancel/src/after/active", "precopy/unix/plain", "precopy/unix/xbzrle",
 		"precopy/tcp/plain", "postcopy/plain", "postcopy/recovery/plain", "exact/devices",
 	}},
+	{"aarch64", others},
+	{"riscv64", others},
 	{"ppc64", []string{"bad_dest", "deprecated", "precopy/unix/plain", "postcopy/plain"}},
+}
+
+// others are those that run on the targets whose machines differ from a PC in all that is
+// theirs: a scenario of each kind. The whole catalogue is run with drover run --arch all.
+var others = []string{
+	"bad_dest", "analyze-script", "cancel/src/after/active", "precopy/unix/plain", "precopy/unix/xbzrle",
+	"multifd/tcp/uri/plain/none", "postcopy/plain", "postcopy/recovery/plain", "exact/ram/precopy", "exact/ram/file",
+	"pages/turn/precopy",
 }
 
 // short are the scenarios that run under -short: one of each kind, on x86_64 only.
@@ -155,7 +165,7 @@ func scenario(t *testing.T, name string) migration.Scenario {
 }
 
 func TestScenariosThatAreChosenByNameExist(t *testing.T) {
-	names := slices.Concat(short, ofLinux)
+	names := slices.Concat(short, ofLinux, others)
 	for _, target := range targets {
 		names = append(names, target.scenarios...)
 	}

@@ -278,5 +278,5 @@ func (s *Side) needSchema(ctx context.Context, path, what string, since Release,
 
 // knownBug is what the source's QEMU is known to do to such a guest, "" for nothing.
 func (p *Pair) knownBug() string {
-	return record.KnownBug(p.Source.Facts.Version, p.run.accel, p.Program.Hot)
+	return record.KnownBug(p.Facts, p.Program.Hot)
 }

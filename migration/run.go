@@ -87,6 +87,7 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	if s.Guest.Pages > 0 {
 		program = program.Over(s.Guest.Pages)
 	}
+	program = program.AtRate(s.Guest.Rate)
 	r := &run{scenario: s, options: o, program: program, linux: linux, accel: accel}
 	if err := r.folders(); err != nil {
 		return nil, fmt.Errorf("migration: %w", err)
@@ -131,7 +132,7 @@ func (r *run) identify(ctx context.Context) error {
 // run does the steps. What it returns is why they never began.
 func (r *run) run(ctx context.Context, result *record.Result) error {
 	facts := &record.Record{
-		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch, Program: r.scenario.Guest.programName(), Pages: r.scenario.Guest.Pages,
+		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch, Program: record.ProgramName(r.program), Pages: r.scenario.Guest.Pages,
 		Ends: r.scenario.Ends, Started: time.Now(), Waits: slices.Contains(r.scenario.Guest.DestinationArgs, waits), MemoryMiB: r.program.MemoryMiB,
 		Accel: r.accel, Source: &record.SideFacts{}, Gathers: r.scenario.gathers(r.options.Arch),
 	}
@@ -162,6 +163,9 @@ func (r *run) run(ctx context.Context, result *record.Result) error {
 	}
 	if failed != nil {
 		r.afterFailure(ctx, p, failed)
+	}
+	if wrong := failed != nil || record.Worst(record.Judge(facts)) == record.Fail; wrong || facts.Ends != record.OnDestination {
+		p.noteStrangers(wrong)
 	}
 	saved := r.save(facts)
 	if start, ok := errors.AsType[*StartError](failed); ok {
@@ -214,7 +218,8 @@ func (r *run) steps(ctx context.Context, p *Pair) error {
 		}
 		if err != nil {
 			_, slow := errors.AsType[*HostError](err)
-			done.Error, done.Timed = err.Error(), slow || r.clock.cutShort() > cut
+			_, untried := errors.AsType[*StartError](err)
+			done.Error, done.Timed, done.Untried = err.Error(), slow || r.clock.cutShort() > cut, untried
 			err = fmt.Errorf("%s: %w", step.Name, err)
 			if step.Line > 0 {
 				err = fmt.Errorf("line %d: %w", step.Line, err)

@@ -47,6 +47,8 @@ func (r *run) config(side string) launcher.Config {
 	}
 	if r.scenario.Ends != record.NoGuest {
 		c.Program = &r.program
+	} else {
+		c.Args = append(c.Args, waits) // a firmware that finds nothing to boot may end the machine
 	}
 	c.Args = slices.Concat(r.linux.args(), c.Args, r.ramArgs, r.globals[c.Binary])
 	c.Port = r.linux.port()

@@ -69,7 +69,7 @@ func runCommand() *command {
 
 // declare makes the flags.
 func (f *runFlags) declare(set *pflag.FlagSet) {
-	set.StringVar(&f.arch, "arch", "", "`targets`, comma separated: x86_64, i386, ppc64 (default: that of --qemu or DROVER_QEMU, else x86_64)")
+	set.StringVar(&f.arch, "arch", "", "`targets`, comma separated: "+strings.Join(targets, ", ")+", or all (default: that of --qemu or DROVER_QEMU, else x86_64)")
 	set.StringVar(&f.qemu, "qemu", "", "QEMU of both sides: the path of a `binary`, or a version or suite of the fleet")
 	set.StringVar(&f.source, "qemu-src", "", "QEMU `binary` of the source")
 	set.StringVar(&f.destination, "qemu-dst", "", "QEMU `binary` of the destination")
@@ -154,6 +154,9 @@ func privateCopy(name string) (string, error) {
 	return "", fmt.Errorf("QEMU %s is not here; fetch it with: drover fleet fetch %s", name, name)
 }
 
+// allTargets stands for every target that drover has guests for.
+const allTargets = "all"
+
 // targets are those that were asked for, or that the QEMU named is for.
 func (f runFlags) targets(env func(string) string) ([]string, error) {
 	if f.arch == "" {
@@ -170,6 +173,9 @@ func (f runFlags) targets(env func(string) string) ([]string, error) {
 	}
 	var archs []string // each once
 	for _, name := range names {
+		if name == allTargets {
+			return slices.Clone(targets), nil
+		}
 		arch, err := fleet.ParseArch(name)
 		if err != nil {
 			return nil, err

@@ -3,6 +3,7 @@ package record
 import (
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,7 +33,7 @@ func pulsing() *Record {
 		source.Words = append(source.Words, w)
 	}
 	destination := source
-	destination.Side, destination.Arrived = "destination", true
+	destination.Side, destination.Arrived, destination.Slow = "destination", true, true
 	destination.Words = append([]PulseWord(nil), source.Words...)
 	for i, of := range p.Table {
 		if of.Kind == fixtures.CountsUp {
@@ -48,6 +49,18 @@ func TestPulseThatGoesOnPasses(t *testing.T) {
 	require.Equal(t, Pass, result.Outcome, result.Reason)
 }
 
+func TestWhatComesOnceASecondIsJudgedWhereItWasWaitedFor(t *testing.T) {
+	r := pulsing()
+	for i, of := range r.program().Table {
+		if of.Slow {
+			r.Pulse[0].Words[i].Last = r.Pulse[0].Words[i].First
+		}
+	}
+	require.Equal(t, Pass, Judged(r).Outcome)
+	r.Pulse[0].Slow = true
+	require.Contains(t, Judged(r).Reason, "the real-time clock's alarm has stopped on the source")
+}
+
 // doctoredPulses are a record for each witness of each guest program, and some that lack what
 // there is to judge.
 func doctoredPulses() []doctored {
@@ -61,7 +74,8 @@ func doctoredPulses() []doctored {
 			r.Pulse[1].Words[at].Source, r.Pulse[1].Words[at].Last = 1, 1
 		}, Fail, []string{"as on the source already"}},
 		{check, "a bit that nothing stands for", pulsing, func(r *Record) {
-			r.Pulse[1].Words[len(r.Pulse[1].Words)-1].Last = 1 << 31
+			at := slices.IndexFunc(r.Pulse[1].Words, func(w PulseWord) bool { return w.Name == "devices" })
+			r.Pulse[1].Words[at].Last = 1 << 31
 		}, Fail, []string{"changed on the destination: bit 31"}},
 		{check, "several things at once", pulsing, func(r *Record) {
 			r.Pulse[1].Words[0].Last, r.Pulse[1].Words[1].Last = r.Pulse[1].Words[0].First, r.Pulse[1].Words[1].First
@@ -83,9 +97,11 @@ func doctoredPulses() []doctored {
 		}
 		switch of.Kind {
 		case fixtures.CountsUp:
-			all = append(all, doctored{check, of.Name + " stops", pulsing, word(func(w *PulseWord) { w.Last = w.First + 1 }), Fail, []string{
-				of.Name + " has stopped on the destination: 4294967295 " + of.Unit,
-			}})
+			all = append(all, doctored{check, of.Name + " stops", pulsing, word(func(w *PulseWord) {
+				if w.Last = w.First + 1; of.Slow {
+					w.Last = w.First
+				}
+			}), Fail, []string{of.Name + " has stopped on the destination: 4294967295 " + of.Unit}})
 		case fixtures.MustStay0:
 			all = append(all, doctored{check, of.Name, pulsing, word(func(w *PulseWord) { w.Last = 3 }), Fail, []string{of.Name + " on the destination: 3, expected 0"}})
 		case fixtures.HasThatMany:

@@ -19,7 +19,7 @@ type doctored struct {
 }
 
 func allDoctored() []doctored {
-	return slices.Concat(doctoredGuests(), doctoredFaults(), doctoredReports(), doctoredCounts(), doctoredDowntimes(), doctoredMemories(), doctoredPulses(), doctoredRest(), doctoredLinux())
+	return slices.Concat(doctoredGuests(), doctoredFaults(), doctoredReports(), doctoredCounts(), doctoredDowntimes(), doctoredMemories(), doctoredPulses(), doctoredShared(), doctoredTides(), doctoredRest(), doctoredLinux())
 }
 
 func (d doctored) record() *Record {

@@ -108,14 +108,20 @@ func demanded(program string, ends Ending, arch string) (facts []Fact) {
 // HasCanaries says whether there are registers of a target's devices into which values are
 // written before the guest moves, and read behind it.
 func HasCanaries(arch string) bool {
-	return slices.Contains([]string{"aarch64", "i386", "riscv64", "x86_64"}, arch)
+	return slices.Contains([]string{"aarch64", "i386", "ppc64", "riscv64", "s390x", "x86_64"}, arch)
 }
 
 // expects says whether the run was to gather the fact, by its own account or for what its
 // ending demands. Of a guest that was suspended on its way the console is silent, and its
 // destination is still in use at the end.
 func (r *Record) expects(f Fact) bool {
-	if slices.Contains(r.Gathers, f) || slices.Contains(demanded(r.Program, r.Ends, r.Arch), f) {
+	if slices.Contains(r.Gathers, f) {
+		return true
+	}
+	if f == FactDevices && r.Arch == "ppc64" && r.Program == "" { // from before it had canaries
+		return false
+	}
+	if slices.Contains(demanded(r.Program, r.Ends, r.Arch), f) {
 		return true
 	}
 	if r.Gathers == nil && !r.isLeg && slices.ContainsFunc(r.Steps[r.begins():], func(s StepFacts) bool { return s.gathers() == f }) {

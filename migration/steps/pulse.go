@@ -17,10 +17,10 @@ import (
 func pulseVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
-			Name: "expect pulse", Sides: migration.OnDestination,
-			Doc:     "Within a second all that the guest program counts has gone on (timers, interrupts, vCPUs), and it has found nothing of its machine changed; the guest must run there, and be the one of \"guest pulse\".",
+			Name: "expect pulse", Args: "[alarm]", Sides: migration.OnDestination,
+			Doc:     "Within a second all that the guest program counts has gone on (timers, interrupts, vCPUs), and it has found nothing of its machine changed; the guest must run there, and be the one of \"guest pulse\"; alarm, also the real-time clock's, which comes once a second.",
 			Example: "expect pulse",
-			Step:    func(a *migration.Args) migration.Step { return ExpectPulse(a.Side()) },
+			Step:    func(a *migration.Args) migration.Step { return ExpectPulse(a.Side(), a.Option("alarm")) },
 		},
 	}
 }
@@ -29,16 +29,19 @@ func pulseVerbs() migration.Vocabulary {
 // moves twice within a tenth of a second.
 const pulseTimeout = time.Second
 
+// alarmTimeout is how long the alarm may, which comes once a second.
+const alarmTimeout = pulseTimeout + pulseTimeout/4
+
 // ExpectPulse gathers what a side's guest program says of its machine: whether all that it
 // counts goes on, and whether it has found anything wrong. The sides are source, destination
-// or both.
-func ExpectPulse(on string) migration.Step {
+// or both. With the alarm, what comes once a second is waited for as well.
+func ExpectPulse(on string, alarm bool) migration.Step {
 	s := gathering(record.FactPulse, step("expect pulse", func(ctx context.Context, p *migration.Pair) error {
 		if p.Program.Table == nil {
 			return fmt.Errorf("the guest program %s does not say what it sees of its machine: declare \"guest %s\"", p.Program.Name, fixtures.Pulse)
 		}
 		return each(p, on, func(s *migration.Side) error {
-			facts, err := lookAtPulse(ctx, p, s)
+			facts, err := lookAtPulse(ctx, p, s, alarm)
 			if err == nil {
 				p.Facts.Pulse = append(p.Facts.Pulse, facts)
 			}
@@ -61,8 +64,8 @@ type pulseLook struct {
 }
 
 // lookAtPulse watches one side, until all has moved or the time is over.
-func lookAtPulse(ctx context.Context, p *migration.Pair, s *migration.Side) (record.PulseFacts, error) {
-	look := &pulseLook{side: s, began: time.Now(), facts: record.PulseFacts{Side: s.Name()}}
+func lookAtPulse(ctx context.Context, p *migration.Pair, s *migration.Side, alarm bool) (record.PulseFacts, error) {
+	look := &pulseLook{side: s, began: time.Now(), facts: record.PulseFacts{Side: s.Name(), Slow: alarm}}
 	f := &look.facts
 	status, err := qapi.QueryStatus(ctx, s.QMP())
 	if f.Running, f.Status = status.Running, status.Status; err != nil {
@@ -80,7 +83,11 @@ func lookAtPulse(ctx context.Context, p *migration.Pair, s *migration.Side) (rec
 	if err := look.start(ctx, p.Program.Table, left); err != nil {
 		return *f, err
 	}
-	wait, cancel := p.AtMost(ctx, pulseTimeout)
+	timeout := pulseTimeout
+	if alarm {
+		timeout = alarmTimeout
+	}
+	wait, cancel := p.AtMost(ctx, timeout)
 	defer cancel()
 	// What has not moved when the time is over is for the check.
 	waited := migration.Poll(wait, "all that the guest counts to go on", func() (bool, error) { return look.allMoved(wait) })
@@ -128,13 +135,13 @@ func (l *pulseLook) allMoved(ctx context.Context) (all bool, err error) {
 	all = true
 	for i, w := range l.table {
 		word := &l.facts.Words[i]
-		if w.Kind != fixtures.CountsUp || word.Moved() {
+		if w.Kind != fixtures.CountsUp || word.Moved(w) || w.Slow && !l.facts.Slow {
 			continue
 		}
 		if word.Last, err = l.side.QTest().Readl(ctx, w.Address); err != nil {
 			return false, err
 		}
-		all = all && word.Moved()
+		all = all && word.Moved(w)
 	}
 	return all, nil
 }
@@ -143,7 +150,7 @@ func (l *pulseLook) allMoved(ctx context.Context) (all bool, err error) {
 func (l *pulseLook) end(ctx context.Context) (err error) {
 	for i, w := range l.table {
 		word := &l.facts.Words[i]
-		if w.Kind == fixtures.CountsUp && word.Moved() {
+		if w.Kind == fixtures.CountsUp && word.Moved(w) {
 			continue
 		}
 		if word.Last, err = l.side.QTest().Readl(ctx, w.Address); err != nil {

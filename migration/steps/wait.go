@@ -46,7 +46,7 @@ func waitVerbs() migration.Vocabulary {
 			Doc:     "Waits until a side announces that its migration has the status.",
 			Example: "await status active",
 			Step: func(a *migration.Args) migration.Step {
-				return awaitStatusOn(a.Side(), qapi.MigrationStatus(a.OneOf("a migration status", statuses()...)))
+				return AwaitStatus(a.Side(), qapi.MigrationStatus(a.OneOf("a migration status", statuses()...)))
 			},
 		},
 		{
@@ -130,9 +130,7 @@ func waitVerbs() migration.Vocabulary {
 			Example: `destination: expect stderr "known issuer"`,
 			Step: func(a *migration.Args) migration.Step {
 				on, words := a.Side(), a.Word("the words, in quotes")
-				return step("expect stderr", func(_ context.Context, p *migration.Pair) error {
-					return each(p, on, func(s *migration.Side) error { return expectStderr(s, words) })
-				})
+				return ExpectStderr(on, words)
 			},
 		},
 	}
@@ -146,12 +144,9 @@ func statuses() []string {
 	}
 }
 
-// AwaitStatus waits until the source announces that its migration has the status.
-func AwaitStatus(status qapi.MigrationStatus) migration.Step {
-	return awaitStatusOn(migration.SourceName, status)
-}
-
-func awaitStatusOn(on string, status qapi.MigrationStatus) migration.Step {
+// AwaitStatus waits until a side, [migration.SourceName] or [migration.DestinationName],
+// announces that its migration has the status.
+func AwaitStatus(on string, status qapi.MigrationStatus) migration.Step {
 	return onMigration("await status "+string(status), func(ctx context.Context, p *migration.Pair) error {
 		return each(p, on, func(s *migration.Side) error {
 			_, err := s.AwaitStatus(ctx, status)

@@ -28,10 +28,12 @@ architecture, with these options:
 
 	x86      --32
 	aarch64
+	ppc64    -a64 -mpower8 -mregnames
 	riscv64  -march=rv64g -mno-relax
+	s390x
 
 For x86 it has to be a boot sector and what follows it on its disk, whole sectors of 512
-bytes; for the others it is a file for QEMU's -kernel option, code from its first byte on.
+bytes; for the others it is a file for QEMU's -kernel or -bios option.
 
 Exit status: 0 done, 1 the source is wrong (each error with its line), 2 wrong
 usage or a file that can't be read or written.
@@ -166,7 +168,7 @@ func check(o options, image *asm.Image) error {
 	case o.arch == x86:
 		return checkBootSector(o.sources[0], image)
 	case image.Origin != 0:
-		return fmt.Errorf("%s: begins at %#x, but a kernel is code from its first byte on: leave out the leading .org", o.sources[0], image.Origin)
+		return fmt.Errorf("%s: begins at %#x, but a kernel is a file from its first byte on: leave out the leading .org", o.sources[0], image.Origin)
 	}
 	return nil
 }

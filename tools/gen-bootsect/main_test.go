@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"cmp"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,7 +14,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/arch/arm64/arm64asm"
+	"golang.org/x/arch/ppc64/ppc64asm"
 	"golang.org/x/arch/riscv64/riscv64asm"
+	"golang.org/x/arch/s390x/s390xasm"
 	"golang.org/x/arch/x86/x86asm"
 
 	"github.com/drover-vm/drover/fixtures"
@@ -178,8 +181,12 @@ func generated() []generatedFile {
 	return []generatedFile{
 		{"x86", fixtures.Incrementer, "x86Incrementer", "x86_incrementer_gen.go", []string{"asm/x86-incrementer.s"}},
 		{"x86", fixtures.Pulse, "x86Pulse", "x86_pulse_gen.go", []string{"asm/x86-pulse/1-boot.s", "asm/x86-pulse/2-main.s", "asm/x86-pulse/3-cpu.s", "asm/x86-pulse/4-interrupts.s", "asm/x86-pulse/5-devices.s"}},
+		{"x86", fixtures.Tide, "x86Tide", "x86_tide_gen.go", []string{"asm/x86-tide.s"}},
+		{"x86", "smp2", "x86SMP", "x86_smp_gen.go", []string{"asm/x86-smp.s"}},
 		{"aarch64", fixtures.Incrementer, "aarch64Incrementer", "aarch64_incrementer_gen.go", []string{"asm/aarch64-incrementer.s"}},
+		{"ppc64", fixtures.Incrementer, "ppc64Incrementer", "ppc64_incrementer_gen.go", []string{"asm/ppc64-incrementer.s"}},
 		{"riscv64", fixtures.Incrementer, "riscv64Incrementer", "riscv64_incrementer_gen.go", []string{"asm/riscv64-incrementer.s"}},
+		{"s390x", fixtures.Incrementer, "s390xIncrementer", "s390x_incrementer_gen.go", []string{"asm/s390x-incrementer.s"}},
 	}
 }
 
@@ -196,7 +203,7 @@ func (g generatedFile) embedded(t *testing.T) []byte {
 	}
 	p, err := fixtures.Named(g.program, g.arch)
 	require.NoError(t, err)
-	return p.Kernel
+	return append(p.Kernel, p.Firmware...)
 }
 
 // gnu is the GNU as of an architecture, with its options, and the objcopy that goes with it.
@@ -205,6 +212,8 @@ func gnu(arch string) (as []string, objcopy string) {
 	switch arch {
 	case x86:
 		prefix, options = "", []string{"--32"}
+	case "ppc64":
+		prefix, options = "powerpc64-linux-gnu-", []string{"-a64", "-mpower8", "-mregnames"}
 	case "riscv64":
 		options = []string{"-march=rv64g", "-mno-relax"}
 	}
@@ -259,6 +268,7 @@ func TestEveryInstructionOfAProgramIsReadBack(t *testing.T) {
 	other := map[string]string{
 		"jz": "je", "jnz": "jne", "jc": "jb", "jnc": "jae",
 		"movz": "mov", "b.hs": "b.cs", "b.lo": "b.cc", "jal": "j",
+		"mr": "or", "sldi": "rldicr",
 	}
 	for _, g := range generated() {
 		var sources []string
@@ -296,6 +306,14 @@ func readBack(t *testing.T, arch string, l asm.Line) (text string, length int) {
 		inst, err := arm64asm.Decode(l.Bytes)
 		require.NoError(t, err, "% x", l.Bytes)
 		return arm64asm.GNUSyntax(inst), 4
+	case "ppc64":
+		inst, err := ppc64asm.Decode(l.Bytes, binary.BigEndian)
+		require.NoError(t, err, "% x", l.Bytes)
+		return ppc64asm.GNUSyntax(inst, uint64(l.Address)), inst.Len
+	case "s390x":
+		inst, err := s390xasm.Decode(l.Bytes)
+		require.NoError(t, err, "% x", l.Bytes)
+		return s390xasm.GNUSyntax(inst, uint64(l.Address)), inst.Len
 	case "riscv64":
 		inst, err := riscv64asm.Decode(l.Bytes)
 		require.NoError(t, err, "% x", l.Bytes)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/drover-vm/drover/protocol/qmp"
 	"github.com/drover-vm/drover/protocol/qtest"
 )
 
@@ -69,6 +70,11 @@ type Canary struct {
 	more   *write  // where a bit says that there is more to read, of which the last counts
 	mask   uint32  // the bits of it that count; 0 is all
 
+	// put and get are how it is written and read, where it is no cell. Where there is only
+	// get, the guest program has written it.
+	put func(ctx context.Context, vm VM) error
+	get func(ctx context.Context, vm VM) (uint32, error)
+
 	// oneVCPU says that QEMU answers only where the machine has one vCPU: it would ask which
 	// of several it is that reads.
 	oneVCPU bool
@@ -83,14 +89,28 @@ func For(arch string, vcpus int, guestUsesDevices bool) []Canary {
 		all = pc(guestUsesDevices)
 	case "aarch64":
 		all = aarch64()
+	case "ppc64":
+		all = ppc64()
 	case "riscv64":
 		all = riscv64()
+	case "s390x":
+		all = s390x()
 	}
 	return slices.DeleteFunc(all, func(c Canary) bool { return c.oneVCPU && vcpus != 1 })
 }
 
+// A VM is what a canary is in.
+type VM interface {
+	QTest() *qtest.Session
+	QMP() *qmp.Session
+}
+
 // Plant writes the canary.
-func (c Canary) Plant(ctx context.Context, q *qtest.Session) error {
+func (c Canary) Plant(ctx context.Context, vm VM) error {
+	if c.put != nil {
+		return c.put(ctx, vm)
+	}
+	q := vm.QTest()
 	for _, w := range c.plant {
 		if err := w.write(ctx, q, w.value); err != nil {
 			return err
@@ -103,7 +123,19 @@ func (c Canary) Plant(ctx context.Context, q *qtest.Session) error {
 const mostAnswers = 300
 
 // Read returns what the register holds now.
-func (c Canary) Read(ctx context.Context, q *qtest.Session) (uint32, error) {
+func (c Canary) Read(ctx context.Context, vm VM) (uint32, error) {
+	found, err := c.readAll(ctx, vm)
+	if c.mask != 0 {
+		found &= c.mask
+	}
+	return found, err
+}
+
+func (c Canary) readAll(ctx context.Context, vm VM) (uint32, error) {
+	if c.get != nil {
+		return c.get(ctx, vm)
+	}
+	q := vm.QTest()
 	for _, w := range c.ask {
 		if err := w.write(ctx, q, w.value); err != nil {
 			return 0, err
@@ -116,9 +148,6 @@ func (c Canary) Read(ctx context.Context, q *qtest.Session) (uint32, error) {
 			break
 		}
 		found, err = c.read(ctx, q)
-	}
-	if c.mask != 0 {
-		found &= c.mask
 	}
 	return found, err
 }

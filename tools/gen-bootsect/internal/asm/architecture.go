@@ -21,7 +21,7 @@ type architecture struct {
 
 // architectures are all that there are: to add one is to add its table to these.
 func architectures() []*architecture {
-	return []*architecture{x86(), aarch64(), riscv64()}
+	return []*architecture{x86(), aarch64(), ppc64(), riscv64(), s390x()}
 }
 
 // Architectures are the names of the architectures that AssembleFor knows.

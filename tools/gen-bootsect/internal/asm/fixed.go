@@ -93,6 +93,13 @@ func with(names map[string]int64, more map[string]int64) map[string]int64 {
 	return all
 }
 
+// withoutZero are registers but for the first.
+func withoutZero(names map[string]int64) map[string]int64 {
+	names = maps.Clone(names)
+	maps.DeleteFunc(names, func(_ string, n int64) bool { return n == 0 })
+	return names
+}
+
 // registersAt is a field for one of them.
 func registersAt(names map[string]int64, bit int) field {
 	return field{registers: names, place: at(bit, 5)}

@@ -1,6 +1,7 @@
 package asm
 
 import (
+	"encoding/binary"
 	"fmt"
 	"maps"
 	"os"
@@ -12,7 +13,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/arch/arm64/arm64asm"
+	"golang.org/x/arch/ppc64/ppc64asm"
 	"golang.org/x/arch/riscv64/riscv64asm"
+	"golang.org/x/arch/s390x/s390xasm"
 )
 
 // A judged is an architecture's table and who else knows it: adding an architecture adds a
@@ -31,6 +34,14 @@ func judges() map[string]judged {
 		"aarch64": {set: aarch64Set(), unknown: []string{"hvc"}, prefix: "aarch64-linux-gnu-", readBack: func(b []byte) (string, int, error) {
 			inst, err := arm64asm.Decode(b)
 			return arm64asm.GNUSyntax(inst), 4, err
+		}},
+		"ppc64": {set: ppc64Set(), prefix: "powerpc64-linux-gnu-", options: []string{"-a64", "-mpower8", "-mregnames"}, readBack: func(b []byte) (string, int, error) {
+			inst, err := ppc64asm.Decode(b, binary.BigEndian)
+			return ppc64asm.GNUSyntax(inst, 0), inst.Len, err
+		}},
+		"s390x": {set: s390xSet(), prefix: "s390x-linux-gnu-", readBack: func(b []byte) (string, int, error) {
+			inst, err := s390xasm.Decode(b)
+			return s390xasm.GNUSyntax(inst, 0), inst.Len, err
 		}},
 		"riscv64": {set: riscvSet(), unknown: []string{"mret", "wfi"}, prefix: "riscv64-linux-gnu-", options: []string{"-march=rv64g", "-mno-relax"}, readBack: func(b []byte) (string, int, error) {
 			inst, err := riscv64asm.Decode(b)
@@ -80,7 +91,7 @@ func TestEveryFixedFormIsReadBack(t *testing.T) {
 func TestFixedFormsAreThoseOfGNU(t *testing.T) {
 	for arch, j := range judges() {
 		t.Run(arch, func(t *testing.T) {
-			source := strings.Join(j.set.samples(t), "\n") + "\n"
+			source := strings.Join(j.set.samples(t), "\n") + "\n.balign 8, 0\n" // as GNU as ends s390x's
 			requireSameAsCross(t, arch, j, source)
 		})
 	}
