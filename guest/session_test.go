@@ -109,7 +109,9 @@ func TestLinesThatAreMissingAreCounted(t *testing.T) {
 
 func TestAGuestThatBootsAgainIsNoticedUnlessItWasTo(t *testing.T) {
 	g := guest.NewSession()
-	boot := func() { g.Feed("source", at(0), []byte((&speaker{t: t}).say(wire.SaysHello, wire.Hello{Kernel: "6.1"}))) }
+	boot := func() {
+		g.Feed("source", at(0), []byte((&speaker{t: t}).say(wire.SaysHello, wire.Hello{Kernel: "6.1"})))
+	}
 	boot()
 	require.False(t, g.Restarted())
 	g.ExpectRestart()

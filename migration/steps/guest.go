@@ -2,7 +2,6 @@ package steps
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -44,11 +43,6 @@ func guestVerbs() migration.Vocabulary {
 				}
 				return timed(a, ResetGuest())
 			},
-		},
-		{
-			Name: "await boot", Args: "[within TIME]", Sides: []string{migration.DestinationName, migration.SourceName},
-			Doc: "Waits until a Linux guest that was reset has booted, and is on that side or was when it did.", Example: "await boot within 1m",
-			Step: func(a *migration.Args) migration.Step { return timed(a, AwaitBoot(a.Side())) },
 		},
 		{
 			Name: "expect run-state", Args: "STATE", Sides: migration.OnSource,
@@ -133,26 +127,6 @@ func ResetGuest() migration.Step {
 		}
 		return p.AwaitBoot(ctx, from)
 	})
-}
-
-// ResetAtOnce resets the machine of a Linux guest, and waits for nothing.
-func ResetAtOnce() migration.Step {
-	return migration.Step{Name: "system_reset at-once", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		l := p.Linux()
-		if l == nil {
-			return errors.New("the guest program has to be waited for: write system_reset without at-once")
-		}
-		l.ExpectRestart()
-		return qapi.SystemReset(ctx, p.Source.QMP())
-	}}
-}
-
-// AwaitBoot waits until a Linux guest that was reset has booted, on that side or before it came
-// there.
-func AwaitBoot(on string) migration.Step {
-	return migration.Step{Name: "await boot", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		return each(p, on, func(s *migration.Side) error { return p.AwaitBootOn(ctx, s) })
-	}}
 }
 
 // Stop stops the guest on the source, before it is migrated; with data, when its pages
