@@ -97,3 +97,4 @@ setup-run:
 	$(GO) run ./cmd/drover fleet ensure x86_64
 setup-test:
 	$(GO) run ./cmd/drover fleet ensure $(TARGETS)
+	$(GO) run ./cmd/drover fleet fetch kernels --arch x86_64

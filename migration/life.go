@@ -21,7 +21,7 @@ import (
 // memory, and to devices' registers, what has to arrive with the guest.
 func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
 	if p.run.linux != nil {
-		return p.bootLinux(ctx, from)
+		return p.AwaitBootOn(ctx, p.Source)
 	}
 	_, err := p.AwaitProgram(ctx, p.Source, from)
 	if err != nil && p.Source.Facts.Began.IsZero() && p.Source.ExitState() == nil {

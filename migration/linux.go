@@ -3,6 +3,7 @@ package migration
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"slices"
 	"strings"
 
@@ -87,7 +88,7 @@ func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *li
 	})
 	_, noTool := errors.AsType[*guest.ToolchainError](err)
 	_, noModule := errors.AsType[*guest.ModuleError](err)
-	if noTool || noModule {
+	if noTool || noModule || errors.Is(err, fs.ErrNotExist) {
 		err = &UnsupportedError{err.Error()}
 	}
 	own, _ := fixtures.For(o.Arch) // a target without guest programs has Linux in its default machine

@@ -79,24 +79,24 @@ func (p *Pair) Tell(ctx context.Context, s *Side, verb wire.Verb, worker string)
 	return number, l.stream(s).Send(ctx, string(text))
 }
 
-// bootLinux waits until the guest runs on the source, and all its workers have looked at
-// what they have once. What came before the place is another boot's.
-func (p *Pair) bootLinux(ctx context.Context, from int64) error {
+// AwaitBootOn waits until a Linux guest runs, and all its workers have looked at what they have
+// once, on that side or before it came there. One that is to boot again has been announced with
+// guest.Session.ExpectRestart before.
+func (p *Pair) AwaitBootOn(ctx context.Context, s *Side) error {
 	l := p.run.linux
-	if from > 0 {
-		l.heard.ExpectRestart()
+	if l == nil {
+		return errNotLinux
 	}
-	err := p.HearUntil(ctx, p.Source, "the guest's workers to begin", func(g *guest.Session) bool { return g.Began(l.image.Workers) })
-	if err != nil && p.Source.Facts.Began.IsZero() && p.Source.ExitState() == nil {
+	err := p.HearUntil(ctx, s, "the guest's workers to begin", func(g *guest.Session) bool { return g.Began(l.image.Workers) })
+	if err != nil && s.Facts.Began.IsZero() && p.Facts.Legs == nil && s.ExitState() == nil && s == p.Source {
 		return &StartError{err} // nothing is known of migration
 	}
 	if err != nil {
 		return err
 	}
-	hello := l.heard.Hello()
-	f := p.Facts.Linux
+	hello, f := l.heard.Hello(), p.Facts.Linux
 	f.Kernel, f.Online, f.Port, f.BootSeconds = hello.Kernel, hello.CPUs, hello.Port, hello.Boot
-	return p.hearReport(ctx, p.Source)
+	return p.hearReport(ctx, s)
 }
 
 // swapped notes that the guest goes on from where it was the destination.
@@ -148,9 +148,11 @@ func (p *Pair) hearReport(ctx context.Context, s *Side) error {
 	if err != nil {
 		return err
 	}
-	after, err := p.hearCounts(ctx, s, wire.Report)
-	if err != nil {
-		return err
+	after := before
+	if len(before) > 0 { // or it stands still, and would keep another question as long
+		if after, err = p.hearCounts(ctx, s, wire.Report); err != nil {
+			return err
+		}
 	}
 	f := p.Facts.Linux
 	f.Side, f.Workers = s.Name(), nil

@@ -206,7 +206,6 @@ func fleetList(asJSON bool, stdout, stderr io.Writer) int {
 		if err != nil {
 			complain(stderr, err)
 		}
-		return exitOK
 	}
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	for _, b := range all {

@@ -55,7 +55,8 @@ func TestBusyHostIsNotHeldAgainstQEMU(t *testing.T) {
 func TestBusyHostExcusesNoLoss(t *testing.T) {
 	for _, d := range allDoctored() {
 		timed := map[string]bool{"reported": true, "downtime": true, "quickest move": true, "fault": true, "bandwidth": true}
-		if timed[d.check] {
+		slow := d.what == "it does not answer" || strings.HasSuffix(d.what, " stand still") // a Linux guest's worker
+		if timed[d.check] || slow {
 			continue
 		}
 		r := d.record()

@@ -169,7 +169,7 @@ func (w Worker) judge(r *Record) (Outcome, string) {
 	case r.Linux.Restarted:
 		return unsure("the guest has booted again: what its worker %s says is of no use", w.Name)
 	case f.Silent:
-		return fail("the guest's worker %s did not answer on the %s: it stands still", w.Name, r.Linux.Side)
+		return r.late("the guest's worker %s did not answer on the %s: it stands still", w.Name, r.Linux.Side)
 	}
 	for _, name := range w.Grows {
 		before, there := f.Before[name]
@@ -178,7 +178,7 @@ func (w Worker) judge(r *Record) (Outcome, string) {
 			return unknown(fmt.Sprintf("the worker %s's count %q", w.Name, name))
 		}
 		if after <= before {
-			return fail("%s of the guest's worker %s stand still on the %s: there were %d, and then %d", name, w.Name, r.Linux.Side, before, after)
+			return r.late("%s of the guest's worker %s stand still on the %s: there were %d, and then %d", name, w.Name, r.Linux.Side, before, after)
 		}
 	}
 	if w.Judge != nil {

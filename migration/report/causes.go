@@ -14,6 +14,7 @@ type causes struct {
 	also   []record.Verdict
 	follow []record.Verdict // they fail because the run stopped early, or did what the scenario wants
 	passed []record.Verdict
+	notFor []record.Verdict // such a guest has nothing that they could judge
 	absent []record.Verdict // unknown, for the run stopped before them
 	unsure []record.Verdict // unknown for another reason
 }
@@ -36,6 +37,9 @@ func splitCheck(name string) (leg, check string) {
 
 func ranked(v record.Verdict) int {
 	_, check := splitCheck(v.Check)
+	if strings.HasPrefix(check, "linux ") {
+		check = "workload" // what a guest of its own kind has in its place
+	}
 	if i := slices.Index(rank, check); i >= 0 {
 		return i
 	}
@@ -48,7 +52,9 @@ func sortCauses(r *record.Record, verdicts []record.Verdict) (c causes) {
 	var failed []record.Verdict
 	for _, v := range verdicts {
 		switch {
-		case v.Outcome == record.Pass, v.Outcome == record.NotApplicable:
+		case v.Outcome == record.NotApplicable:
+			c.notFor = append(c.notFor, v)
+		case v.Outcome == record.Pass:
 			c.passed = append(c.passed, v)
 		case v.Outcome == record.Unknown && early && notGathered(v.Witness):
 			c.absent = append(c.absent, v)

@@ -200,6 +200,9 @@ func standing(c causes) section {
 	s := section{Title: "Ruled out, not reached, consequences"}
 	s.para("ruled out", checkNames(c.passed), "pass")
 	s.para("not reached", checkNames(c.absent), "note")
+	if len(c.notFor) > 0 {
+		s.para("not applicable", checkNames(c.notFor), "note")
+	}
 	for _, v := range c.follow {
 		s.para("consequence", v.Check+": "+clip(v.Witness, 240), "note")
 	}

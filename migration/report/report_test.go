@@ -151,3 +151,15 @@ func ExampleLine() {
 	// fail     x86_64/precopy/unix/plain      2.50 s  workload: the byte at 0x1234000 is wrong: expected 7, found 5
 	//       0.250 s  boot
 }
+
+// TestWhatSuchAGuestHasNotIsNotCalledRuledOut: a check that has nothing to judge is no pass.
+func TestWhatSuchAGuestHasNotIsNotCalledRuledOut(t *testing.T) {
+	var b strings.Builder
+	result := failed()
+	result.Verdicts = append(result.Verdicts, record.Verdict{Check: "workload", Outcome: record.NotApplicable, Witness: "the guest is Linux"})
+	report.Verdicts(&b, result.Verdicts)
+	require.Contains(t, b.String(), "n/a      workload: the guest is Linux")
+	b.Reset()
+	report.Print(&b, result, 28, false)
+	require.NotRegexp(t, `ruled out.*workload`, b.String())
+}

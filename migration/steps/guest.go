@@ -35,9 +35,14 @@ func guestVerbs() migration.Vocabulary {
 			},
 		},
 		{
-			Name: "system_reset", Args: "[within TIME]",
-			Doc: "Resets the source's machine, and waits until the guest runs again.", Example: "system_reset",
-			Step: func(a *migration.Args) migration.Step { return timed(a, ResetGuest()) },
+			Name: "system_reset", Args: "[at-once|within TIME]",
+			Doc: "Resets the source's machine, and waits until the guest runs again; not so at-once, for a Linux guest that may boot on whichever side it is then.", Example: "system_reset",
+			Step: func(a *migration.Args) migration.Step {
+				if a.Option("at-once") {
+					return ResetAtOnce()
+				}
+				return timed(a, ResetGuest())
+			},
 		},
 		{
 			Name: "expect run-state", Args: "STATE", Sides: migration.OnSource,
@@ -103,11 +108,12 @@ func Boot() migration.Step {
 // the devices' canaries anew.
 func ResetGuest() migration.Step {
 	return step("system_reset", func(ctx context.Context, p *migration.Pair) error {
-		if p.Linux() != nil { // its lines tell which boot they are of, so it need not be stopped
+		if l := p.Linux(); l != nil { // its lines tell which boot they are of, so it need not be stopped
+			l.ExpectRestart()
 			if err := qapi.SystemReset(ctx, p.Source.QMP()); err != nil {
 				return err
 			}
-			return p.AwaitBoot(ctx, 1)
+			return p.AwaitBootOn(ctx, p.Source)
 		}
 		if err := qapi.Stop(ctx, p.Source.QMP()); err != nil {
 			return err

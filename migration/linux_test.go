@@ -1,0 +1,121 @@
+package migration_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/drover-vm/drover/guest"
+	"github.com/drover-vm/drover/internal/qemutest"
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// linuxOptions are the options for a run on the newest QEMU of the fleet: older ones may lose
+// what Linux writes, by a known bug.
+func linuxOptions(t *testing.T) migration.Options {
+	t.Helper()
+	long(t)
+	if _, _, err := findKernel("x86_64"); err != nil {
+		t.Skip(err)
+	}
+	for _, binary := range slices.Backward(qemutest.Fleet(t, "x86_64")) {
+		if v := qemutest.Version(t, binary); v != "5.2" && v != "7.2" {
+			return migration.Options{Source: binary, FindKernel: findKernel, Artifacts: t.ArtifactDir()}
+		}
+	}
+	t.Skip(`no QEMU since 9.0 is here: fetch one with "drover fleet fetch 10.0"`)
+	return migration.Options{}
+}
+
+// behind puts a step behind the one of that name.
+func behind(name string, do func(ctx context.Context, p *migration.Pair) error) func(migration.Steps) migration.Steps {
+	return func(steps migration.Steps) migration.Steps {
+		i := slices.IndexFunc(steps, func(s migration.Step) bool { return s.Name == name })
+		return slices.Insert(steps, i+1, migration.Step{Name: "tamper", Do: do, Timeout: 2 * migration.StepTimeout})
+	}
+}
+
+// TestWorkersNoticeWhatIsDoneToTheirGuest: each fault is done to a guest that lives.
+func TestWorkersNoticeWhatIsDoneToTheirGuest(t *testing.T) {
+	for name, c := range map[string]struct {
+		check, witness string
+		rewrite        func(migration.Steps) migration.Steps
+	}{
+		"a byte of its memory changes": {
+			"linux memory", `^the byte at 0x[0-9a-f]+ is wrong: expected 0x[0-9a-f]+, found 0x[0-9a-f]+; [0-9]+ bytes of page 0, generation [0-9]+, are wrong`,
+			behind("await switchover within 15s", func(ctx context.Context, p *migration.Pair) error {
+				at := p.Linux().Workers()["memory"].Counts.Counts["first-page"]
+				// The guest writes the page again and again: so does this.
+				for value := byte(0); p.Linux().Workers()["memory"].Total == 0; value ^= 0xff {
+					if err := p.Destination.QTest().Writeb(ctx, at+123, value); err != nil {
+						return err
+					}
+				}
+				return nil
+			}),
+		},
+		"it is stopped while it is asked": {
+			"linux clock", `^the guest's worker clock did not answer on the destination`,
+			behind("check that the source is paused", func(ctx context.Context, p *migration.Pair) error {
+				return qapi.Stop(ctx, p.Destination.QMP())
+			}),
+		},
+		"it is reset": {
+			"linux guest", `^the guest has booted again`,
+			behind("await switchover within 15s", func(ctx context.Context, p *migration.Pair) error {
+				if err := qapi.SystemReset(ctx, p.Destination.QMP()); err != nil {
+					return err
+				}
+				return p.HearUntil(ctx, p.Destination, "the next boot", (*guest.Session).Restarted)
+			}),
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			options := linuxOptions(t)
+			options.Rewrite = c.rewrite
+			result := run(t, scenario(t, "linux/precopy"), options)
+			if result.Record.Host != nil && result.Outcome == record.Unknown {
+				t.Skip("what is late is no failure on a host as busy as this: " + result.Reason)
+			}
+			require.Equal(t, record.Fail, result.Outcome, explain(result))
+			i := slices.IndexFunc(result.Verdicts, func(v record.Verdict) bool { return v.Check == c.check })
+			require.GreaterOrEqual(t, i, 0)
+			require.Equal(t, record.Fail, result.Verdicts[i].Outcome, result.Verdicts[i].Witness)
+			require.Regexp(t, c.witness, result.Verdicts[i].Witness)
+		})
+	}
+}
+
+// TestLinuxTalksThroughItsConsoleWhereItHasNoPort: a guest whose kernel has no virtio drivers.
+func TestLinuxTalksThroughItsConsoleWhereItHasNoPort(t *testing.T) {
+	t.Parallel()
+	options := linuxOptions(t)
+	s := scenario(t, "linux/precopy")
+	s.Guest.Linux = &migration.Linux{Console: true}
+	result := run(t, s, options)
+	require.NoError(t, result.Err(), explain(result))
+	require.Equal(t, "console", result.Record.Linux.Port)
+}
+
+func TestLinuxWithoutAKernelIsASkipThatSaysWhatHelps(t *testing.T) {
+	s := scenario(t, "linux/precopy")
+	result := run(t, s, migration.Options{Source: qemutest.Binary(t, "x86_64")})
+	require.Equal(t, record.Skip, result.Outcome)
+	require.Contains(t, result.Reason, "Options.Kernel")
+	result = run(t, s, migration.Options{Source: qemutest.Binary(t, "x86_64"), Kernel: "/nonexistent/vmlinuz"})
+	require.Equal(t, record.Skip, result.Outcome, "or that its kernel isn't there")
+	require.Contains(t, result.Reason, "/nonexistent/vmlinuz")
+}
+
+// TestEveryWorkerThatAGuestCanHaveIsJudged by a check of its own.
+func TestEveryWorkerThatAGuestCanHaveIsJudged(t *testing.T) {
+	for _, name := range guest.Workers(guest.Devices()) {
+		require.True(t, slices.ContainsFunc(record.Workers(), func(w record.Worker) bool { return w.Name == name }), "record.Workers has no %s", name)
+	}
+}

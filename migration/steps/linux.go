@@ -1,0 +1,41 @@
+package steps
+
+import (
+	"context"
+	"errors"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration"
+)
+
+// What only a Linux guest can be asked.
+func linuxVerbs() migration.Vocabulary {
+	return migration.Vocabulary{
+		{
+			Name: "await boot", Args: "[within TIME]", Sides: []string{migration.DestinationName, migration.SourceName},
+			Doc: "Waits until a Linux guest that was reset has booted, and is on that side or was when it did.", Example: "await boot within 1m",
+			Step: func(a *migration.Args) migration.Step { return timed(a, AwaitBoot(a.Side())) },
+		},
+	}
+}
+
+// ResetAtOnce resets the machine of a Linux guest, and waits for nothing.
+func ResetAtOnce() migration.Step {
+	return migration.Step{Name: "system_reset at-once", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
+		l := p.Linux()
+		if l == nil {
+			return errors.New("the guest program has to be waited for: write system_reset without at-once")
+		}
+		l.ExpectRestart()
+		return qapi.SystemReset(ctx, p.Source.QMP())
+	}}
+}
+
+// AwaitBoot waits until a Linux guest that was reset has booted, on that side or before it came
+// there.
+func AwaitBoot(on string) migration.Step {
+	return migration.Step{Name: "await boot", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
+		return each(p, on, func(s *migration.Side) error { return p.AwaitBootOn(ctx, s) })
+	}}
+}
