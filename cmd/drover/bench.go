@@ -76,7 +76,7 @@ func benchCommand() *command {
 // The axes that are measured where no others are named: 4 methods and 4 dirty rates.
 const (
 	benchMethods    = "precopy,xbzrle,multifd-4,postcopy"
-	benchRates      = "0,all"
+	benchRates      = "0,50MB/s,200MB/s,all"
 	benchBandwidths = "500MB/s"
 	benchMemory     = "256MiB"
 	benchDowntimes  = "300ms"
