@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/protocol/qapi"
 
 	"github.com/drover-vm/drover/migration/internal/ram"
@@ -136,6 +137,18 @@ func stopDestination() Step {
 	}}
 }
 
+// KeepMemory keeps a copy of the source's memory but for what its guest program writes: it
+// is compared with the destination's in place of the source's.
+func (p *Pair) KeepMemory(ctx context.Context) (err error) {
+	memory, err := ram.Open(ctx, p.Program, p.Source.VM)
+	if err != nil {
+		return err
+	}
+	defer memory.Close()
+	p.kept, err = memory.Copy(append([]fixtures.Range{p.Program.Workload()}, p.Program.Scratch...))
+	return err
+}
+
 // CompareMemory reads the memory of both sides, both stopped, and gathers what
 // the workload's range holds on the destination and what differs elsewhere.
 func CompareMemory() Step {
@@ -147,7 +160,11 @@ func CompareMemory() Step {
 			return p.sumMemory(ctx)
 		}
 		began := time.Now()
-		both, err := ram.Open(ctx, p.Program, p.Source.VM, p.Destination.VM)
+		vms := []*launcher.VM{p.Source.VM, p.Destination.VM}
+		if p.kept != nil {
+			vms = vms[1:]
+		}
+		both, err := ram.Open(ctx, p.Program, vms...)
 		if err != nil {
 			return err
 		}
@@ -160,7 +177,10 @@ func CompareMemory() Step {
 		left := append([]fixtures.Range{p.Program.Workload()}, p.Program.Scratch...)
 		p.sums = ram.NewSums(both)
 		err = both.Walk(func(at uint64, pages [][]byte) {
-			source, destination := pages[0], pages[1]
+			source, destination := pages[0], pages[len(pages)-1]
+			if p.kept != nil {
+				source = p.kept.Page(at)
+			}
 			p.sums.Add(destination)
 			facts.Size += ram.PageSize
 			workload.Page(at, destination)
@@ -238,7 +258,9 @@ func (p *Pair) SourceAtCompletion(ctx context.Context) error {
 		return err
 	}
 	stand := &record.StandFacts{Status: status.Status, Running: status.Running}
-	p.Facts.Stand = stand
+	if p.Facts.Stand = stand; p.Linux() != nil {
+		return nil
+	}
 	stand.Before, err = p.Counter(ctx, p.Source)
 	return err
 }
@@ -253,7 +275,9 @@ func (p *Pair) SourceAtEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stand.StatusAtEnd, stand.RunningEnd = status.Status, status.Running
+	if stand.StatusAtEnd, stand.RunningEnd = status.Status, status.Running; p.Linux() != nil {
+		return nil
+	}
 	stand.After, err = p.Counter(ctx, p.Source)
 	return err
 }

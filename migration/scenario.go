@@ -108,7 +108,7 @@ func (s Scenario) proof() Steps {
 	}
 	switch s.Ends {
 	case record.OnSource:
-		return Steps{expectRunningOnSource(), noteFailure(), readSourceCanaries(), quitBoth()}
+		return Steps{expectRunningOnSource(), noteFailure(), readSourceCanaries(), afterwards(), quitBoth()}
 	case record.NoGuest, record.Lost:
 		return Steps{quitBoth()}
 	default:
@@ -120,7 +120,7 @@ func (s Scenario) proof() Steps {
 // moved. It is stopped by then.
 func Proof() Steps {
 	return Steps{
-		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), DestinationResources(),
+		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), DestinationResources(), afterwards(),
 	}
 }
 

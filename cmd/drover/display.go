@@ -65,7 +65,7 @@ func count(name string, r *record.Result, often *rates, last *lastRun) {
 func (d *jsonDisplay) write(value any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	report.JSONLine(d.out, value)
+	_ = report.JSONLine(d.out, value) // what can't be written, the output remembers; what is no JSON, the line says
 }
 
 // textDisplay writes a line a scenario. On a terminal a last line shows what

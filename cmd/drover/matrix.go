@@ -125,7 +125,7 @@ func (f *matrixFlags) run(ctx context.Context, _ []string, _ *os.File, stdout, s
 	case err != nil:
 		return complain(stderr, err)
 	case f.json:
-		report.JSONLine(stdout, m)
+		return max(matrixExit(m), pages.exit(), writeJSON(stdout, stderr, m))
 	default:
 		report.MatrixText(stdout, m)
 	}

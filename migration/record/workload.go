@@ -57,6 +57,9 @@ func judgeWorkload(r *Record) (Outcome, string) {
 	return outcome, witness
 }
 
+// Judge holds the workload's memory against what the guest program promises.
+func (w *WorkloadFacts) Judge(p fixtures.Program) (Outcome, string) { return w.judge(p, 0) }
+
 func (w *WorkloadFacts) judge(p fixtures.Program, over int) (Outcome, string) {
 	if w == nil || w.Pages == 0 || len(w.Runs) == 0 {
 		return unknown("the workload's memory")
