@@ -293,7 +293,10 @@ func (f *benchFlags) measure(ctx context.Context, _ []string, _ *os.File, stdout
 	case results.Measured() == 0:
 		return complain(stderr, fmt.Errorf("nothing could be measured: %s", report.WhyNothing(results)))
 	}
-	return max(status, show.exit())
+	if status == exitOK {
+		return show.exit()
+	}
+	return status
 }
 
 // conclude prints and writes what was measured, and how it compares.

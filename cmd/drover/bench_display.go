@@ -20,7 +20,7 @@ type benchDisplay struct {
 	verbose bool
 	began   time.Time
 	name    string // of what is under way
-	failed  bool
+	status  int    // that failures and doubts make
 }
 
 // newBenchDisplay shows on stdout, and on stderr where the other is for JSON.
@@ -71,13 +71,18 @@ func (d *benchDisplay) over(e bench.Event) {
 	where := fmt.Sprintf("%d of %d: %s", e.N, e.Of, e.Cell)
 	switch {
 	case e.Failed != "":
-		d.failed = true
+		d.status = exitFailed
 		d.line("failed  " + where + ": " + e.Failed)
 		if e.Dir != "" {
 			d.line("        artifacts: " + e.Dir)
 		}
 	case e.Skipped != "":
 		d.line("skipped " + e.Method + ": " + e.Skipped)
+	case e.Unproven != "":
+		d.line("unproven " + where + ": " + e.Unproven)
+		if d.status == exitOK {
+			d.status = exitCannotRun
+		}
 	case d.verbose && e.Sample != nil:
 		d.line(where + ": " + sampleText(*e.Sample))
 	}
@@ -99,10 +104,5 @@ func (d *benchDisplay) line(text string) {
 
 func (d *benchDisplay) end() { d.text.end(report.Sum{}) }
 
-// exit is 1 where a migration failed.
-func (d *benchDisplay) exit() int {
-	if d.failed {
-		return exitFailed
-	}
-	return exitOK
-}
+// exit is 1 where a migration failed, else 2 where a proof could not tell.
+func (d *benchDisplay) exit() int { return d.status }

@@ -75,15 +75,17 @@ func TestTheSameQEMUIsNoDifferenceAndASlowerOneIsWorse(t *testing.T) {
 		t.Skip("it takes a minute; run it without -short")
 	}
 	const rounds = 5
-	plan := func(bandwidth int64) bench.Plan {
-		cells := bench.Cells([]string{"precopy"}, []stats.Rate{0}, []int64{bandwidth}, []int{150}, []time.Duration{100 * time.Millisecond})
+	plan := func(rate stats.Rate, bandwidth int64) bench.Plan {
+		cells := bench.Cells([]string{"precopy"}, []stats.Rate{rate}, []int64{bandwidth}, []int{150}, []time.Duration{100 * time.Millisecond})
 		return bench.Plan{Cells: cells, Repeats: 1, MaxTime: 20 * time.Second}
 	}
-	usual, again, halved, slow := benchOn(t, plan(5e5)), benchOn(t, plan(5e5)), benchOn(t, plan(25e4)), benchOn(t, plan(1e8))
+	usual, again, halved := benchOn(t, plan(0, 40e6)), benchOn(t, plan(0, 40e6)), benchOn(t, plan(0, 20e6))
+	arms := []*bench.Bench{&usual, &again, &halved}
+	busy, slow := benchOn(t, plan(stats.All, 1e9)), benchOn(t, plan(stats.All, 1e9))
+	busy.MaxTime, slow.MaxTime = time.Second/2, time.Second/2
 	slow.Options.Accel = "tcg,one-insn-per-tb=on" // since 8.1
-	arms := []*bench.Bench{&usual, &again, &halved, &slow}
-	if v := qemutest.Version(t, usual.Options.Source); v < "8.1" && v > "3" {
-		arms = arms[:3]
+	if v := qemutest.Version(t, usual.Options.Source); v >= "8.1" || v < "3" {
+		arms = append(arms, &busy, &slow)
 	}
 	measured := make([]*stats.Results, len(arms))
 	for range rounds {
@@ -98,19 +100,20 @@ func TestTheSameQEMUIsNoDifferenceAndASlowerOneIsWorse(t *testing.T) {
 			measured[i].Add(r.Cells[0].Cell, r.Cells[0].Samples[0])
 		}
 	}
-	compare := func(i int) stats.Comparison {
-		return stats.Compare(measured[0], measured[i], stats.DefaultMargin)
+	compare := func(before, now int) stats.Comparison {
+		return stats.Compare(measured[before], measured[now], stats.DefaultMargin)
 	}
-	same := compare(1)
+	same := compare(0, 1)
 	require.Empty(t, same.TooFew)
 	require.Empty(t, texts(same.Worse()))
 	require.Empty(t, texts(same.Better()))
 
-	half := compare(2)
-	require.Equal(t, []string{"bandwidth 500kB/s, now 250kB/s"}, half.Changed)
+	half := compare(0, 2)
+	require.Equal(t, []string{"bandwidth 40MB/s, now 20MB/s"}, half.Changed)
 	require.Contains(t, metricsOf(half.Worse()), stats.Total, texts(half.Differences))
 	if len(arms) > 3 {
-		require.Contains(t, metricsOf(compare(3).Worse()), stats.GuestSpeed, texts(compare(3).Differences))
+		slower := compare(3, 4)
+		require.Contains(t, metricsOf(slower.Worse()), stats.GuestSpeed, texts(slower.Differences))
 	}
 }
 
@@ -146,7 +149,7 @@ func TestABenchThatIsInterruptedReturnsWhatItHas(t *testing.T) {
 }
 
 func TestAMigrationThatDoesNotConvergeEndsAllTheSame(t *testing.T) {
-	cells := bench.Cells([]string{"precopy"}, []stats.Rate{stats.All}, []int64{100e6}, []int{150}, []time.Duration{10 * time.Millisecond})
+	cells := bench.Cells([]string{"precopy"}, []stats.Rate{stats.All}, []int64{50e6}, []int{150}, []time.Duration{10 * time.Millisecond})
 	b := benchOn(t, bench.Plan{Cells: cells, Repeats: 1, MaxTime: 500 * time.Millisecond})
 	r, err := b.Run(t.Context())
 	require.NoError(t, err)

@@ -51,7 +51,7 @@ func curves(r *stats.Results, of conditions, metric stats.Metric) *figure {
 	f.Picture.text("label", "middle", (left+pictureWidth-right)/2, top+plot+34, "dirty rate of the guest")
 	if metric == stats.Downtime {
 		f.Picture.line("limit", [][2]float64{{left, y(limit)}, {pictureWidth - right, y(limit)}})
-		f.Picture.text("label", "end", pictureWidth-right, y(limit)-4, "downtime limit")
+		f.Picture.text("label", "start", left+6, y(limit)-4, "downtime limit")
 	}
 	var alt []string
 	for n, method := range methods {
