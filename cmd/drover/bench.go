@@ -291,12 +291,12 @@ func (f *benchFlags) measure(ctx context.Context, _ []string, _ *os.File, stdout
 	case err != nil:
 		return complain(stderr, err)
 	case results.Measured() == 0:
-		return complain(stderr, fmt.Errorf("nothing could be measured: %s", report.WhyNothing(results)))
+		status = complain(stderr, fmt.Errorf("nothing could be measured: %s", report.WhyNothing(results)))
 	}
-	if status == exitOK {
-		return show.exit()
+	if status == exitFailed || show.exit() == exitFailed { // which counts more than what can't be told
+		return exitFailed
 	}
-	return status
+	return max(status, show.exit())
 }
 
 // conclude prints and writes what was measured, and how it compares.
