@@ -278,6 +278,7 @@ func (f *benchFlags) measure(ctx context.Context, _ []string, _ *os.File, stdout
 		return complain(stderr, err)
 	}
 	show := newBenchDisplay(stdout, stderr, flags.verbose, flags.json)
+	options.Watch = show.sample
 	show.begin(flags.plan())
 	results, err := bench.Bench{Plan: flags.plan(), Options: options, Watch: show.watch}.Run(ctx)
 	show.end()
