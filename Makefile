@@ -49,12 +49,15 @@ generate: ## make again what is generated: the boot programs' bytes, docs/scenar
 SHOWN = precopy/unix/plain postcopy/plain postcopy/recovery/plain exact/ram/precopy
 
 .PHONY: pictures
-pictures: setup-run ## record again what the pictures in README.md show, and draw them; needs Chromium for the pages
+pictures: setup-run ## record again what the pictures in README.md show, and draw them; needs Chromium for the pages, and minutes on a quiet host for the bench
 	@set -eu; kept=$$(mktemp); trap 'rm -f "$$kept"' EXIT; \
 	printf '%s\n' '$$ drover run $(SHOWN)' > "$$kept"; \
 	$(GO) run ./cmd/drover run $(SHOWN) >> "$$kept"; \
 	cp "$$kept" docs/pictures/run.txt; \
 	$(GO) run ./tools/gen-picture docs/pictures/run.txt docs/pictures/run.svg
+	@set -eu; kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; \
+	$(GO) run ./cmd/drover bench --report "$$kept"; \
+	cp "$$kept/bench.json" migration/report/testdata/bench.json
 	$(GO) test ./migration/report -count=1 -run '^TestPicturesOfTheDocuments$$' -pictures "$(CURDIR)/docs/pictures"
 
 .PHONY: check-generate

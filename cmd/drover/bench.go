@@ -76,7 +76,7 @@ func benchCommand() *command {
 // The axes that are measured where no others are named: 4 methods and 4 dirty rates.
 const (
 	benchMethods    = "precopy,xbzrle,multifd-4,postcopy"
-	benchRates      = "0,all"
+	benchRates      = "0,50MB/s,200MB/s,all"
 	benchBandwidths = "500MB/s"
 	benchMemory     = "256MiB"
 	benchDowntimes  = "300ms"
@@ -278,6 +278,7 @@ func (f *benchFlags) measure(ctx context.Context, _ []string, _ *os.File, stdout
 		return complain(stderr, err)
 	}
 	show := newBenchDisplay(stdout, stderr, flags.verbose, flags.json)
+	options.Watch = show.sample
 	show.begin(flags.plan())
 	results, err := bench.Bench{Plan: flags.plan(), Options: options, Watch: show.watch}.Run(ctx)
 	show.end()
@@ -291,7 +292,10 @@ func (f *benchFlags) measure(ctx context.Context, _ []string, _ *os.File, stdout
 	case err != nil:
 		return complain(stderr, err)
 	case results.Measured() == 0:
-		return complain(stderr, fmt.Errorf("nothing could be measured: %s", report.WhyNothing(results)))
+		status = complain(stderr, fmt.Errorf("nothing could be measured: %s", report.WhyNothing(results)))
+	}
+	if status == exitFailed || show.exit() == exitFailed { // which counts more than what can't be told
+		return exitFailed
 	}
 	return max(status, show.exit())
 }

@@ -163,18 +163,6 @@ func (d *textDisplay) sample(name string, s record.Sample) {
 	}
 }
 
-// passed prints a line about a scenario that has passed, in place of that of done.
-func (d *textDisplay) passed(name string, r *record.Result, line string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.gone(name)
-	if d.verbose && r.Record != nil {
-		report.Steps(d.out, plainResult(r).Record.Steps)
-	}
-	fmt.Fprintln(d.out, plain.Text(line))
-	d.draw()
-}
-
 // gone takes a scenario off those that run.
 func (d *textDisplay) gone(name string) {
 	d.running = slices.DeleteFunc(d.running, func(u *underWay) bool { return u.name == name })

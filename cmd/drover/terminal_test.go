@@ -197,8 +197,9 @@ func TestHoldKeepsBothVMsUntilAKey(t *testing.T) {
 func TestABenchShowsHowFarItIsAndCtrlCPrintsWhatItHas(t *testing.T) {
 	dir, report := t.TempDir(), filepath.Join(t.TempDir(), "report")
 	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TMPDIR=" + dir, "DROVER_CACHE=" + t.TempDir()},
-		"bench", "--methods", "precopy", "--dirty-rates", "0", "--memory", "150MiB", "--repeats", "50", "--warm-up", "0", "--report", report)
-	s.await(t, "2 of 50: precopy at 0")
+		"bench", "--methods", "precopy", "--dirty-rates", "0", "--bandwidths", "20MB/s", "--max-time", "1m", "--memory", "150MiB", "--repeats", "50", "--warm-up", "0", "--report", report)
+	s.await(t, "2/50     precopy at 0")
+	s.await(t, "MB sent")
 	_, err := s.tty.Write([]byte{ctrlC})
 	require.NoError(t, err)
 	require.Equal(t, exitCannotRun, s.exit(t), s)

@@ -10,25 +10,24 @@ import (
 	"github.com/drover-vm/drover/migration/bench/stats"
 )
 
-// least is the rate of a guest that is to dirty nothing: its program writes some pages a
-// second all the same, which show that it runs.
-const least = "64KiB/s"
-
-// tide is the guest program that has a rate.
-const tide = "tide"
+// leastRate is the least that a guest is told to dirty, in bytes a second. One that is to dirty
+// nothing is told that: it shows that it runs by what it writes.
+const leastRate = 64 << 10
 
 // dial are the lines of a scenario file that make the guest of a cell: its RAM, and a
-// workload that dirties as much of it a second as the cell wants.
+// program that dirties as much of it a second as the cell wants. Where the target has none
+// with a rate, it is nothing or all.
 func dial(c stats.Cell, arch string) ([]string, error) {
 	arch = cmp.Or(arch, "x86_64")
 	memory := fmt.Sprintf("memory %s", stats.MemoryText(c.MemoryMiB))
-	if slices.Contains(fixtures.Archs(tide), arch) {
-		rates := map[stats.Rate]string{0: " " + least, stats.All: ""}
-		rate, special := rates[c.DirtyRate]
-		if !special {
-			rate = " " + c.DirtyRate.String()
+	if slices.Contains(fixtures.Archs(fixtures.Tide), arch) {
+		switch {
+		case c.DirtyRate == stats.All:
+			return []string{"guest " + fixtures.Tide, memory}, nil
+		case c.DirtyRate > 0 && c.DirtyRate < leastRate:
+			return nil, fmt.Errorf("no guest program can dirty as little as %s: it is at least %s, or 0 for next to nothing", c.DirtyRate, stats.BandwidthText(leastRate))
 		}
-		return []string{"guest " + tide + rate, memory}, nil
+		return []string{fmt.Sprintf("guest %s %d", fixtures.Tide, max(c.DirtyRate, leastRate)), memory}, nil
 	}
 	switch c.DirtyRate {
 	case stats.All:

@@ -37,6 +37,9 @@ type Event struct {
 	Sample  *stats.Sample
 	Skipped string
 	Failed  string
+	// Unproven is why it could not be told whether all has arrived, of a plan with a proof:
+	// the host was too busy, mostly. There is a sample then.
+	Unproven string
 	// Dir is the folder with the artifacts of one that failed.
 	Dir string
 }
@@ -138,7 +141,10 @@ func (b Bench) take(result *record.Result, cell *stats.CellResult, e *Event) {
 	default:
 		sample, err = SampleOf(result.Record)
 	}
-	if err == nil && b.Proof {
+	switch {
+	case err == nil && b.Proof && result.Outcome == record.Unknown:
+		e.Unproven = result.Reason
+	case err == nil && b.Proof:
 		err = result.Err()
 	}
 	if err != nil {

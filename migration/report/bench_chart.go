@@ -33,7 +33,14 @@ func curves(r *stats.Results, of conditions, metric stats.Metric) *figure {
 	scale := newLogScale(max(low, high/1e6, 1e-4), high)
 	const left, right, top, plot, row = 90.0, 20.0, 12.0, 220.0, 20.0
 	f := &figure{Caption: upper(info.Label) + " against the dirty rate: " + of.String()}
-	legendRows := (len(methods) + 2) / 3
+	legend := len(methods)
+	if metric == stats.Downtime {
+		legend++ // the limit
+	}
+	legendRows := (legend + 2) / 3
+	place := func(n int) [2]float64 {
+		return [2]float64{left + float64(n%3)*190, top + plot + 58 + row*float64(n/3)}
+	}
 	f.Picture = picture{Width: pictureWidth, Height: top + plot + 44 + row*float64(legendRows)}
 	x := func(i int) float64 {
 		return left + (pictureWidth-left-right)*(float64(i)+0.5)/float64(len(rates))
@@ -51,17 +58,21 @@ func curves(r *stats.Results, of conditions, metric stats.Metric) *figure {
 	f.Picture.text("label", "middle", (left+pictureWidth-right)/2, top+plot+34, "dirty rate of the guest")
 	if metric == stats.Downtime {
 		f.Picture.line("limit", [][2]float64{{left, y(limit)}, {pictureWidth - right, y(limit)}})
-		f.Picture.text("label", "end", pictureWidth-right, y(limit)-4, "downtime limit")
 	}
 	var alt []string
 	for n, method := range methods {
 		curve := curveOf(r, of, method, metric, rates)
 		f.draw(n, curve, func(i int) float64 { return x(i) + (float64(n)-float64(len(methods)-1)/2)*step }, y)
-		at := [2]float64{left + float64(n%3)*190, top + plot + 58 + row*float64(n/3)}
+		at := place(n)
 		f.Picture.line(fmt.Sprintf("curve c%d", n%len(markers)), [][2]float64{{at[0], at[1] - 4}, {at[0] + 34, at[1] - 4}})
 		f.Picture.text(fmt.Sprintf("mark c%d", n%len(markers)), "middle", at[0]+17, at[1], markers[n%len(markers)])
 		f.Picture.text("label", "start", at[0]+42, at[1], method)
 		alt = append(alt, method+": "+curve.words(info.Unit))
+	}
+	if metric == stats.Downtime {
+		at := place(len(methods))
+		f.Picture.line("limit", [][2]float64{{at[0], at[1] - 4}, {at[0] + 34, at[1] - 4}})
+		f.Picture.text("label", "start", at[0]+42, at[1], "downtime limit")
 	}
 	f.Alt = f.Caption + ". " + strings.Join(alt, "; ")
 	return f

@@ -155,14 +155,3 @@ func TestABenchOfNothingAndOfOneMigrationIsDrawn(t *testing.T) {
 		require.NotContains(t, string(page), "Inf")
 	}
 }
-
-func TestABenchsPageOpensInABrowser(t *testing.T) {
-	ctx := browser(t)
-	before, now := slower(benched())
-	c := stats.Compare(before, now, stats.DefaultMargin)
-	dir := t.TempDir()
-	require.NoError(t, report.WriteBench(dir, now, &c))
-	found := requireSound(t, ctx, filepath.Join(dir, report.BenchFile))
-	require.GreaterOrEqual(t, found.Headings, 5)
-	require.GreaterOrEqual(t, found.Tables, 2)
-}

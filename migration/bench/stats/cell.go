@@ -3,6 +3,7 @@ package stats
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -101,4 +102,16 @@ func (c CellResult) Values(m Metric) (all []float64) {
 		}
 	}
 	return all
+}
+
+// comparable are the values that tell something of a baseline's: how long a migration took that
+// did not converge, and what it sent and used meanwhile, tells only how long it was given.
+func (c CellResult) comparable(m Metric) []float64 {
+	switch m {
+	case Total, Sent, Throughput, CPUSource, CPUDestination, GuestDuring:
+		converged := c
+		converged.Samples = slices.DeleteFunc(slices.Clone(c.Samples), func(s Sample) bool { return !s.Converged })
+		return converged.Values(m)
+	}
+	return c.Values(m)
 }

@@ -138,7 +138,7 @@ func rank(d Difference) int {
 
 func compareCell(before, now CellResult, margin float64) (all []Difference) {
 	for _, info := range Metrics() {
-		b, n := before.Values(info.Metric), now.Values(info.Metric)
+		b, n := before.comparable(info.Metric), now.comparable(info.Metric)
 		if !info.Judged || len(b) == 0 || len(n) == 0 {
 			continue
 		}

@@ -168,6 +168,14 @@ func TestWhatWasChangedOnPurposeDoesNotPartCells(t *testing.T) {
 	require.Len(t, c.OnlyBefore, 16)
 }
 
+// TestWhatDidNotConvergeIsNotHeldByItsTime: it took as long as it was given.
+func TestWhatDidNotConvergeIsNotHeldByItsTime(t *testing.T) {
+	before, now := madeResults(1, 6, shape{3, 0.5, 0.05, 6}, grid()...), madeResults(2, 6, shape{6, 0.5, 0.05, 6}, grid()...)
+	require.Empty(t, stats.Compare(before, now, stats.DefaultMargin).Worse())
+	now = madeResults(2, 6, shape{3, 2, 0.05, 6}, grid()...)
+	require.Equal(t, map[stats.Metric]int{stats.Downtime: 16}, byMetric(stats.Compare(before, now, stats.DefaultMargin).Worse()))
+}
+
 func TestTooFewSamplesAreNoAllClear(t *testing.T) {
 	before, now := madeResults(1, 2, usual, grid()...), madeResults(2, 2, shape{60, 8, 0.01, 0}, grid()...)
 	c := stats.Compare(before, now, stats.DefaultMargin)
