@@ -49,14 +49,17 @@ func Methods() []Method {
 		multifd("zlib", 2, "zlib", "pages over two multifd channels, compressed with zlib"),
 		multifd("zstd", 2, "zstd", "pages over two multifd channels, compressed with zstd"),
 		{
-			"mapped-ram", "a running guest goes into a file with a place for each page, and is loaded from it", []string{"needs capability mapped-ram since 9.0"},
-			[]string{"enable mapped-ram"}, file,
+			"mapped-ram", "a running guest goes into a file with a place for each page, and is loaded from it",
+			[]string{"needs capability mapped-ram since 9.0"},
+			[]string{"enable mapped-ram"},
+			file,
 		},
 		{"postcopy", "the guest runs on the destination at once, and fetches its pages", post, []string{"enable postcopy-ram"}, postcopy},
 		{
 			"preempt", "postcopy with a channel of its own for the pages that are waited for",
 			append(slices.Clone(post), "needs host loopback", "needs capability postcopy-preempt since 7.1"),
-			[]string{"enable postcopy-ram", "enable postcopy-preempt"}, postcopy,
+			[]string{"enable postcopy-ram", "enable postcopy-preempt"},
+			postcopy,
 		},
 		{"auto-converge", "the guest is throttled until it dirties less than is sent", []string{"needs capability auto-converge since 1.6"}, []string{"enable auto-converge"}, precopy},
 	}
