@@ -6,6 +6,9 @@
 
 GO ?= go
 FUZZTIME ?= 60s
+
+# The targets that the tests run on.
+TARGETS = x86_64 i386 ppc64 aarch64 riscv64
 BENCH ?= .
 
 # The linters live in a module of their own: see tools/lint/go.mod.
@@ -86,11 +89,11 @@ torture: setup-run ## try to break drover for some minutes: kill it, feed it bad
 
 .PHONY: fleet
 fleet: ## fetch the QEMUs that the tests use into the user's cache, and list them
-	$(GO) run ./cmd/drover fleet ensure x86_64 i386 ppc64
+	$(GO) run ./cmd/drover fleet ensure $(TARGETS)
 	$(GO) run ./cmd/drover fleet list
 
 .PHONY: setup-run setup-test
 setup-run:
 	$(GO) run ./cmd/drover fleet ensure x86_64
 setup-test:
-	$(GO) run ./cmd/drover fleet ensure x86_64 i386 ppc64
+	$(GO) run ./cmd/drover fleet ensure $(TARGETS)

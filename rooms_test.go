@@ -45,6 +45,12 @@ func never() []rule {
 		{"tools/gen-bootsect/...", "fixtures", "the assembler must build where its last output is broken or gone"},
 		{"tools/gen-bootsect/...", "os/exec", "it assembles by itself, on machines without an assembler"},
 
+		{"guest/...", "launcher/...", "a Linux guest is files and lines: who starts it and reads them is somebody else's business"},
+		{"guest/...", "migration/...", "a guest doesn't know that it moves"},
+		{"guest/...", "fleet", "a guest is given its kernel"},
+		{"guest/wire", "os/exec", "what both ends say is bytes"},
+		{"guest/init", "guest", "the guest carries nothing of the host's end"},
+
 		{"launcher/...", "migration/...", "one QEMU process knows nothing of scenarios"},
 		{"launcher/...", "fleet", "a launcher is told which QEMU to start: finding and fetching are for its caller"},
 		{"launcher/...", "golang.org/x/term", "a terminal belongs to the command line"},
@@ -88,11 +94,13 @@ func never() []rule {
 		{"migration/stream", "protocol/...", "what is in a stream is told by the stream alone, so that it can be held against what QEMU says"},
 		{"migration/stream", "migration/record", "a reader says what it finds, and doesn't know what a run should have sent"},
 		{"migration/stream", "net", "a reader is given bytes, and doesn't fetch them"},
-		{"migration/bench", "launcher/...", "what a migration cost is told by its record, never by the live VMs"},
-		{"migration/bench", "protocol/...", "what a migration cost is told by its record, never by the live VMs"},
-		{"migration/bench", "os/exec", "what a migration cost is told by its record, never by the live VMs"},
-		{"migration/bench", "migration", "a bench writes scenario files, and doesn't know how they are run"},
-		{"migration/bench", "migration/report", "numbers don't know how they will look"},
+		{"migration/bench", "golang.org/x/term", "a terminal belongs to the command line"},
+		{"migration/bench", "migration/scenarios", "a cell of a bench is a scenario of its own, none of the catalogue's"},
+		{"migration/bench/stats", "launcher/...", "numbers are compared on a machine that has no QEMU as well"},
+		{"migration/bench/stats", "protocol/...", "numbers are compared on a machine that has no QEMU as well"},
+		{"migration/bench/stats", "migration", "a comparison knows samples, and not how they came about"},
+		{"migration/bench/stats", "migration/record", "a comparison knows samples, and not how they came about"},
+		{"migration/bench/stats", "os/exec", "a comparison starts nothing"},
 		{"migration/report", "launcher/...", "a report reads what the checks read, never the live VMs"},
 		{"migration/report", "protocol/...", "a report reads what the checks read, never the live VMs"},
 		{"migration/report", "os/exec", "a report reads what the checks read, never the live VMs"},
@@ -196,6 +204,14 @@ func TestProtocolPackagesNeedOnlyTheStandardLibraryAndXSys(t *testing.T) {
 			require.True(t, other.Standard || inModule || strings.HasPrefix(reached, "golang.org/x/sys/"),
 				"%s reaches %s: whoever imports a protocol package inherits the standard library and golang.org/x/sys, nothing else", p.folder(), reached)
 		}
+	}
+}
+
+// TestTheGuestNeedsOnlyTheStandardLibrary: it is built from embedded source, where there may be
+// no module proxy.
+func TestTheGuestNeedsOnlyTheStandardLibrary(t *testing.T) {
+	for reached := range reach(mustMatch(t, "guest/init")[0]) {
+		require.True(t, packages(t)[reached].Standard || reached == module+"/guest/wire", "guest/init reaches %s", reached)
 	}
 }
 

@@ -38,6 +38,11 @@ func (a apt) archives() string { return filepath.Join(a.folder, "archives") }
 // newApt sets apt's folder up, or again: what was downloaded into it before
 // stays.
 func (f Fleet) newApt(ctx context.Context, r Release, folder string) (apt, error) {
+	return f.newAptFor(ctx, r, folder, "")
+}
+
+// newAptFor is newApt for packages of an architecture, by Debian's name; "" is the host's own.
+func (f Fleet) newAptFor(ctx context.Context, r Release, folder, debian string) (apt, error) {
 	get := f.inPath("apt-get")
 	dpkg := f.inPath("dpkg")
 	if get == "" || dpkg == "" || f.inPath("dpkg-deb") == "" {
@@ -46,9 +51,12 @@ func (f Fleet) newApt(ctx context.Context, r Release, folder string) (apt, error
 			Remedy: "install a QEMU with: " + f.InstallHint("x86_64"),
 		}
 	}
-	var arch bytes.Buffer
-	if output, err := (command{path: dpkg, args: []string{"--print-architecture"}, stdout: &arch}).run(ctx); err != nil {
-		return apt{}, &FetchError{Release: r.Suite, Step: "sources", Reason: "dpkg --print-architecture: " + aptLine(output), Err: err}
+	if debian == "" {
+		var own bytes.Buffer
+		if output, err := (command{path: dpkg, args: []string{"--print-architecture"}, stdout: &own}).run(ctx); err != nil {
+			return apt{}, &FetchError{Release: r.Suite, Step: "sources", Reason: "dpkg --print-architecture: " + aptLine(output), Err: err}
+		}
+		debian = strings.TrimSpace(own.String())
 	}
 	sources, err := f.sourcesFor(r)
 	if err != nil {
@@ -68,7 +76,7 @@ func (f Fleet) newApt(ctx context.Context, r Release, folder string) (apt, error
 	}
 	files := map[string]string{
 		"status":   "",
-		"apt.conf": aptConfiguration(folder, strings.TrimSpace(arch.String()), r.target()),
+		"apt.conf": aptConfiguration(folder, debian, r.target()),
 	}
 	for name, text := range sources {
 		files[filepath.Join("sources", name)] = text
@@ -105,7 +113,7 @@ func aptConfiguration(folder, arch, target string) string {
   Optional "false";
 };
 `)
-	fmt.Fprintf(&b, "APT::Architectures { %q; };\n", arch)
+	fmt.Fprintf(&b, "APT::Architectures { %q; };\nAPT::Architecture %q;\n", arch, arch)
 	for _, setting := range [][2]string{
 		{"APT::Install-Recommends", "false"},
 		{"APT::Install-Suggests", "false"},

@@ -38,6 +38,7 @@ var errStalled = fmt.Errorf("it printed nothing for %v", stallTimeout)
 type command struct {
 	path   string
 	args   []string
+	dir    string       // where it stands; "" = where this process does
 	stdout io.Writer    // nil = kept with the messages
 	status func(string) // called with each line of descriptor 3; nil = there is none
 }
@@ -52,6 +53,7 @@ func (c command) run(ctx context.Context) (output string, err error) {
 	alive := func() { stall.Reset(stallTimeout) }
 
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
+	cmd.Dir = c.dir
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(cmd.SysProcAttr)

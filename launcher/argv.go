@@ -4,6 +4,8 @@ import (
 	"os"
 	"strconv"
 	"strings"
+
+	"github.com/drover-vm/drover/fixtures"
 )
 
 // firstInherited is the number that a child sees the first of exec.Cmd's
@@ -57,7 +59,24 @@ func (a *argv) machine(c Config, sandbox string) {
 	if c.MemoryMiB > 0 {
 		a.add("-m", strconv.Itoa(c.MemoryMiB))
 	}
+	if cpu := c.cpu(name); cpu != "" {
+		a.add("-cpu", cpu)
+	}
 	a.add("-nodefaults", "-display", "none")
+}
+
+// cpu is the CPU model under an accelerator where the target's default won't do. Under one
+// that executes the guest's instructions on the host's CPU only that one will.
+func (c Config) cpu(accel string) string {
+	_, cpu := fixtures.MachineFor(c.Arch)
+	name, _, _ := strings.Cut(c.Machine, ",")
+	switch {
+	case cpu == "" || name == "none":
+		return ""
+	case accel != tcg:
+		return "host"
+	}
+	return cpu
 }
 
 // monitor gives QEMU its end of the QMP session.
@@ -102,4 +121,10 @@ func (a *argv) serial(end *os.File, s Serial) {
 		chardev = "serial,id=" + serialID + ",path=/dev/fd/" + fd
 	}
 	a.addForms([]string{"-chardev", chardev, "-serial", "chardev:" + serialID}, []string{"-serial", "stdio"})
+}
+
+// port gives QEMU the other end of the port.
+func (a *argv) port(end *os.File, c Config) {
+	a.addForms([]string{"-chardev", "socket," + Option("", "id", c.Port, "fd", a.inherit(end))},
+		[]string{"-chardev", "socket,server=on,wait=off," + Option("", "id", c.Port, "path", c.Name+".port.sock")})
 }

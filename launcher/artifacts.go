@@ -13,12 +13,15 @@ func (v *VM) ShellCommand() string {
 }
 
 // SaveCommand writes into dir what it takes to start the same QEMU by hand:
-// NAME.cmd, a line for a POSIX shell, and NAME.boot.img where it boots from one.
+// NAME.cmd, a line for a POSIX shell, and NAME.boot.img, NAME.kernel.img or
+// NAME.firmware.img where it boots from one.
 func (v *VM) SaveCommand(dir string) error {
 	name := filepath.Join(dir, v.config.Name)
-	if p := v.config.Program; p != nil && len(p.BootBlock) > 0 {
-		if err := os.WriteFile(name+".boot.img", bootDisk(p), 0o600); err != nil {
-			return err
+	if p := v.config.Program; p != nil {
+		for _, image := range images(p) {
+			if err := os.WriteFile(name+image.suffix, image.content, 0o600); err != nil {
+				return err
+			}
 		}
 	}
 	return os.WriteFile(name+".cmd", []byte(v.ShellCommand()+"\n"), 0o600)

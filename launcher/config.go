@@ -47,7 +47,8 @@ type Config struct {
 	// the files in Dir. Empty means "vm".
 	Name string
 	// Machine is the machine type with its options ("pc-i440fx-5.2",
-	// "q35,smm=off"). Empty means QEMU's default for the target.
+	// "q35,smm=off"). Empty means the one that the guest programs for the target are for
+	// (fixtures.MachineFor), else QEMU's default.
 	Machine string
 	// Accel is the accelerator, with its properties as -accel takes them
 	// ("kvm,dirty-ring-size=4096"). Empty means "tcg": a /dev/kvm that opens may
@@ -76,10 +77,13 @@ type Config struct {
 	// Serial is what the guest's first serial port, the console, is connected
 	// to. Zero is SerialSocket.
 	Serial Serial
+	// Port is the id of a chardev whose other end is VM.Port: a device in Args may name it
+	// (virtserialport,chardev=ID). Empty means none.
+	Port string
 	// Dir is an existing folder in which the console, the error output and the
 	// transcripts of both sessions are kept as they come: NAME.console, the same
-	// with its times as NAME.console.cast ("asciinema play" shows it), NAME.stderr,
-	// NAME.qmp and NAME.qtest. Empty keeps none of them on disk. Of each the
+	// with its times as NAME.console.cast ("asciinema play" shows it), what came through
+	// the Port as NAME.port, NAME.stderr, NAME.qmp and NAME.qtest. Empty keeps none of them on disk. Of each the
 	// first KeptBytes are kept, with a line where it was cut off.
 	Dir string
 	// KeptBytes is how many bytes of each of these files are kept; 0 means
@@ -136,6 +140,9 @@ func (c Config) withDefaults() Config {
 	if c.Name == "" {
 		c.Name = defaultName
 	}
+	if c.Machine == "" {
+		c.Machine, _ = fixtures.MachineFor(c.Arch)
+	}
 	if c.Accel == "" {
 		c.Accel = tcg
 		c.choice = Choice{Accel: tcg, Why: "nothing else was asked for"}
@@ -180,7 +187,7 @@ func (c Config) check() error {
 
 // words are what becomes part of the command line.
 func (c Config) words() []string {
-	return append([]string{c.Name, c.Machine, c.Accel, c.Sandbox, c.Attach}, c.Args...)
+	return append([]string{c.Name, c.Machine, c.Accel, c.Sandbox, c.Attach, c.Port}, c.Args...)
 }
 
 // logFile opens the file in Dir that keeps one of the streams, or nothing

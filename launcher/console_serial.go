@@ -107,6 +107,14 @@ func (v *VM) recordConsole(w *wiring) {
 		v.console.record(w.serialCopies...)
 		v.console.finish(v.explain(io.EOF))
 	})
+	if w.port == nil {
+		return
+	}
+	v.port = newConsole(w.port)
+	v.work.Go(func() {
+		v.port.record(w.portCopies...)
+		v.port.finish(v.explain(io.EOF))
+	})
 }
 
 // SendBreak sends a break over the serial line, which a Linux guest takes for

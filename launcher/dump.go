@@ -128,22 +128,49 @@ func (v *VM) bootProgram() error {
 	if p == nil {
 		return nil
 	}
-	if len(p.BootBlock) > 0 {
+	for _, image := range images(p) {
 		f, err := v.memory("drover-boot")
 		if err != nil {
 			return err
 		}
-		if _, err := f.Write(bootDisk(p)); err != nil {
+		if _, err := f.Write(image.content); err != nil {
 			return err
 		}
 		path, err := v.share(f)
 		if err != nil {
 			return err
 		}
-		v.argv.addForms([]string{"-drive", drive(path)}, []string{"-drive", drive(v.config.Name + ".boot.img")})
+		v.argv.addForms(image.option(path), image.option(v.config.Name+image.suffix))
 	}
 	if p.PromEnv != "" {
 		v.argv.add("-prom-env", p.PromEnv)
+	}
+	v.argv.add(p.Args...)
+	if p.KernelFile != "" {
+		v.argv.add("-kernel", p.KernelFile, "-initrd", p.Initrd, "-append", p.Append)
+	}
+	return nil
+}
+
+// An image is a file that a program is booted from.
+type image struct {
+	suffix  string // of the file that SaveCommand makes of it, behind the VM's name
+	content []byte
+	option  func(path string) []string // that names it to QEMU
+}
+
+// images are those of a program: one, or none.
+func images(p *fixtures.Program) []image {
+	named := func(option string) func(string) []string {
+		return func(path string) []string { return []string{option, path} }
+	}
+	switch {
+	case len(p.BootBlock) > 0:
+		return []image{{".boot.img", bootDisk(p), func(path string) []string { return []string{"-drive", drive(path)} }}}
+	case len(p.Kernel) > 0:
+		return []image{{".kernel.img", p.Kernel, named("-kernel")}}
+	case len(p.Firmware) > 0:
+		return []image{{".firmware.img", p.Firmware, named("-bios")}}
 	}
 	return nil
 }

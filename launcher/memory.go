@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,6 +33,8 @@ type window struct {
 	start, end uint64 // guest-physical
 	host       uint64 // address of start in QEMU's process; 0 where it can't be read there
 	rom        bool   // the guest can't write it
+	block      string // what is there
+	offset     uint64 // of start in that, in bytes
 }
 
 // Memory finds out where the guest's RAM lies now. Where this process may not read
@@ -98,6 +101,28 @@ func (m *Memory) RAM() []fixtures.Range { return m.ranges(false) }
 // firmware: QEMU has it as it has RAM, and migrates it.
 func (m *Memory) ROM() []fixtures.Range { return m.ranges(true) }
 
+// A Region is guest-physical memory that is one piece of a block of RAM.
+type Region struct {
+	fixtures.Range
+	// Block is what "info mtree -f" calls it: the name of the block that QEMU migrates, or
+	// what is behind the last / or @ of it.
+	Block  string
+	Offset uint64 // of the range's start in the block, in bytes
+}
+
+// At is where in the block an address of the region is.
+func (r Region) At(address uint64) uint64 { return r.Offset + address - r.Start }
+
+// Regions are the pieces that RAM consists of, going up.
+func (m *Memory) Regions() (regions []Region) {
+	for _, w := range m.all {
+		if !w.rom {
+			regions = append(regions, Region{fixtures.Range{Start: w.start, End: w.end}, w.block, w.offset})
+		}
+	}
+	return regions
+}
+
 func (m *Memory) ranges(rom bool) (ranges []fixtures.Range) {
 	for _, w := range m.all {
 		if w.rom == rom {
@@ -148,7 +173,7 @@ func (m *Memory) piece(address uint64, p []byte) (piece []byte, host uint64) {
 }
 
 // flatRange is a line of "info mtree -f" (softmmu/memory.c, mtree_print_flatview).
-var flatRange = regexp.MustCompile(`(?m)^\s*([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, (?:nv-)?(ram|rom)\)`)
+var flatRange = regexp.MustCompile(`(?m)^\s*([0-9a-f]{16})-([0-9a-f]{16}) \(prio -?\d+, (?:nv-)?(ram|rom)\): (.*?)(?: @([0-9a-f]{1,16}))?(?: KVM)?$`)
 
 // flatRanges finds in "info mtree -f" the ranges that are RAM or ROM in what vCPUs
 // see as memory. Their windows have no host yet.
@@ -161,7 +186,8 @@ func flatRanges(tree string) (ranges []window) {
 			start, errStart := strconv.ParseUint(found[1], 16, 64)
 			last, errLast := strconv.ParseUint(found[2], 16, 64)
 			if errStart == nil && errLast == nil && last >= start && last+1 > last {
-				ranges = append(ranges, window{start: start, end: last + 1, rom: found[3] == "rom"})
+				offset, _ := strconv.ParseUint(cmp.Or(found[5], "0"), 16, 64) // the pattern lets only digits in
+				ranges = append(ranges, window{start: start, end: last + 1, rom: found[3] == "rom", block: found[4], offset: offset})
 			}
 		}
 	}

@@ -33,6 +33,7 @@ type VM struct {
 	process *process
 	stderr  *tail
 	console *Console
+	port    *Console // nil without Config.Port
 	qmp     *qmp.Session
 	qtest   *qtest.Session
 
@@ -212,7 +213,7 @@ func (v *VM) launch(ctx, start context.Context) error {
 // holds the other ends open.
 func (v *VM) endStreams(w *wiring) {
 	<-v.process.done
-	for _, stream := range []any{w.qmp, w.qtest, w.serial} {
+	for _, stream := range []any{w.qmp, w.qtest, w.serial, w.port} {
 		if s, ok := stream.(interface{ SetReadDeadline(time.Time) error }); ok {
 			_ = s.SetReadDeadline(time.Now().Add(exitGrace / 2)) // for what is still on the way
 		}
@@ -242,6 +243,10 @@ func (v *VM) QTest() *qtest.Session { return v.qtest }
 // Console returns the record of the guest's first serial port.
 func (v *VM) Console() *Console { return v.console }
 
+// Port returns the record of what the guest writes to the other end of Config.Port; nil
+// where there is none.
+func (v *VM) Port() *Console { return v.port }
+
 // Name returns the guest's name.
 func (v *VM) Name() string { return v.config.Name }
 
@@ -257,6 +262,10 @@ func (v *VM) StartTook() time.Duration { return v.startTook }
 
 // Stderr returns the end of what QEMU wrote to its error output (16 KiB).
 func (v *VM) Stderr() string { return v.stderr.String() }
+
+// StderrLost returns how many bytes QEMU wrote to its error output before those that Stderr
+// returns.
+func (v *VM) StderrLost() uint64 { return v.stderr.beginningLost() }
 
 // Exited is closed once QEMU has ended and been waited for.
 func (v *VM) Exited() <-chan struct{} { return v.process.done }

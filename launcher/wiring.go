@@ -15,9 +15,10 @@ import (
 // wiring is our side of everything that goes between us and a QEMU.
 type wiring struct {
 	qmp, qtest           net.Conn
-	serial               line
+	serial, port         line
 	qmpTrace, qtestTrace func(transcript.Message)
 	serialCopies         []io.Writer
+	portCopies           []io.Writer
 }
 
 // wire builds both sides: ours, and QEMU's as its command line. What it opens
@@ -41,6 +42,12 @@ func (v *VM) wire() (*wiring, error) {
 		return nil, err
 	}
 	a.serial(end, v.config.Serial)
+	if v.config.Port != "" {
+		if w.port, end, err = v.pair("port"); err != nil {
+			return nil, err
+		}
+		a.port(end, v.config)
+	}
 	if err := v.bootProgram(); err != nil {
 		return nil, err
 	}
@@ -90,6 +97,11 @@ func (v *VM) keepLogs(w *wiring) error {
 	}
 	if f := open("console.cast"); f != nil {
 		w.serialCopies = append(w.serialCopies, newCast(f, v.config.Name, time.Now(), most))
+	}
+	if w.port != nil {
+		if f := open("port"); f != nil {
+			w.portCopies = append(w.portCopies, boundedText(f, most))
+		}
 	}
 	if f := open("stderr"); f != nil {
 		v.stderr.copy = boundedText(f, most)

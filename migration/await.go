@@ -52,7 +52,7 @@ func (s *Side) Await(ctx context.Context, what string, match func(qmp.Event) boo
 
 // AwaitFrom is Await for events from a later place on.
 func (s *Side) AwaitFrom(ctx context.Context, from Mark, what string, match func(qmp.Event) bool) (qmp.Event, error) {
-	waited := s.samples.wait()
+	waited := s.run.sampler.wait()
 	event, err := s.QMP().WaitFunc(ctx, from, func(e qmp.Event) bool {
 		return match(e) || ended(StatusOf(e))
 	})
@@ -141,7 +141,7 @@ func (s *Side) State(ctx context.Context) string {
 func (p *Pair) Completed(ctx context.Context, arrives func(ctx context.Context) error) error {
 	var left, arrived error
 	g, both := errgroup.WithContext(ctx)
-	g.Go(func() error { left = p.Source.Completes(both, "STOP"); return left })
+	g.Go(func() error { left = p.leaves(both); return left })
 	g.Go(func() error { arrived = arrives(both); return arrived })
 	err := g.Wait()
 	switch {
@@ -154,6 +154,16 @@ func (p *Pair) Completed(ctx context.Context, arrives func(ctx context.Context) 
 		return err
 	}
 	return p.NoteMigration(ctx)
+}
+
+// leaves waits until the source has stopped its guest, if that ever ran, and calls the
+// migration completed.
+func (p *Pair) leaves(ctx context.Context) error {
+	if p.Facts.Unlaunched {
+		_, err := p.Source.AwaitStatus(ctx, qapi.MigrationCompleted)
+		return err
+	}
+	return p.Source.Completes(ctx, "STOP")
 }
 
 // Completes waits for an event, and then until the side calls the migration completed.

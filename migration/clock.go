@@ -27,6 +27,8 @@ type clock struct {
 	mu      sync.Mutex
 	run     time.Duration // of the run, since it was started
 	stopped time.Duration // in which drover did not run
+	awake   time.Duration // in which it did
+	cut     int           // waits that ended before they had their time
 	rate    float64       // of a second that passes, as much is the run's: 1 on a quiet host
 	waits   map[*wait]bool
 	end     chan struct{}
@@ -34,11 +36,12 @@ type clock struct {
 	usage   usage
 }
 
-// A wait is a context that ends when the clock comes to its deadline.
+// A wait is a context that ends when the clock comes to its deadline, or drover has been
+// awake for so long, whatever the host gave it.
 type wait struct {
-	deadline time.Duration
-	cancel   context.CancelCauseFunc
-	cause    error
+	timeout, most    time.Duration
+	deadline, latest time.Duration
+	cancel           context.CancelCauseFunc
 }
 
 func newClock() *clock { return &clock{rate: 1, waits: map[*wait]bool{}, end: make(chan struct{})} }
@@ -80,12 +83,19 @@ func (c *clock) pass(d time.Duration) {
 		c.stopped += d
 		d = clockTick
 	}
+	c.awake += d
 	c.run += time.Duration(float64(d) * c.rate)
 	for w := range c.waits {
-		if w.deadline <= c.run {
-			w.cancel(w.cause)
-			delete(c.waits, w)
+		switch {
+		case w.deadline <= c.run:
+			w.cancel(&timeoutError{after: w.timeout})
+		case w.latest <= c.awake:
+			c.cut++
+			w.cancel(&timeoutError{after: w.most, of: w.timeout, had: c.run - w.deadline + w.timeout})
+		default:
+			continue
 		}
+		delete(c.waits, w)
 	}
 }
 
@@ -95,13 +105,13 @@ func (c *clock) stop() {
 	c.ended.Wait()
 }
 
-// withTimeout is context.WithTimeoutCause by this clock. Its error is context.Canceled,
-// and its cause the one given.
-func (c *clock) withTimeout(ctx context.Context, timeout time.Duration, cause error) (context.Context, context.CancelFunc) {
+// withTimeout is context.WithTimeoutCause by this clock, and ends when drover has been awake
+// for most at the latest. Its error is context.Canceled, and its cause a [*timeoutError].
+func (c *clock) withTimeout(ctx context.Context, timeout, most time.Duration) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	w := &wait{cancel: cancel, cause: cause}
+	w := &wait{timeout: timeout, most: most, cancel: cancel}
 	c.mu.Lock()
-	w.deadline = c.run + timeout
+	w.deadline, w.latest = c.run+timeout, c.awake+most
 	c.waits[w] = true
 	c.mu.Unlock()
 	return ctx, func() {
@@ -117,6 +127,13 @@ func (c *clock) stoppedFor() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.stopped
+}
+
+// cutShort is how many waits ended before they had their time, for the host was too busy.
+func (c *clock) cutShort() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.cut
 }
 
 // A usage is how much of the host's CPUs a run has used, and others have.

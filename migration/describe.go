@@ -91,8 +91,14 @@ func (o *Options) shareMachine(ctx context.Context) error {
 }
 
 // machineFromArgs takes the machine type out of the arguments, where one is named
-// there, into its own place.
+// there, into its own place. Where none is named, that is the one that the guest programs
+// are for.
 func (o *Options) machineFromArgs() {
+	defer func() {
+		if o.Machine == "" {
+			o.Machine, _ = fixtures.MachineFor(cmp.Or(o.Arch, "x86_64"))
+		}
+	}()
 	if machine, rest := probe.MachineOption(o.Args); machine != "" {
 		_, options, _ := strings.Cut(o.Machine, ",")
 		o.Machine, o.Args = machine, rest

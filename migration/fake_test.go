@@ -2,6 +2,8 @@ package migration_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"slices"
 	"sync"
 	"testing"
@@ -115,4 +117,27 @@ func TestGuestThatStandsStillOnBothSidesIsNotAlive(t *testing.T) {
 	result := onFakes(t, plenty, func(*fakeprocess.Process, *fakeprocess.Process) {})
 	require.Equal(t, record.Fail, result.Outcome, explain(result))
 	require.Contains(t, explain(result), "guest lives")
+}
+
+// TestFailureOverHowFastTheHostIsSaysSo: so that it is unknown beside others, and not a fail.
+func TestFailureOverHowFastTheHostIsSaysSo(t *testing.T) {
+	t.Parallel()
+	scenario := migration.Scenario{Name: "on fakes", Steps: migration.Steps{steps.Boot(), {
+		Name: "be fast",
+		Do: func(_ context.Context, p *migration.Pair) error {
+			require.GreaterOrEqual(t, p.Host().Stretch(), 1.0)
+			return &migration.HostError{Cause: errors.New("it took a second")}
+		},
+	}}}
+	result := run(t, scenario, migration.Options{
+		Source: fakes(t, func(_, _ *fakeprocess.Process) {}), Artifacts: t.TempDir(), Budget: plenty,
+	})
+	last := result.Record.Steps[len(result.Record.Steps)-1]
+	require.Equal(t, record.StepFacts{Name: "be fast", Error: "it took a second", Timed: true, Phase: last.Phase, Seconds: last.Seconds}, last)
+	result.Record.Host = &record.HostFacts{Slowdown: 1}
+	require.Equal(t, record.Fail, record.Judged(result.Record).Outcome)
+	result.Record.Host = &record.HostFacts{Slowdown: 6, LoadAfter: 15, CPUs: 2}
+	judged := record.Judged(result.Record)
+	require.Equal(t, record.Unknown, judged.Outcome, judged.Verdicts)
+	require.Contains(t, judged.Reason, "the host was too busy to tell (it was 6.0 times as slow as expected, its load was 15.0 on 2 CPUs): be fast: it took a second")
 }

@@ -20,27 +20,38 @@ import (
 // console from that place on: its greeting and its first heartbeat. Then it writes to
 // memory, and to devices' registers, what has to arrive with the guest.
 func (p *Pair) AwaitBoot(ctx context.Context, from int64) error {
-	_, err := p.Source.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(output []byte) (int, error) {
-		return booted(p.Program, output)
-	})
+	if p.run.linux != nil {
+		return p.bootLinux(ctx, from)
+	}
+	_, err := p.AwaitProgram(ctx, p.Source, from)
 	if err != nil && p.Source.Facts.Began.IsZero() && p.Source.ExitState() == nil {
 		return &StartError{err} // nothing is known of migration
 	}
 	if err != nil {
 		return err
 	}
-	p.canaries = nil
-	if !isPC(p.Facts.Arch) { // other machines' firmware goes on using RAM that holds zeros
-		return nil
+	if p.Program.PromEnv == "" { // else the firmware runs it, and goes on using RAM that holds zeros
+		if err := p.markRAM(ctx); err != nil {
+			return err
+		}
 	}
+	return p.PlantCanaries(ctx)
+}
+
+func (p *Pair) markRAM(ctx context.Context) error {
 	all, err := p.largeRAM(ctx)
 	if err != nil {
 		return err
 	}
-	if err := ram.Mark(ctx, p.Source.QTest(), p.Program, all); err != nil {
-		return err
-	}
-	return p.plantCanaries(ctx)
+	return ram.Mark(ctx, p.Source.QTest(), p.Program, all)
+}
+
+// AwaitProgram waits until the guest program boots on a side, from that place of its console
+// on, and returns the place behind its first heartbeat.
+func (p *Pair) AwaitProgram(ctx context.Context, s *Side, from int64) (int64, error) {
+	return s.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(output []byte) (int, error) {
+		return booted(p.Program, output)
+	})
 }
 
 // fitsLow is how much RAM every PC has room for below 4 GiB.
@@ -62,17 +73,25 @@ func (p *Pair) largeRAM(ctx context.Context) ([]fixtures.Range, error) {
 // NoteBoot takes from the time that the guest took to boot how slow this machine is.
 func (p *Pair) NoteBoot(took time.Duration) { p.run.noteSlowdown(took) }
 
-func isPC(arch string) bool { return arch == "x86_64" || arch == "i386" }
-
-// plantCanaries writes each canary on the source, and keeps in mind those that a
+// PlantCanaries writes each canary on the source, and keeps in mind those that a
 // machine like this has: they are a PC's, and not every PC has them all.
-func (p *Pair) plantCanaries(ctx context.Context) error {
-	q := p.Source.QTest()
-	for _, c := range canary.PC() {
-		if err := c.Plant(ctx, q); err != nil {
+func (p *Pair) PlantCanaries(ctx context.Context) error {
+	p.canaries = nil
+	vcpus, err := qapi.QueryCPUsFast(ctx, p.Source.QMP())
+	if err != nil {
+		return err
+	}
+	all := canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil && !p.Program.FillsPages())
+	pci, err := p.pciCanaries(ctx)
+	if err != nil {
+		return err
+	}
+	all = append(all, pci...)
+	for _, c := range all {
+		if err := c.Plant(ctx, p.Source); err != nil {
 			return err
 		}
-		found, err := c.Read(ctx, q)
+		found, err := c.Read(ctx, p.Source)
 		if err != nil {
 			return err
 		}
@@ -81,7 +100,7 @@ func (p *Pair) plantCanaries(ctx context.Context) error {
 		}
 	}
 	p.Facts.Canaries = len(p.canaries)
-	if len(p.canaries) == 0 {
+	if len(p.canaries) == 0 && len(all) > 0 {
 		return errors.New("no device of this machine keeps what is written to its registers")
 	}
 	return nil
@@ -139,6 +158,9 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		return err
 	}
 	life.Running, life.Status = status.Running, status.Status
+	if p.run.linux != nil {
+		return p.watchBeats(ctx, s, life)
+	}
 	began := time.Now()
 	if life.Before, err = p.Counter(ctx, s); err != nil {
 		return err
@@ -147,6 +169,9 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		life.After, err = p.Counter(ctx, s)
 		return life.After != life.Before, err
 	})
+	if moved == nil {
+		moved = p.watchOthers(ctx, s, life)
+	}
 	life.Seconds = time.Since(began).Seconds()
 	heartbeat := error(nil)
 	if moved == nil {
@@ -159,8 +184,36 @@ func (p *Pair) WatchLife(ctx context.Context, s *Side, console int64) error {
 		})
 	}
 	// That a guest doesn't run is a fact for the check. A QEMU that ended is
-	// the end of the steps.
-	return ExitErrorOnly(errors.Join(moved, heartbeat))
+	// the end of the steps, and a host that gave it no time tells nothing.
+	waited := errors.Join(moved, heartbeat)
+	if waited != nil && cutShort(ctx) != nil {
+		return waited
+	}
+	return ExitErrorOnly(waited)
+}
+
+// watchOthers gathers whether the vCPUs beside the first count on that share the workload.
+func (p *Pair) watchOthers(ctx context.Context, s *Side, life *record.LifeFacts) error {
+	for n, part := range p.Program.PartRanges()[1:] {
+		before, err := s.QTest().Readb(ctx, part.Start)
+		if err != nil {
+			return err
+		}
+		first := record.Reading{Address: part.Start, Value: before}
+		life.Others = append(life.Others, record.CounterFacts{VCPU: n + 1, Before: first, After: first})
+	}
+	return Poll(ctx, "the counters of all vCPUs to move on the "+s.Name(), func() (all bool, err error) {
+		all = true
+		for i := range life.Others {
+			if o := &life.Others[i]; o.Before == o.After {
+				if o.After.Value, err = s.QTest().Readb(ctx, o.After.Address); err != nil {
+					return false, err
+				}
+				all = all && o.Before != o.After
+			}
+		}
+		return all, nil
+	})
 }
 
 // ExitErrorOnly returns the error where it says that a QEMU has ended, else nil.

@@ -18,7 +18,7 @@ import (
 // makes sure that a proof is possible: the guest program has room, and each side has
 // memory of its own.
 func (p *Pair) checkMemory(ctx context.Context) error {
-	if p.Program.End == 0 {
+	if p.Program.Name == "" {
 		return nil
 	}
 	size, err := qapi.QueryMemorySizeSummary(ctx, p.Source.QMP())
@@ -26,13 +26,16 @@ func (p *Pair) checkMemory(ctx context.Context) error {
 		return err
 	}
 	p.Facts.RAMBytes = size.Base + size.Plugged
-	least := p.Program.End
-	if isPC(p.Facts.Arch) {
+	least := uint64(0)
+	if p.Program.End > 0 {
+		least = p.Program.End - p.Program.RAMStart
+	}
+	if p.Program.PromEnv == "" && p.run.linux == nil { // else the firmware has its place in RAM by itself
 		least += firmwareRAM
 	}
 	if size.Base < least {
 		return &StartError{fmt.Errorf("the workload needs %d MiB of memory, and with the firmware's %d, and the guest has %d: give it more (-m)",
-			p.Program.End>>20, least>>20, size.Base>>20)}
+			(p.Program.End-p.Program.RAMStart)>>20, least>>20, size.Base>>20)}
 	}
 	// What is called by its size from here on is the memory that the machine begins with.
 	p.Program.MemoryMiB = int(size.Base >> 20)

@@ -264,7 +264,7 @@ type schemas = once.Map[string, *schema.Schema]
 
 // HasSchema reports whether a side's QEMU has something in its schema.
 func (s *Side) HasSchema(ctx context.Context, path string) (bool, error) {
-	known, err := s.schemas.Get(ctx, s.Binary(), func(ctx context.Context) (*schema.Schema, error) { return schema.Query(ctx, s.QMP()) })
+	known, err := s.run.schemas.Get(ctx, s.Binary(), func(ctx context.Context) (*schema.Schema, error) { return schema.Query(ctx, s.QMP()) })
 	return err == nil && known.Has(path), err
 }
 
@@ -278,5 +278,5 @@ func (s *Side) needSchema(ctx context.Context, path, what string, since Release,
 
 // knownBug is what the source's QEMU is known to do to such a guest, "" for nothing.
 func (p *Pair) knownBug() string {
-	return record.KnownBug(p.Source.Facts.Version, p.run.accel, p.Program.Hot)
+	return record.KnownBug(p.Facts, p.Program.Hot)
 }

@@ -23,6 +23,11 @@ type Options struct {
 	Accel                       string // empty means tcg
 	Args                        []string
 	SourceArgs, DestinationArgs []string // added to that side's command line only
+	// Kernel is the file of the kernel of a Linux guest, and Modules a folder somewhere below
+	// which its modules are. Where Kernel is empty FindKernel is asked for both, for scenarios
+	// with such a guest only; its error makes them skips.
+	Kernel, Modules string
+	FindKernel      func(arch string) (kernel, modules string, err error)
 	// Budget is the time that the whole run may take. Zero leaves it to the
 	// steps, each of which may take so long ([Scenario.Budget] is their sum).
 	Budget time.Duration

@@ -104,10 +104,11 @@ func (o *outcomes) write(t *testing.T) {
 
 func TestEveryScenarioHasAnOutcomeOnEveryVersion(t *testing.T) {
 	o := readOutcomes(t)
-	for _, s := range scenarios.All() {
+	all := slices.DeleteFunc(slices.Clone(scenarios.All()), leftToTheCommand)
+	for _, s := range all {
 		for _, version := range versions {
 			require.Contains(t, o.of, outcomeKey(version, s.Name), "run TestMigration on QEMU %s with -update", version)
 		}
 	}
-	require.Len(t, o.of, len(scenarios.All())*len(versions), "the file names scenarios that there are not")
+	require.Len(t, o.of, len(all)*len(versions), "the file names scenarios that there are not")
 }

@@ -38,6 +38,10 @@ type Pair struct {
 	canaries  []canary.Canary // in devices of the source
 	stopped   time.Time       // when the destination was, in the end
 	sums      *ram.Sums       // of its memory then
+	arrival   *arrival        // of the source at the destination, over TCP; nil where it is not watched
+	unsure    string          // who else may be to blame; "" for nobody
+	before    before          // what the source was like before it migrated
+	kept      *ram.Copy       // of the source's memory, where that is not to be had in the end
 }
 
 // Sides returns those that there are, the source first.
@@ -74,10 +78,15 @@ func (p *Pair) Measure(what string, value float64, unit string, bounds record.Bo
 	p.Facts.Measures = append(p.Facts.Measures, record.Measure{What: what, Value: value, Unit: unit, Bounds: bounds})
 }
 
-// Counter reads the first byte that the guest program counts up, through qtest.
+// Counter reads a byte that the guest program changes all the time, through qtest. It is
+// an error where the guest is Linux, which has none.
 func (p *Pair) Counter(ctx context.Context, s *Side) (record.Reading, error) {
-	value, err := s.QTest().Readb(ctx, p.Program.Start)
-	return record.Reading{Address: p.Program.Start, Value: value}, err
+	if p.Linux() != nil {
+		return record.Reading{}, errNoCounter
+	}
+	at := p.Program.Counter()
+	value, err := s.QTest().Readb(ctx, at)
+	return record.Reading{Address: at, Value: value}, err
 }
 
 // RAMBytes is how much RAM the guest has, in bytes, by QEMU's own account.
@@ -111,10 +120,14 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 			return err
 		}
 	}
+	if err := p.noteBefore(ctx); err != nil {
+		return err
+	}
 	if p.Source.since = p.Source.QMP().Mark(); !p.Source.Facts.Stopped.IsZero() {
 		p.Source.since = p.Source.stoppedSince
 	}
 	p.Source.Facts.Began = time.Now()
+	p.watchArrival(ctx, arguments)
 	if err := p.checkStrangers(ctx); err != nil {
 		return err
 	}
@@ -125,7 +138,7 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 	p.run.sampler.sent = p.LinkSent
 	p.run.sampler.of(p.Source, p.Destination, p.Facts)
 	p.beginCosts()
-	return p.Source.Execute(ctx, "migrate", arguments)
+	return p.migrate(ctx, arguments)
 }
 
 // StopSource stops the source's guest, before it is migrated: events of the migration that
@@ -133,6 +146,24 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 func (p *Pair) StopSource(ctx context.Context) error {
 	p.Source.stoppedSince, p.Source.Facts.Stopped = p.Source.QMP().Mark(), time.Now()
 	return qapi.Stop(ctx, p.Source.QMP())
+}
+
+// SourceStopped notes that the source's guest was stopped by something else than a command,
+// after that mark and time and before it is migrated, and demands that it is in that state.
+func (p *Pair) SourceStopped(ctx context.Context, state qapi.RunState, since Mark, at time.Time) error {
+	stop, err := p.Source.AwaitFrom(ctx, since, "STOP", Named("STOP"))
+	if err != nil {
+		return err
+	}
+	// Whoever stops a guest may have let it run for a moment before: what counts is after that.
+	events, _ := p.Source.Events(ctx)
+	for _, e := range events {
+		if e.Name == "RESUME" && !e.Time.Before(at) {
+			at, since = e.Time.Add(1), stop.Next()
+		}
+	}
+	p.Source.stoppedSince, p.Source.Facts.Stopped = since, at
+	return p.Source.ExpectRunState(ctx, state, "was to be in "+string(state))
 }
 
 // ContinueSource lets the source's guest run.
@@ -144,6 +175,7 @@ func (p *Pair) ContinueSource(ctx context.Context) error {
 // closeAll ends what is still alive of a pair. Where a step has failed, all that was to
 // be seen has been seen, and QEMU may hang: it isn't asked.
 func (p *Pair) closeAll() {
+	p.arrival.end()
 	var all sync.WaitGroup
 	for _, s := range p.Sides() {
 		end := s.Close

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/protocol/qapi"
 
 	"github.com/drover-vm/drover/migration/internal/ram"
@@ -28,14 +29,18 @@ func expectRunningOnDestination() Step {
 		if err := p.WatchLife(ctx, p.Destination, 0); err != nil {
 			return err
 		}
-		p.noteDowntime()
+		p.NoteDowntime()
 		return nil
 	}}
 }
 
-// noteDowntime gathers how long the guest's console was silent: from its last output
+// NoteDowntime gathers how long the guest's console was silent: from its last output
 // on the source to its first on the destination.
-func (p *Pair) noteDowntime() {
+func (p *Pair) NoteDowntime() {
+	if p.run.linux != nil {
+		p.noteBeats()
+		return
+	}
 	p.noteSpeed()
 	source, destination := p.Source.Console().Chunks(0), p.Destination.Console().Chunks(0)
 	if len(source) == 0 || len(destination) == 0 {
@@ -53,7 +58,12 @@ func (p *Pair) noteDowntime() {
 // expectRunningOnSource gathers whether the guest still runs on the source after a
 // migration that failed.
 func expectRunningOnSource() Step {
-	return Step{Name: "check that the source runs", Do: func(ctx context.Context, p *Pair) error { return p.ExpectRunning(ctx) }}
+	return Step{Name: "check that the source runs", Do: func(ctx context.Context, p *Pair) error {
+		if err := p.ExpectRunning(ctx); err != nil {
+			return err
+		}
+		return p.hearReport(ctx, p.Source)
+	}}
 }
 
 // reasonTimeout is how long QEMU may take from reporting a failed migration to reporting why.
@@ -75,7 +85,7 @@ func noteFailure() Step {
 			return info.ErrorDesc != "" || info.Status != qapi.MigrationFailed, err
 		})
 		p.Facts.Failure = &record.FailureFacts{Status: string(info.Status), Desc: info.ErrorDesc}
-		if wait.Err() != nil {
+		if wait.Err() != nil && cutShort(wait) == nil {
 			return context.Cause(ctx) // that there is none is a fact for the check
 		}
 		return err
@@ -94,6 +104,9 @@ func (p *Pair) settled(ctx context.Context, s *Side) (status qapi.StatusInfo, er
 		status, err = qapi.QueryStatus(wait, s.QMP())
 		return status.Status != "finish-migrate", err
 	})
+	if waited != nil && cutShort(wait) != nil {
+		return status, waited
+	}
 	if waited = ExitErrorOnly(waited); waited == nil {
 		waited = context.Cause(ctx)
 	}
@@ -116,7 +129,24 @@ func (p *Pair) StopDestination(ctx context.Context) error {
 func (p *Pair) StoppedNow() { p.stopped = time.Now() }
 
 func stopDestination() Step {
-	return Step{Name: "stop the destination", Do: func(ctx context.Context, p *Pair) error { return p.StopDestination(ctx) }}
+	return Step{Name: "stop the destination", Do: func(ctx context.Context, p *Pair) error {
+		if err := p.hearReport(ctx, p.Destination); err != nil {
+			return err
+		}
+		return p.StopDestination(ctx)
+	}}
+}
+
+// KeepMemory keeps a copy of the source's memory but for what its guest program writes: it
+// is compared with the destination's in place of the source's.
+func (p *Pair) KeepMemory(ctx context.Context) (err error) {
+	memory, err := ram.Open(ctx, p.Program, p.Source.VM)
+	if err != nil {
+		return err
+	}
+	defer memory.Close()
+	p.kept, err = memory.Copy(append([]fixtures.Range{p.Program.Workload()}, p.Program.Scratch...))
+	return err
 }
 
 // CompareMemory reads the memory of both sides, both stopped, and gathers what
@@ -126,8 +156,15 @@ func CompareMemory() Step {
 		if p.Destination == nil {
 			return errNoDestination
 		}
+		if p.run.linux != nil {
+			return p.sumMemory(ctx)
+		}
 		began := time.Now()
-		both, err := ram.Open(ctx, p.Program, p.Source.VM, p.Destination.VM)
+		vms := []*launcher.VM{p.Source.VM, p.Destination.VM}
+		if p.kept != nil {
+			vms = vms[1:]
+		}
+		both, err := ram.Open(ctx, p.Program, vms...)
 		if err != nil {
 			return err
 		}
@@ -140,7 +177,10 @@ func CompareMemory() Step {
 		left := append([]fixtures.Range{p.Program.Workload()}, p.Program.Scratch...)
 		p.sums = ram.NewSums(both)
 		err = both.Walk(func(at uint64, pages [][]byte) {
-			source, destination := pages[0], pages[1]
+			source, destination := pages[0], pages[len(pages)-1]
+			if p.kept != nil {
+				source = p.kept.Page(at)
+			}
 			p.sums.Add(destination)
 			facts.Size += ram.PageSize
 			workload.Page(at, destination)
@@ -171,7 +211,7 @@ func (p *Pair) readCanaries(ctx context.Context, s *Side) error {
 	}
 	p.Facts.Devices = nil
 	for _, c := range slices.Backward(p.canaries) { // to look at one may write to another that came before
-		found, err := c.Read(ctx, s.QTest())
+		found, err := c.Read(ctx, s)
 		if err != nil {
 			return err
 		}
@@ -218,7 +258,9 @@ func (p *Pair) SourceAtCompletion(ctx context.Context) error {
 		return err
 	}
 	stand := &record.StandFacts{Status: status.Status, Running: status.Running}
-	p.Facts.Stand = stand
+	if p.Facts.Stand = stand; p.Linux() != nil {
+		return nil
+	}
 	stand.Before, err = p.Counter(ctx, p.Source)
 	return err
 }
@@ -233,7 +275,9 @@ func (p *Pair) SourceAtEnd(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	stand.StatusAtEnd, stand.RunningEnd = status.Status, status.Running
+	if stand.StatusAtEnd, stand.RunningEnd = status.Status, status.Running; p.Linux() != nil {
+		return nil
+	}
 	stand.After, err = p.Counter(ctx, p.Source)
 	return err
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-// destinationResources gathers what the destination holds beyond what it held when it had
+// DestinationResources gathers what the destination holds beyond what it held when it had
 // been started. Its guest's memory is its own to keep.
-func destinationResources() Step {
+func DestinationResources() Step {
 	return Step{Name: "check the destination's resources", Do: func(ctx context.Context, p *Pair) error {
 		d := p.Destination
 		if d.ExitState() != nil {

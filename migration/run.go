@@ -25,6 +25,7 @@ type run struct {
 	scenario  Scenario
 	options   Options
 	program   fixtures.Program
+	linux     *linuxRun // nil where the guest is a guest program
 	artifacts *launcher.ArtifactFolder
 	dir       string                  // of the artifacts
 	private   *launcher.PrivateFolder // sockets and keys; removed at the end
@@ -53,7 +54,7 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	}
 	o.Arch = cmp.Or(o.Arch, "x86_64")
 	o.Destination = cmp.Or(o.Destination, o.Source)
-	if _, err := fixtures.For(o.Arch); err != nil {
+	if _, err := fixtures.For(o.Arch); err != nil && s.Guest.Linux == nil {
 		return nil, err
 	}
 	result := &record.Result{Scenario: s.Name, Arch: o.Arch}
@@ -68,7 +69,11 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	if lacks != nil {
 		return nil, lacks
 	}
-	program, err := fixtures.Named(s.Guest.Program, o.Arch)
+	program, linux, err := s.program(ctx, o)
+	if reason, ok := asSkip(err); ok {
+		result.Outcome, result.Reason = record.Skip, reason
+		return result, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +87,8 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	if s.Guest.Pages > 0 {
 		program = program.Over(s.Guest.Pages)
 	}
-	r := &run{scenario: s, options: o, program: program, accel: accel}
+	program = program.AtRate(s.Guest.Rate)
+	r := &run{scenario: s, options: o, program: program, linux: linux, accel: accel}
 	if err := r.folders(); err != nil {
 		return nil, fmt.Errorf("migration: %w", err)
 	}
@@ -126,11 +132,12 @@ func (r *run) identify(ctx context.Context) error {
 // run does the steps. What it returns is why they never began.
 func (r *run) run(ctx context.Context, result *record.Result) error {
 	facts := &record.Record{
-		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch, Program: r.scenario.Guest.Program, Pages: r.scenario.Guest.Pages,
+		Format: record.Format, Scenario: r.scenario.Name, Arch: r.options.Arch, Program: record.ProgramName(r.program), Pages: r.scenario.Guest.Pages,
 		Ends: r.scenario.Ends, Started: time.Now(), Waits: slices.Contains(r.scenario.Guest.DestinationArgs, waits), MemoryMiB: r.program.MemoryMiB,
 		Accel: r.accel, Source: &record.SideFacts{}, Gathers: r.scenario.gathers(r.options.Arch),
 	}
 	result.Record = facts
+	facts.Linux = r.linux.planned()
 	p := &Pair{Program: r.program, Facts: facts, run: r}
 	r.ctx = ctx
 	r.clock = startClock()
@@ -156,6 +163,9 @@ func (r *run) run(ctx context.Context, result *record.Result) error {
 	}
 	if failed != nil {
 		r.afterFailure(ctx, p, failed)
+	}
+	if wrong := failed != nil || record.Worst(record.Judge(facts)) == record.Fail; wrong || facts.Ends != record.OnDestination {
+		p.noteStrangers(wrong)
 	}
 	saved := r.save(facts)
 	if start, ok := errors.AsType[*StartError](failed); ok {
@@ -200,14 +210,16 @@ func (r *run) steps(ctx context.Context, p *Pair) error {
 		if r.options.Progress != nil {
 			r.options.Progress(step.Name)
 		}
-		began, measured := time.Now(), len(p.Facts.Measures)
+		began, measured, cut := time.Now(), len(p.Facts.Measures), r.clock.cutShort()
 		err := r.step(ctx, p, step)
 		done := record.StepFacts{
 			Name: step.Name, Line: step.Line, Seconds: time.Since(began).Seconds(), Phase: phase,
 			Measured: max(0, len(p.Facts.Measures)-measured), Legs: len(p.Facts.Legs),
 		}
 		if err != nil {
-			done.Error = err.Error()
+			_, slow := errors.AsType[*HostError](err)
+			_, untried := errors.AsType[*StartError](err)
+			done.Error, done.Timed, done.Untried = err.Error(), slow || r.clock.cutShort() > cut, untried
 			err = fmt.Errorf("%s: %w", step.Name, err)
 			if step.Line > 0 {
 				err = fmt.Errorf("line %d: %w", step.Line, err)

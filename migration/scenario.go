@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/migration/record"
 )
 
@@ -30,13 +31,24 @@ type Scenario struct {
 // side.
 type Guest struct {
 	Program   string   // the guest program's name; empty is the incrementer
+	Else      string   // the name of the program for targets that don't have that one; empty is none
+	Linux     *Linux   // how it is where it is Linux; nil where it is a guest program
 	MemoryMiB int      // of RAM; 0 is what the guest program asks for
 	Pages     int      // that the program writes, where it is to write so few that they are hot; 0 is all
+	Rate      int64    // bytes a second that a program which fills pages fills at most; 0 is no limit
 	RAM       RAM      // where it is
 	Accel     string   // the only accelerator that it can run under, as -accel takes it; empty for any
 	Globals   []Global // for both sides, where their QEMU has the property
 
 	SourceArgs, DestinationArgs []string // added to that side's command line
+}
+
+// program is the guest program for a target.
+func (g Guest) program(arch string) (fixtures.Program, error) {
+	if g.Else != "" && !slices.Contains(fixtures.Archs(g.Program), arch) {
+		return fixtures.Named(g.Else, arch)
+	}
+	return fixtures.Named(g.Program, arch)
 }
 
 // A RAM is where the guest's RAM is.
@@ -96,7 +108,7 @@ func (s Scenario) proof() Steps {
 	}
 	switch s.Ends {
 	case record.OnSource:
-		return Steps{expectRunningOnSource(), noteFailure(), readSourceCanaries(), quitBoth()}
+		return Steps{expectRunningOnSource(), noteFailure(), readSourceCanaries(), afterwards(), quitBoth()}
 	case record.NoGuest, record.Lost:
 		return Steps{quitBoth()}
 	default:
@@ -108,7 +120,7 @@ func (s Scenario) proof() Steps {
 // moved. It is stopped by then.
 func Proof() Steps {
 	return Steps{
-		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), destinationResources(),
+		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), DestinationResources(), afterwards(),
 	}
 }
 
@@ -118,7 +130,7 @@ func (s Scenario) gathers(arch string) []record.Fact {
 	for _, step := range s.All() {
 		also = append(also, step.Gathers...)
 	}
-	return record.Expect(s.Ends, arch, also...)
+	return record.ExpectOf(s.Guest.programName(), s.Ends, arch, also...)
 }
 
 // Check says why the scenario makes no sense, before anything is started: a step that

@@ -38,8 +38,7 @@ type Side struct {
 	passed       []os.FileInfo // files that it was given for the migration
 	mayEnd       bool          // by itself, as the steps want it
 	began        procfs.Resources
-	schemas      *schemas
-	samples      *sampler
+	run          *run
 }
 
 // Name is the side that it is at present.
@@ -84,7 +83,7 @@ const releaseTimeout = StepTimeout / 2
 
 // AwaitFDsClosed waits until QEMU has closed every file that it was passed.
 func (s *Side) AwaitFDsClosed(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
+	ctx, cancel := s.run.atMost(ctx, releaseTimeout)
 	defer cancel()
 	if len(s.passed) == 0 {
 		return fmt.Errorf("the %s was passed no file", s.Name())

@@ -47,8 +47,11 @@ func (r *run) config(side string) launcher.Config {
 	}
 	if r.scenario.Ends != record.NoGuest {
 		c.Program = &r.program
+	} else {
+		c.Args = append(c.Args, waits) // a firmware that finds nothing to boot may end the machine
 	}
-	c.Args = slices.Concat(c.Args, r.ramArgs, r.globals[c.Binary])
+	c.Args = slices.Concat(r.linux.args(), c.Args, r.ramArgs, r.globals[c.Binary])
+	c.Port = r.linux.port()
 	return c
 }
 
@@ -70,6 +73,9 @@ func start(s Scenario) Step {
 			return err
 		}
 		if err := r.placeRAM(p); err != nil {
+			return err
+		}
+		if err := r.linux.prepare(p); err != nil {
 			return err
 		}
 		source, destination := r.config(SourceName), r.config(DestinationName)
@@ -133,7 +139,7 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 		CommandLine: vm.ShellCommand(),
 	}
 	p.run.clock.usage.watch(vm.PID())
-	side := &Side{VM: vm, Facts: facts, role: c.Name, schemas: &p.run.schemas, samples: &p.run.sampler}
+	side := &Side{VM: vm, Facts: facts, role: c.Name, run: p.run}
 	if err := vm.SaveCommand(p.run.dir); err != nil {
 		return side, err
 	}
@@ -190,6 +196,7 @@ func (p *Pair) SwapRoles(ctx context.Context) (err error) {
 	p.URI, p.LinkSent = "", nil
 	p.Source, p.Destination = p.Destination, nil
 	p.Source.role, p.Source.Facts = SourceName, p.Facts.Source
+	p.run.linux.swapped()
 	if p.Destination, err = p.launch(ctx, p.run.ctx, p.run.config(DestinationName), p.Facts.Destination); err != nil {
 		return err
 	}

@@ -3,8 +3,11 @@ package migration
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
+
+	"github.com/drover-vm/drover/migration/record"
 )
 
 // StepTimeout is how long a step may take that doesn't say so itself, on a
@@ -16,6 +19,19 @@ const StepTimeout = 10 * time.Second
 // is taken for slow. It is 0.2 to 0.5 s for a PC under TCG, 4 s for ppc64, and 12 s
 // under a KVM that is itself emulated.
 const bootTime = 2 * time.Second
+
+// MostStretch bounds what a slow or busy host is given: nothing takes longer than this many
+// times what it may take on a quiet one, so that a step of ten seconds ends within two
+// minutes. Time in which drover itself did not run is not counted. What ends there has not
+// failed: nobody can tell, for the host was too busy.
+const MostStretch = 12
+
+// linuxBootTime is the same for Linux, until its workers have looked at all that they have.
+const linuxBootTime = 6 * time.Second
+
+// linuxBootTimeout is how long Linux may take to boot. It is 3 s for a PC under TCG that has a
+// processor to itself, and 20 s for one that shares two with forty others.
+const linuxBootTimeout = 2 * time.Minute
 
 func (s Step) timeout() time.Duration { return cmp.Or(s.Timeout, StepTimeout) }
 
@@ -30,10 +46,15 @@ func (s Scenario) Budget() (sum time.Duration) {
 // noteSlowdown takes from the time that the guest took to boot by how much everything
 // may take longer here.
 func (r *run) noteSlowdown(boot time.Duration) {
-	r.slowdown = max(1, boot.Seconds()/bootTime.Seconds())
+	usual := bootTime
+	if r.linux != nil {
+		usual = linuxBootTime
+	}
+	r.slowdown = min(max(1, boot.Seconds()/usual.Seconds()), MostStretch)
 }
 
-// Stretch is the time that something may take on this machine which takes d on others.
+// Stretch is the time that something may take on this machine which takes d on others: at
+// most [MostStretch] times d.
 func (p *Pair) Stretch(d time.Duration) time.Duration { return p.run.stretch(d) }
 
 func (r *run) stretch(d time.Duration) time.Duration {
@@ -41,24 +62,55 @@ func (r *run) stretch(d time.Duration) time.Duration {
 }
 
 // AtMost is the context of a wait whose end without what was waited for is a fact. The
-// time is stretched on a slow machine, and goes on only while drover itself runs.
+// time is stretched on a slow machine, by [MostStretch] at most, and goes on only while drover
+// itself runs.
 func (p *Pair) AtMost(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
-	timeout = p.Stretch(timeout)
-	return p.run.clock.withTimeout(ctx, timeout, &timeoutError{timeout})
+	return p.run.atMost(ctx, timeout)
+}
+
+func (r *run) atMost(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	return r.clock.withTimeout(ctx, r.stretch(timeout), MostStretch*timeout)
 }
 
 // bounded is the context of one step.
 func (r *run) bounded(ctx context.Context, s Step) (context.Context, context.CancelFunc) {
-	timeout := r.stretch(s.timeout())
-	return r.clock.withTimeout(ctx, timeout, &timeoutError{timeout})
+	if s.Phase == record.PhaseBoot && r.linux != nil {
+		return r.clock.withTimeout(ctx, max(r.stretch(s.timeout()), linuxBootTimeout), max(MostStretch*s.timeout(), linuxBootTimeout))
+	}
+	return r.atMost(ctx, s.timeout())
 }
 
 // A timeoutError says that a step took longer than it may. It is a
 // [context.DeadlineExceeded].
-type timeoutError struct{ after time.Duration }
+type timeoutError struct {
+	after time.Duration
+	// Where the host was too busy to give it its time: that, and what it had of it.
+	of, had time.Duration
+}
 
-func (e *timeoutError) Error() string { return fmt.Sprintf("timed out after %s", e.after) }
+func (e *timeoutError) Error() string {
+	if e.of == 0 {
+		return fmt.Sprintf("timed out after %s", e.after)
+	}
+	return fmt.Sprintf("timed out after %s, the most that a busy host is given (it had %s of %s)", e.after, e.had.Round(time.Second/10), e.of)
+}
 func (e *timeoutError) Unwrap() error { return context.DeadlineExceeded }
+
+// cutShort is the error of a wait that ended before it had its time: that nothing came is
+// no fact then. It is nil for any other.
+func cutShort(ctx context.Context) error {
+	if e, ok := errors.AsType[*timeoutError](context.Cause(ctx)); ok && e.of > 0 {
+		return e
+	}
+	return nil
+}
+
+// A HostError is a failure over how fast something was, which a busy host explains: such a
+// run can't be judged, where a quiet host's has failed.
+type HostError struct{ Cause error }
+
+func (e *HostError) Error() string { return e.Cause.Error() }
+func (e *HostError) Unwrap() error { return e.Cause }
 
 // pollEvery is the pause between two looks at something that QEMU has no event for.
 const pollEvery = time.Millisecond

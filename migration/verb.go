@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/guest"
 	"github.com/drover-vm/drover/internal/near"
 )
 
@@ -183,12 +184,36 @@ func Declarations() Vocabulary {
 			},
 		},
 		{
-			Name: "guest", Args: "PROGRAM",
-			Doc:     "The guest program, where it is not the incrementer: " + fixtures.Pulse + ", which uses the machine as an operating system does and notices itself what it lost, or " + fixtures.PulseHPET32 + ", whose HPET timer compares 32 bits and ticks 5,000 times a second.",
+			Name: "guest linux", Args: "[cpus NUMBER] [console] [options NAME=VALUE,...] [with DEVICE...]",
+			Doc:     "The guest is Linux, with real drivers, in which workers watch its memory, its clocks and these devices: " + strings.Join(guest.DeviceNames()[1:], ", ") + "; what they find is a check each, and it says it through a virtio-serial port, or where console is there through its console.",
+			Example: "guest linux cpus 2 with virtio-rng virtio-balloon",
+			Declare: declareLinux,
+		},
+		{
+			Name: "guest", Args: "PROGRAM [RATE] [else PROGRAM]",
+			Doc:     "The guest program, where it is not the incrementer, and the one for targets that don't have it: " + fixtures.Forth + ", which is the incrementer run by the machine's firmware, " + fixtures.Pulse + ", which uses the machine as an operating system does and notices itself what it lost, or " + fixtures.PulseHPET32 + ", whose HPET timer compares 32 bits and ticks 5,000 times a second; smp2 and smp4 write as the incrementer does, with so many vCPUs, each a part of the memory (-smp); tide fills whole pages, zeros and nearly equal ones among them, RATE bytes a second at most where one is given.",
 			Example: "guest pulse",
 			Declare: func(a *Args, s *Scenario) {
 				s.Guest.Program = a.OneOf("a guest program", fixtures.Names()...)
-				s.Needs = append(s.Needs, Arch(fixtures.Archs(s.Guest.Program)))
+				targets := fixtures.Archs(s.Guest.Program)
+				instead := a.Option("else")
+				if !instead && a.More() {
+					if s.Guest.Program != fixtures.Tide {
+						a.Fail("only the guest program %s has a rate", fixtures.Tide)
+						return
+					}
+					s.Guest.Rate = a.Size("the rate")
+					instead = a.Option("else")
+				}
+				if instead {
+					s.Guest.Else = a.OneOf("a guest program", fixtures.Names()...)
+					targets = append(targets, fixtures.Archs(s.Guest.Else)...)
+					slices.Sort(targets)
+					targets = slices.Compact(targets)
+				}
+				if s.Guest.Else != fixtures.Incrementer { // which every target has
+					s.Needs = append(s.Needs, Arch(targets))
+				}
 			},
 		},
 		{

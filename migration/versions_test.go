@@ -1,6 +1,7 @@
 package migration_test
 
 import (
+	"fmt"
 	"os"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/drover-vm/drover/migration/preflight"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
+	"github.com/drover-vm/drover/protocol/qmp"
 )
 
 // TestVersions moves a guest from each QEMU of the fleet to each other one, with
@@ -63,4 +65,27 @@ func TestGuestRunsOnWhereItWasWhenTheDestinationRefusesIt(t *testing.T) {
 	require.True(t, assessed.Intact, explain(result))
 	require.Equal(t, report.Documented, assessed.Ending, assessed.Reason)
 	require.False(t, assessed.Contradicts)
+}
+
+// TestAPassedFileIsASkipWhereTheDestinationIsTooNew: the source takes a file's descriptor up to
+// 10.0, whatever the destination does.
+func TestAPassedFileIsASkipWhereTheDestinationIsTooNew(t *testing.T) {
+	t.Parallel()
+	var source, destination string
+	for _, binary := range qemutest.Fleet(t, "x86_64") {
+		var v qmp.Version
+		_, err := fmt.Sscanf(qemutest.Version(t, binary), "%d.%d", &v.Major, &v.Minor)
+		require.NoError(t, err)
+		if migration.Release("10.1").In(v) {
+			destination = binary
+		} else {
+			source = binary
+		}
+	}
+	if source == "" || destination == "" {
+		t.Skip("there is no QEMU of each side of 10.1; fetch others with: go run ./cmd/drover fleet fetch")
+	}
+	result := run(t, scenario(t, "precopy/fd/file"), migration.Options{Source: source, Destination: destination, Artifacts: t.TempDir()})
+	require.Equal(t, record.Skip, result.Outcome, explain(result))
+	require.Contains(t, result.Reason, "it took that until 10.1")
 }

@@ -5,80 +5,109 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/drover-vm/drover/internal/plain"
-	"github.com/drover-vm/drover/migration/bench"
+	"github.com/drover-vm/drover/migration/bench/stats"
 	"github.com/drover-vm/drover/migration/report"
 )
 
-const adviseText = `Names the settings that kept a downtime, from what "drover bench --report DIR" has
-measured: FILE is DIR/bench.json. Taken are measurements under conditions as hard as
-those that are asked for, or harder: as much or more is dirtied, over as much bandwidth
-or less.
+const benchAdviseText = `Names the settings that kept a downtime, from what "drover bench" has measured: in the
+FILEs or folders that it left, or in the last bench of this user where none is named.
+A setting counts that was measured at no less than the dirty rate, over no more than the
+bandwidth, with no less RAM; it kept the downtime where each of its migrations converged
+and paused the guest for no longer. Nothing is guessed between what was measured.
 
-Exit status: 0 when a setting kept the downtime in every round, 1 when none did, 2 when
-nothing was measured that is as hard.`
+Exit status: 0 when a setting kept the downtime, 1 when none did, 2 when nothing that
+was measured answers.`
 
-func adviseCommand() *command {
-	var dirty, bandwidth, downtime, memory string
-	var asJSON bool
-	var wish bench.Wish
+// adviseFlags are the command line of "drover bench advise".
+type adviseFlags struct {
+	rate, bandwidth, memory string
+	downtime                time.Duration
+	question                stats.Question
+}
+
+func benchAdviseCommand() *command {
+	f := &adviseFlags{}
 	c := &command{
 		Command: &cobra.Command{
-			Use:   "advise --dirty-rate AMOUNT --bandwidth RATE --downtime TIME FILE",
+			Use:   "advise --dirty-rate RATE --bandwidth RATE --downtime TIME [FILE ...]",
 			Short: "name the settings that kept a downtime, with the evidence",
-			Long:  adviseText,
+			Long:  benchAdviseText,
 		},
-	}
-	c.check = func(words []string) (err error) {
-		if len(words) != 1 {
-			return usageError("advise wants one FILE: the bench.json that \"drover bench --report DIR\" wrote")
-		}
-		if wish.Dirty, err = bench.ParseDirty(dirty); err != nil {
-			return usageError("--dirty-rate: " + err.Error())
-		}
-		if wish.Bandwidth, err = bench.ParseBandwidth(bandwidth); err != nil {
-			return usageError("--bandwidth: " + err.Error())
-		}
-		limit, err := parseLimit(downtime)
-		if err != nil {
-			return usageError("--downtime: " + err.Error())
-		}
-		wish.DowntimeMS = float64(limit)
-		if memory != "" {
-			if wish.MemoryMiB, err = bench.ParseMemory(memory); err != nil {
-				return usageError("--memory: " + err.Error())
-			}
-		}
-		return nil
-	}
-	c.run = func(_ context.Context, words []string, _ *os.File, stdout, stderr io.Writer) int {
-		r, err := bench.Read(words[0])
-		if err != nil {
-			return complain(stderr, err)
-		}
-		all, err := r.Advise(wish)
-		if err != nil {
-			return complain(stderr, err)
-		}
-		if asJSON {
-			report.JSONLine(stdout, all)
-		} else {
-			fmt.Fprintf(stdout, "measured on QEMU %s\n", plain.Text(r.QEMU))
-			report.AdviceText(stdout, all)
-		}
-		if !all[0].Kept {
-			return exitFailed
-		}
-		return exitOK
+		check: f.check, run: f.advise,
 	}
 	set := c.Flags()
-	set.StringVar(&dirty, "dirty-rate", "all", "`amount` of memory that the guest dirties: 0, 16MB, all")
-	set.StringVar(&bandwidth, "bandwidth", benchBandwidth, "`rate` that there is")
-	set.StringVar(&downtime, "downtime", benchDowntime, "`time` that the guest can bear to be paused")
-	set.StringVar(&memory, "memory", "", "`size` of the guest's RAM (default: any)")
-	set.BoolVar(&asJSON, "json", false, "write one JSON array")
+	set.StringVar(&f.rate, "dirty-rate", "", "`rate` at which the guest makes its RAM dirty, such as 200MB/s")
+	set.StringVar(&f.bandwidth, "bandwidth", "", "`rate` that the migration may use, such as 1GB/s")
+	set.DurationVar(&f.downtime, "downtime", 0, "`time` that the guest can bear to be paused")
+	set.StringVar(&f.memory, "memory", "", "least `size` of the guest's RAM that counts (default: any)")
 	return c
+}
+
+func (f *adviseFlags) check([]string) (err error) {
+	if f.rate == "" || f.bandwidth == "" || f.downtime == 0 {
+		return usageError("advise wants --dirty-rate, --bandwidth and --downtime")
+	}
+	if err := checkTime("downtime", f.downtime); err != nil {
+		return err
+	}
+	q := &f.question
+	q.Downtime = f.downtime
+	if q.DirtyRate, err = stats.ParseRate(f.rate); err != nil {
+		return usageError("--dirty-rate: " + err.Error())
+	}
+	if q.Bandwidth, err = bandwidth(f.bandwidth); err != nil {
+		return usageError("--bandwidth: " + err.Error())
+	}
+	if f.memory != "" {
+		if q.MemoryMiB, err = wholeMiB(f.memory); err != nil {
+			return usageError("--memory: " + err.Error())
+		}
+	}
+	return nil
+}
+
+func (f *adviseFlags) advise(_ context.Context, files []string, _ *os.File, stdout, stderr io.Writer) int {
+	all, err := benchFiles(files)
+	if err != nil {
+		return complain(stderr, err)
+	}
+	var advice stats.Advice
+	var versions []string
+	for _, r := range all {
+		a := stats.Advise(r, f.question)
+		advice.Join(a)
+		versions = append(versions, r.Source.Version)
+	}
+	report.AdviceText(stdout, f.question, advice, strings.Join(unique(versions), ", "))
+	switch {
+	case len(advice.Keep) > 0:
+		return exitOK
+	case len(advice.Not) > 0:
+		return exitFailed
+	}
+	return exitCannotRun
+}
+
+// benchFiles are the results in the files, or the last ones where none is named.
+func benchFiles(files []string) (all []*stats.Results, err error) {
+	if len(files) == 0 {
+		r, err := readLastBench()
+		if err != nil {
+			return nil, err
+		}
+		return []*stats.Results{r}, nil
+	}
+	for _, file := range files {
+		r, err := stats.Load(file)
+		if err != nil {
+			return nil, fmt.Errorf("%w; name a file or folder that drover bench left", err)
+		}
+		all = append(all, r)
+	}
+	return all, nil
 }

@@ -16,8 +16,14 @@ const longestPattern = 1000
 // pattern has to match one.
 func choose(jobs []job, suite string, patterns []string) ([]job, error) {
 	jobs, err := ofSuite(jobs, suite)
-	if len(patterns) == 0 || err != nil {
-		return jobs, err
+	if err != nil {
+		return nil, err
+	}
+	if len(patterns) == 0 && suite == "" {
+		jobs = slices.DeleteFunc(jobs, job.isLinux)
+	}
+	if len(patterns) == 0 {
+		return jobs, nil
 	}
 	wanted := make([]bool, len(jobs))
 	for _, pattern := range patterns {
@@ -44,19 +50,25 @@ func choose(jobs []job, suite string, patterns []string) ([]job, error) {
 }
 
 // suites are the versions whose own migration-test a suite is of.
-var suites = []string{"7.2", "10.0"}
+var suites = []string{"7.2", "10.0", linuxSuite}
 
-const suiteUsage = "only what QEMU's own migration-test of this `version` does: 7.2 or 10.0"
+// linuxSuite are the scenarios whose guest is Linux: they are run where they are asked for.
+const linuxSuite = "linux"
+
+const suiteUsage = "only what QEMU's own migration-test of this `version` does (7.2 or 10.0), or with Linux guests: linux"
 
 // ofSuite keeps the jobs whose scenarios do what QEMU's own migration-test of that
 // version does, all where it is empty.
 func ofSuite(jobs []job, version string) ([]job, error) {
-	if version == "" {
+	switch version {
+	case "":
 		return jobs, nil
+	case linuxSuite:
+		return slices.DeleteFunc(jobs, func(j job) bool { return !j.isLinux() }), nil
 	}
 	names := scenarios.Suite(version)
 	if names == nil {
-		return nil, usageError("--suite must be 7.2 or 10.0, not " + quoted(version))
+		return nil, usageError("--suite must be 7.2, 10.0 or linux, not " + quoted(version))
 	}
 	return slices.DeleteFunc(jobs, func(j job) bool { return !slices.Contains(names, j.scenario.Name) }), nil
 }

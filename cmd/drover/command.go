@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -23,7 +24,8 @@ type command struct {
 	// owns says that the command starts processes. When ctx ends it ends them, and is
 	// waited for. A command that owns none needn't look at ctx.
 	owns bool
-	// below are the words that may follow.
+	// below are the words that may follow. A command that has both these and run does its
+	// own work where none of them follows.
 	below []*command
 }
 
@@ -33,8 +35,8 @@ type action func(ctx context.Context, words []string, stdin *os.File, stdout, st
 // commands are all of them, in the order in which help lists them. Each call makes new ones.
 func commands() []*command {
 	return []*command{
-		runCommand(), listCommand(), vetCommand(), verbsCommand(), consoleCommand(), matrixCommand(), benchCommand(),
-		preflightCommand(), judgeCommand(), reportCommand(), inspectCommand(), fleetCommand(), doctorCommand(),
+		runCommand(), listCommand(), vetCommand(), verbsCommand(), consoleCommand(), matrixCommand(),
+		preflightCommand(), benchCommand(), judgeCommand(), reportCommand(), inspectCommand(), fleetCommand(), doctorCommand(),
 		completionCommand(), versionCommand(), docsCommand(),
 	}
 }
@@ -123,7 +125,7 @@ func (s *session) execute(ctx context.Context, args []string) int {
 	case c.HasSubCommands() && !c.Runnable() && len(rest) == 0:
 		help(s.stderr, c)
 		return exitCannotRun
-	case c.HasSubCommands() && !c.Runnable(): // the next word is help, and others may follow
+	case c.HasSubCommands() && len(rest) > 0 && isHelp(rest[0]): // others may follow
 		c, _, err = find(c, slices.DeleteFunc(slices.Clone(rest), isHelp))
 		if err != nil {
 			return unknownCommand(s.stderr, err)
@@ -148,8 +150,8 @@ func (s *session) execute(ctx context.Context, args []string) int {
 func find(c *cobra.Command, words []string) (*cobra.Command, []string, error) {
 	for c.HasSubCommands() && len(words) > 0 && !isHelp(words[0]) && !isCompletion(words) {
 		i := slices.IndexFunc(c.Commands(), func(next *cobra.Command) bool { return next.Name() == words[0] || next.HasAlias(words[0]) })
-		if i < 0 && c.Runnable() && c.HasParent() {
-			break
+		if i < 0 && c.Runnable() && strings.HasPrefix(words[0], "-") {
+			return c, words, nil // a flag of its own
 		}
 		if i < 0 {
 			return c, words, &unknownCommandError{c, words[0]}
@@ -202,9 +204,6 @@ func unknownCommand(stderr io.Writer, err error) int {
 func help(w io.Writer, c *cobra.Command) {
 	fmt.Fprintf(w, "usage: %s\n\n%s\n", c.UseLine(), c.Long)
 	if c.HasAvailableSubCommands() {
-		if c.Runnable() {
-			fmt.Fprintf(w, "\nflags:\n%s", c.Flags().FlagUsages())
-		}
 		fmt.Fprintln(w)
 		for _, next := range inOrderOfHelp(c) {
 			if !next.Hidden {
@@ -212,7 +211,9 @@ func help(w io.Writer, c *cobra.Command) {
 			}
 		}
 		fmt.Fprintf(w, "\nRun \"%s COMMAND -h\" for its flags.\n", c.CommandPath())
-		return
+		if !c.Runnable() {
+			return
+		}
 	}
 	fmt.Fprintf(w, "\nflags:\n%s", c.Flags().FlagUsages())
 }

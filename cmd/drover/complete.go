@@ -28,7 +28,7 @@ const (
 )
 
 // targets are the names of those that drover has guests for.
-var targets = []string{"x86_64", "i386", "ppc64"}
+var targets = fixtures.Archs(fixtures.Incrementer)
 
 // upTo offers what another function does, to the first n words.
 func upTo(n int, offer cobra.CompletionFunc) cobra.CompletionFunc {
@@ -62,7 +62,11 @@ func completeQEMUs(c *cobra.Command, qemu *string) {
 			offerFor(c, flag, qemusOfFleet(1000))
 		}
 	}
-	completeFlag(c, "arch", targets...)
+	archs := slices.Clone(targets)
+	if c.Name() == "run" {
+		archs = append(archs, allTargets)
+	}
+	completeFlag(c, "arch", archs...)
 	offerFor(c, "machine", func(c *cobra.Command, _ []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		return machineTypes(c, qemu, begun), noFiles
 	})

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"strings"
 	"syscall"
 	"time"
 
@@ -72,7 +73,7 @@ func consoleCommand() *command {
 
 // declare makes the flags.
 func (f *consoleFlags) declare(set *pflag.FlagSet) {
-	set.StringVar(&f.run.arch, "arch", "", "`target`: x86_64, i386, ppc64 (default: that of --qemu or DROVER_QEMU, else x86_64)")
+	set.StringVar(&f.run.arch, "arch", "", "`target`: "+strings.Join(targets, ", ")+" (default: that of --qemu or DROVER_QEMU, else x86_64)")
 	set.StringVar(&f.run.qemu, "qemu", "", "QEMU: the path of a `binary`, or a version or suite of the fleet (default: the one that \"drover run\" takes)")
 	set.StringVar(&f.run.machine, "machine", "", "machine `type` (default: QEMU's)")
 	set.StringVar(&f.run.accel, "accel", "", "`accelerator`: tcg, kvm, or auto, which measures (default tcg)")

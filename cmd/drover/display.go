@@ -71,7 +71,7 @@ func count(name string, r *record.Result, often *rates, last *lastRun) {
 func (d *jsonDisplay) write(value any) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	report.JSONLine(d.out, value)
+	_ = report.JSONLine(d.out, value) // what can't be written, the output remembers; what is no JSON, the line says
 }
 
 // textDisplay writes a line a scenario. On a terminal two last lines show what
@@ -153,26 +153,15 @@ func (d *textDisplay) expect(o outlook) {
 	d.outlook = o
 }
 
+// sample takes that of the scenario, or, without a name, of the only one that runs.
 func (d *textDisplay) sample(name string, s record.Sample) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, u := range d.running {
-		if u.name == name {
+		if u.name == name || name == "" {
 			u.sample(s)
 		}
 	}
-}
-
-// passed prints a line about a scenario that has passed, in place of that of done.
-func (d *textDisplay) passed(name string, r *record.Result, line string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.gone(name)
-	if d.verbose && r.Record != nil {
-		report.Steps(d.out, plainResult(r).Record.Steps)
-	}
-	fmt.Fprintln(d.out, plain.Text(line))
-	d.draw()
 }
 
 // gone takes a scenario off those that run.

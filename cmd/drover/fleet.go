@@ -73,6 +73,7 @@ func fleetFetchCommand() *command {
 			Long: `Fetches QEMUs of these releases of Debian, all of them if none is given:
 
 ` + releases.String() + `    distribution            this system's own
+    kernels                 no QEMU: Linux kernels for the guests of the scenarios linux/...
 
 Each takes 40 to 50 MB of download, and 130 MB of disk. What is there already
 stays; what was interrupted goes on. Prints the paths: --qemu can name one.`,
@@ -96,10 +97,14 @@ func fleetFetch(ctx context.Context, arch string, names []string, stdout, stderr
 	show := newFetchDisplay(stderr)
 	defer show.end()
 	f := fleet.Fleet{Progress: show.progress}
-	wanted := fleet.Releases()
+	wanted, kernels := fleet.Releases(), false
 	if len(names) > 0 {
 		wanted = nil
 		for _, name := range names {
+			if name == fleet.KernelsName {
+				kernels = true
+				continue
+			}
 			r, err := f.Release(name)
 			if err != nil {
 				return complain(stderr, err)
@@ -122,6 +127,34 @@ func fleetFetch(ctx context.Context, arch string, names []string, stdout, stderr
 			fmt.Fprintln(stdout, b.Path)
 		}
 	}
+	if kernels {
+		exit = max(exit, fetchKernels(ctx, f, arches, show, stdout, stderr))
+	}
+	return exit
+}
+
+// fetchKernels fetches the kernels of these targets, but for those of which the fleet knows none
+// and that nobody asked for by name.
+func fetchKernels(ctx context.Context, f fleet.Fleet, arches []string, show *fetchDisplay, stdout, stderr io.Writer) int {
+	exit := exitOK
+	for _, arch := range arches {
+		if arch == "i386" && len(arches) > 1 { // of the default
+			continue
+		}
+		k, passed, err := f.FetchKernel(ctx, arch)
+		show.wipe()
+		for _, p := range passed {
+			note(stderr, fmt.Sprintf("%v; the next release was tried", p))
+		}
+		switch {
+		case ctx.Err() != nil:
+			return interrupted(ctx, stderr, "what is fetched so far is kept")
+		case err != nil:
+			exit = complain(stderr, err)
+		default:
+			fmt.Fprintln(stdout, k.Path)
+		}
+	}
 	return exit
 }
 
@@ -130,9 +163,9 @@ func fleetListCommand() *command {
 	c := &command{
 		Command: &cobra.Command{
 			Use:   "list [flags]",
-			Short: "list every QEMU that is known here",
+			Short: "list every QEMU that is known here, and the kernels",
 			Long: `Lists every QEMU that is known here: those that the environment names, those in
-PATH, and the private copies. A copy that is damaged, or that another user can
+PATH, and the private copies, then the Linux kernels for guests. A copy that is damaged, or that another user can
 change, is not used, and is named on standard error.`,
 			ValidArgsFunction: cobra.NoFileCompletions,
 		},
@@ -162,6 +195,9 @@ func fleetList(asJSON bool, stdout, stderr io.Writer) int {
 		for _, b := range all {
 			_ = encoder.Encode(b)
 		}
+		for _, k := range f.Kernels() {
+			_ = encoder.Encode(k)
+		}
 		return exitOK
 	}
 	if len(all) == 0 {
@@ -186,6 +222,9 @@ func fleetList(asJSON bool, stdout, stderr io.Writer) int {
 			arch = "?"
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\n", arch, origin, b.Path)
+	}
+	for _, k := range f.Kernels() {
+		fmt.Fprintf(w, "%s\t%s (Linux %s)\t%s\n", k.Arch, k.Suite, k.Release, k.Path)
 	}
 	_ = w.Flush()
 	return exitOK

@@ -128,7 +128,7 @@ func (f *matrixFlags) run(ctx context.Context, _ []string, _ *os.File, stdout, s
 	case err != nil:
 		return complain(stderr, err)
 	case f.json:
-		report.JSONLine(stdout, m)
+		return max(matrixExit(m), pages.exit(), writeJSON(stdout, stderr, m))
 	default:
 		report.MatrixText(stdout, m)
 	}
@@ -183,6 +183,7 @@ func (f *matrixFlags) fill(ctx context.Context, show display) (m *report.Matrix,
 	}
 	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Artifacts: f.pages.artifacts(f.artifacts), Keep: f.pages.dir != "", Known: new(probe.Known)}
 	f.args.assign(&options)
+	options.FindKernel = findKernel
 	m.Pairs = predictAll(ctx, fleet, options, show)
 	left = f.runPairs(ctx, m, chosen, options, show)
 	m.Seconds = time.Since(began).Seconds()

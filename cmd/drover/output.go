@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/drover-vm/drover/internal/plain"
+	"github.com/drover-vm/drover/migration/report"
 )
 
 // An outputError says that what a command printed could not be written.
@@ -83,6 +84,16 @@ func (o *output) lost() error {
 		return nil
 	}
 	return o.err
+}
+
+// writeJSON writes a value as JSON, and returns the exit code where that is not possible. Of
+// an output that can't be written the command's end tells.
+func writeJSON(stdout, stderr io.Writer, value any) int {
+	err := report.JSONLine(stdout, value)
+	if _, lost := errors.AsType[*outputError](err); err == nil || lost {
+		return exitOK
+	}
+	return complain(stderr, err)
 }
 
 // A printer is what commands write to. It prints plain text, whoever wrote that. Only what

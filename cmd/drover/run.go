@@ -24,6 +24,9 @@ type job struct {
 	options  migration.Options
 }
 
+// isLinux says that the scenario's guest is Linux.
+func (j job) isLinux() bool { return j.scenario.Guest.Linux != nil }
+
 func (j job) name() string { return j.options.Arch + "/" + j.scenario.Name }
 
 // nameWidth is the length of the longest name.

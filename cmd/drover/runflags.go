@@ -40,6 +40,7 @@ wrong or the run was interrupted.`
 // runFlags are what "drover run" was told.
 type runFlags struct {
 	arch, qemu, source, destination, machine, accel, artifacts, suite string
+	kernels                                                           kernelFlags
 	keep, hold, json, verbose, times, fleet                           bool
 	budget                                                            time.Duration
 	parallel                                                          int
@@ -68,7 +69,7 @@ func runCommand() *command {
 
 // declare makes the flags.
 func (f *runFlags) declare(set *pflag.FlagSet) {
-	set.StringVar(&f.arch, "arch", "", "`targets`, comma separated: x86_64, i386, ppc64 (default: that of --qemu or DROVER_QEMU, else x86_64)")
+	set.StringVar(&f.arch, "arch", "", "`targets`, comma separated: "+strings.Join(targets, ", ")+", or all (default: that of --qemu or DROVER_QEMU, else x86_64)")
 	set.StringVar(&f.qemu, "qemu", "", "QEMU of both sides: the path of a `binary`, or a version or suite of the fleet")
 	set.StringVar(&f.source, "qemu-src", "", "QEMU `binary` of the source")
 	set.StringVar(&f.destination, "qemu-dst", "", "QEMU `binary` of the destination")
@@ -85,6 +86,7 @@ func (f *runFlags) declare(set *pflag.FlagSet) {
 	set.DurationVar(&f.budget, "budget", 0, "`time` that one scenario may take (default: what its steps may)")
 	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
 	set.BoolVar(&f.bisect, "bisect", false, "exit as \"git bisect run\" wants it: 0 good, 1 bad, 125 where this QEMU can't be tried, 128 to stop")
+	f.kernels.flags(set)
 	f.pages.flags(set)
 	f.args.flags(set)
 	f.repeats.flags(set)
@@ -100,13 +102,14 @@ func (f *runFlags) check(words []string) error {
 	case f.hold && f.parallel > 1:
 		return usageError("--hold needs --parallel 1: it waits for a key")
 	}
-	return cmp.Or(checkParallel(f.parallel), checkTime("budget", f.budget), f.repeats.check())
+	return cmp.Or(checkParallel(f.parallel), checkTime("budget", f.budget), f.repeats.check(), f.kernels.check())
 }
 
 // options are those that are the same for every scenario of a target.
 func (f runFlags) options(arch string) migration.Options {
 	o := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Budget: f.budget, Artifacts: f.pages.artifacts(f.artifacts), Keep: f.keep || f.pages.dir != ""}
 	f.args.assign(&o)
+	f.kernels.assign(&o)
 	return o
 }
 
@@ -151,6 +154,9 @@ func privateCopy(name string) (string, error) {
 	return "", fmt.Errorf("QEMU %s is not here; fetch it with: drover fleet fetch %s", name, name)
 }
 
+// allTargets stands for every target that drover has guests for.
+const allTargets = "all"
+
 // targets are those that were asked for, or that the QEMU named is for.
 func (f runFlags) targets(env func(string) string) ([]string, error) {
 	if f.arch == "" {
@@ -167,6 +173,9 @@ func (f runFlags) targets(env func(string) string) ([]string, error) {
 	}
 	var archs []string // each once
 	for _, name := range names {
+		if name == allTargets {
+			return slices.Clone(targets), nil
+		}
 		arch, err := fleet.ParseArch(name)
 		if err != nil {
 			return nil, err

@@ -193,3 +193,20 @@ func TestHoldKeepsBothVMsUntilAKey(t *testing.T) {
 	require.Contains(t, s.String(), "budget of 3s is spent")
 	require.False(t, anyQEMU(dir), "a QEMU is still alive")
 }
+
+func TestABenchShowsHowFarItIsAndCtrlCPrintsWhatItHas(t *testing.T) {
+	dir, report := t.TempDir(), filepath.Join(t.TempDir(), "report")
+	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TMPDIR=" + dir, "DROVER_CACHE=" + t.TempDir()},
+		"bench", "--methods", "precopy", "--dirty-rates", "0", "--memory", "150MiB", "--repeats", "50", "--warm-up", "0", "--report", report)
+	s.await(t, "2/50     precopy at 0")
+	_, err := s.tty.Write([]byte{ctrlC})
+	require.NoError(t, err)
+	require.Equal(t, exitCannotRun, s.exit(t), s)
+	require.Contains(t, s.String(), "interrupted before all was measured")
+	require.Contains(t, s.String(), "both VMs have been ended; what was measured so far is above")
+	require.FileExists(t, filepath.Join(report, "bench.html"))
+	require.False(t, anyQEMU(dir), "a QEMU is still alive")
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, left)
+}

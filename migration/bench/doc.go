@@ -1,9 +1,9 @@
-// Package bench says what migration costs: which migrations to measure, what was measured of
-// each, which differences are beyond noise, and which settings keep a downtime.
+// Package bench measures what migration costs, on real QEMUs.
 //
-// A [Plan] makes points of axes, such as methods and dirty rates, and puts their repetitions
-// in a random order. Each is a scenario file ([Point.Scenario]), run as any other and judged
-// as any other; [Measured] takes its numbers from the record. [Compare] holds two files of
-// [Results] against each other by a test of significance, and [Results.Advise] answers with
-// evidence.
+// A [Plan] is cells, each a way to migrate and what it has to cope with, and how often each
+// is measured. [Bench.Run] takes every cell's scenario through a pair of VMs, in an order
+// that is shuffled anew for each round, and returns what was measured as [stats.Results].
+// What a cell does is a scenario file ([Plan.Text]) that "drover run" runs as well.
+//
+// One migration is measured at a time: two would share the host's CPUs.
 package bench

@@ -1,135 +1,176 @@
 package bench
 
 import (
-	"encoding/json"
+	"bytes"
+	"context"
+	"errors"
 	"time"
 
+	"github.com/drover-vm/drover/fixtures"
+
+	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/bench/stats"
 	"github.com/drover-vm/drover/migration/record"
 )
 
-// A Measurement is what one migration cost.
-type Measurement struct {
-	Point Point
-	Round int
-	// Converged says that it kept its downtime limit within the time that it had. The
-	// downtime of one that did not is that of a migration which was let go.
-	Converged bool
-	// Downtime in milliseconds: as the source reports it, between STOP on the source and
-	// RESUME on the destination, and as the guest's heartbeat saw it, less the usual time
-	// between two.
-	DowntimeMS, DowntimeEventsMS, DowntimeGuestMS float64
-	TotalMS                                       float64
-	Bytes                                         float64
-	Throughput                                    float64 // bytes a second
-	Passes                                        float64 // dirty bitmap syncs
-	// CPU time in seconds, of the threads that run the guest and of all others, while it was
-	// migrated.
-	SourceVCPU, SourceOther, DestinationVCPU, DestinationOther float64
-	// Speed is the guest's before, in heartbeats a second. Slowdown is by how many times it
-	// was slower while it was sent, and Postcopy while pages were fetched; 0 where that was
-	// too short to tell.
-	Speed, Slowdown, Postcopy float64
-	SourceRSS, DestinationRSS float64 // the most memory that was resident, bytes
-	HostSlowdown              float64 // by how much others made the host slower: 1 is a quiet one
-	DirtyPagesRate            float64 // the most that QEMU measured, pages a second
+// prefix marks a bench's measures in a record.
+const prefix = "bench: "
+
+func note(p *migration.Pair, m stats.Metric, value float64) {
+	p.Measure(prefix+string(m), value, stats.Info(m).Unit, record.AtLeast(0))
 }
 
-// Measured takes a migration's numbers from its record; false where it has none.
-func Measured(p Point, round int, r *record.Record) (m Measurement, ok bool) {
-	if r == nil || r.Migration == nil || r.Costs == nil || r.Source == nil || r.Destination == nil {
-		return m, false
-	}
-	c := r.Costs
-	m = Measurement{
-		Point: p, Round: round, Converged: !c.Forced, DowntimeMS: float64(r.Migration.DowntimeMS), TotalMS: float64(r.Migration.TotalMS),
-		Bytes: float64(r.Migration.Bytes), Passes: float64(r.Migration.Passes),
-		SourceVCPU: c.Source.VCPUSeconds, SourceOther: c.Source.OtherSeconds, SourceRSS: float64(c.Source.PeakRSS),
-		DestinationVCPU: c.Destination.VCPUSeconds, DestinationOther: c.Destination.OtherSeconds, DestinationRSS: float64(c.Destination.PeakRSS),
-	}
-	if m.TotalMS > 0 {
-		m.Throughput = m.Bytes / m.TotalMS * 1000
-	}
-	if stop, resume := last(r.Source.Events, "STOP"), last(r.Destination.Events, "RESUME"); !stop.IsZero() && resume.After(stop) {
-		m.DowntimeEventsMS = float64(resume.Sub(stop).Microseconds()) / 1000
-	}
-	if g := c.Guest; g != nil {
-		m.Speed, m.DowntimeGuestMS = g.Before, max(0, g.GapMS-g.PeriodMS)
-		m.Slowdown, m.Postcopy = ratio(g.Before, g.During), ratio(g.Before, g.Postcopy)
-	}
-	if r.Host != nil {
-		m.HostSlowdown = r.Host.Slowdown
-	}
-	for _, s := range r.Samples {
-		m.DirtyPagesRate = max(m.DirtyPagesRate, float64(s.DirtyRate))
-	}
-	var final struct {
-		RAM struct {
-			Rate float64 `json:"dirty-pages-rate"`
-		} `json:"ram"`
-	}
-	if json.Unmarshal(r.Migration.Source, &final) == nil {
-		m.DirtyPagesRate = max(m.DirtyPagesRate, final.RAM.Rate)
-	}
-	return m, true
+// A count is how much work a guest had done at a time.
+type count struct {
+	at   time.Time
+	work float64
 }
 
-func ratio(a, b float64) float64 {
-	if a <= 0 || b <= 0 {
-		return 0
-	}
-	return a / b
+// rate is the work a second from one count to another, false where the time between is so
+// short that it would say little.
+func (c count) rate(next count) (float64, bool) {
+	const least = 20 * time.Millisecond
+	took := next.at.Sub(c.at)
+	return (next.work - c.work) / took.Seconds(), !c.at.IsZero() && took >= least && next.work >= c.work
 }
 
-func last(events []record.EventFacts, name string) (at time.Time) {
-	for _, e := range events {
-		if e.Name == name {
-			at = e.Time
+// watch is what a guest that counts its pages had done: at boot, as the migration was asked
+// for, and once it had arrived.
+type watch struct{ boot, began, moved count }
+
+var watched migration.Slot[watch]
+
+// pagesCounter is where the program counts the pages that it writes, false where it doesn't.
+func pagesCounter(p fixtures.Program) (address uint64, ok bool) {
+	for _, w := range p.Table {
+		if w.Unit == "pages" {
+			return w.Address, true
 		}
 	}
-	return at
+	return 0, false
 }
 
-// A Metric is one of a measurement's numbers.
-type Metric struct {
-	Name string // as tables have it
-	Unit string // as the benchmark format has it
-	// Higher says that more is better; else less is.
-	Higher bool
-	Of     func(m Measurement) (value float64, ok bool) // false where it was not measured
-	// Clocked says that it is a time on the host's clock, which others on the host stretch.
-	Clocked bool
-	// Told says that it is told, and no reason to call a run worse: it follows from others.
-	Told bool
-	// Least is what is nothing beside it: a resolution.
-	Least float64
-}
-
-// Metrics are all there are, in the order in which tables have them.
-func Metrics() []Metric {
-	some := func(of func(m Measurement) float64) func(Measurement) (float64, bool) {
-		return func(m Measurement) (float64, bool) { value := of(m); return value, value > 0 }
+// pages is how many pages the guest has written, by its own count: a look that takes QEMU's
+// main loop some microseconds.
+func pages(ctx context.Context, p *migration.Pair, s *migration.Side) (count, error) {
+	address, counts := pagesCounter(p.Program)
+	if !counts {
+		return count{}, nil
 	}
-	return []Metric{
-		{Name: "total time", Unit: "ns/op", Of: converged(func(m Measurement) float64 { return m.TotalMS * 1e6 }), Clocked: true, Least: 1e6},
-		{Name: "downtime, reported", Unit: "downtime-ns", Of: converged(func(m Measurement) float64 { return m.DowntimeMS * 1e6 }), Clocked: true, Least: 5e6},
-		{Name: "downtime, by events", Unit: "events-downtime-ns", Of: converged(func(m Measurement) float64 { return m.DowntimeEventsMS * 1e6 }), Clocked: true, Least: 5e6},
-		{Name: "downtime, of the guest", Unit: "guest-downtime-ns", Of: converged(func(m Measurement) float64 { return m.DowntimeGuestMS * 1e6 }), Clocked: true, Told: true, Least: 20e6},
-		{Name: "bytes", Unit: "sent-B", Of: converged(func(m Measurement) float64 { return m.Bytes }), Least: 1e6},
-		{Name: "throughput", Unit: "B/s", Of: some(func(m Measurement) float64 { return m.Throughput }), Higher: true, Clocked: true, Told: true},
-		{Name: "passes", Unit: "passes", Of: converged(func(m Measurement) float64 { return m.Passes }), Told: true, Least: 1},
-		{Name: "source's CPU time", Unit: "src-cpu-ns", Of: converged(func(m Measurement) float64 { return m.SourceOther * 1e9 }), Least: 5e6},
-		{Name: "destination's CPU time", Unit: "dst-cpu-ns", Of: converged(func(m Measurement) float64 { return m.DestinationOther * 1e9 }), Least: 5e6},
-		{Name: "guest's vCPU time", Unit: "vcpu-ns", Of: converged(func(m Measurement) float64 { return (m.SourceVCPU + m.DestinationVCPU) * 1e9 }), Told: true},
-		{Name: "guest's speed before", Unit: "beats/s", Of: some(func(m Measurement) float64 { return m.Speed }), Higher: true, Clocked: true},
-		{Name: "guest's slowdown, migrating", Unit: "slowdown-x", Of: some(func(m Measurement) float64 { return m.Slowdown })},
-		{Name: "guest's slowdown, postcopy", Unit: "postcopy-slowdown-x", Of: some(func(m Measurement) float64 { return m.Postcopy })},
-		{Name: "source's peak RSS", Unit: "src-rss-B", Of: some(func(m Measurement) float64 { return m.SourceRSS })},
-		{Name: "destination's peak RSS", Unit: "dst-rss-B", Of: some(func(m Measurement) float64 { return m.DestinationRSS })},
-	}
+	n, err := s.QTest().Readl(ctx, address)
+	return count{time.Now(), float64(n)}, err
 }
 
-// converged leaves out what was let go at any downtime: how long it took, and what it sent,
-// says how long it was given.
-func converged(of func(m Measurement) float64) func(Measurement) (float64, bool) {
-	return func(m Measurement) (float64, bool) { return of(m), m.Converged }
+func lookBefore(ctx context.Context, p *migration.Pair) (err error) {
+	watched.Of(p).boot, err = pages(ctx, p, p.Source)
+	return err
+}
+
+func lookAtBegin(ctx context.Context, p *migration.Pair) (err error) {
+	watched.Of(p).began, err = pages(ctx, p, p.Source)
+	return err
+}
+
+func lookMoved(ctx context.Context, p *migration.Pair) (err error) {
+	watched.Of(p).moved, err = pages(ctx, p, p.Destination)
+	return err
+}
+
+// noteGuest gathers how fast the guest was before the migration, meanwhile and afterwards, and
+// how long its console was silent.
+func noteGuest(ctx context.Context, p *migration.Pair) error {
+	if p.Destination == nil || p.Facts.Costs == nil {
+		return errors.New("nothing has been measured of a migration")
+	}
+	p.Source.Facts.Events, p.Source.Facts.EventsLost = p.Source.Events(ctx)
+	p.Destination.Facts.Events, p.Destination.Facts.EventsLost = p.Destination.Events(ctx)
+	source, destination := beats(p, p.Source), beats(p, p.Destination)
+	if len(source) > 0 && len(destination) > 0 {
+		note(p, stats.DowntimeGuest, destination[0].Sub(source[len(source)-1]).Seconds())
+	}
+	if _, counts := pagesCounter(p.Program); counts {
+		return notePages(ctx, p)
+	}
+	noteBeats(p, source, destination)
+	return nil
+}
+
+// notePages takes the guest's speed from the pages that it counts. Those that it had written
+// when it was paused are in the source's memory, which nobody writes any more.
+func notePages(ctx context.Context, p *migration.Pair) error {
+	w := watched.Of(p)
+	paused, err := pages(ctx, p, p.Source)
+	if err != nil {
+		return err
+	}
+	end, err := pages(ctx, p, p.Destination)
+	if err != nil {
+		return err
+	}
+	before, known := w.boot.rate(w.began)
+	if !known || before <= 0 {
+		return nil
+	}
+	note(p, stats.GuestSpeed, before)
+	note(p, stats.DirtyRate, before*float64(p.Program.Stride))
+	stop, resume := moments(p.Facts)
+	ratio := func(m stats.Metric, from, to count) {
+		if rate, known := from.rate(to); known {
+			note(p, m, rate/before)
+		}
+	}
+	ratio(stats.GuestDuring, w.began, count{stop, paused.work})
+	if postcopied(p.Facts) {
+		ratio(stats.GuestPostcopy, count{resume, paused.work}, w.moved)
+	}
+	ratio(stats.GuestAfter, w.moved, end)
+	return nil
+}
+
+// noteBeats takes the guest's speed from its heartbeats, of which one comes after so many
+// rounds of work.
+func noteBeats(p *migration.Pair, source, destination []time.Time) {
+	stop, resume := moments(p.Facts)
+	began := p.Facts.Source.Began
+	moved := began.Add(time.Duration(p.Facts.Costs.Seconds * float64(time.Second)))
+	n := within(source, time.Time{}, began)
+	if n < 2 || len(destination) == 0 {
+		return
+	}
+	speed := float64(n-1) / source[n-1].Sub(source[0]).Seconds()
+	work := float64(p.Program.HeartbeatRounds * p.Program.Count())
+	note(p, stats.GuestSpeed, speed*work)
+	if p.Program.Count() > 1 {
+		note(p, stats.DirtyRate, speed*work*float64(p.Program.Stride))
+	}
+	ratio := func(m stats.Metric, beats []time.Time, from, to time.Time) {
+		const periods = 4 // fewer say little
+		if window := to.Sub(from).Seconds(); !from.IsZero() && window*speed >= periods {
+			note(p, m, float64(within(beats, from, to))/window/speed)
+		}
+	}
+	ratio(stats.GuestDuring, source, began, stop)
+	if postcopied(p.Facts) {
+		ratio(stats.GuestPostcopy, destination, resume, moved)
+	}
+	ratio(stats.GuestAfter, destination, moved, time.Now())
+}
+
+// beats are when the guest's heartbeats came on a side's console.
+func beats(p *migration.Pair, s *migration.Side) (all []time.Time) {
+	for _, c := range s.Console().Chunks(0) {
+		for range bytes.Count(c.Bytes, []byte{p.Program.Heartbeat}) {
+			all = append(all, c.Time)
+		}
+	}
+	return all
+}
+
+func within(beats []time.Time, from, to time.Time) (n int) {
+	for _, at := range beats {
+		if !at.Before(from) && at.Before(to) {
+			n++
+		}
+	}
+	return n
 }

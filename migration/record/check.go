@@ -14,6 +14,8 @@ const (
 	Fail    Outcome = "fail"
 	Unknown Outcome = "unknown" // the facts to judge by are not there
 	Skip    Outcome = "skip"    // the host or the QEMU lacks what it takes
+	// NotApplicable is a check's alone: such a guest has nothing that it could judge.
+	NotApplicable Outcome = "n/a"
 )
 
 // A Verdict is the outcome of one check, with one sentence of witness. The sentence may
@@ -47,7 +49,7 @@ func Checks() []Check {
 	lived := []Ending{OnDestination, OnSource}
 	both := []Fact{FactSource, FactDestination}
 	migration := []Fact{FactSource, FactDestination, FactMigration}
-	return []Check{
+	all := []Check{
 		{"steps", "every step of the scenario did what its name says", endings(), nil, nil, false, judgeSteps},
 		{"guest lives", "the workload's counter changes and its console brings a heartbeat", lived, nil, []Fact{FactLife, FactEarlierLives}, false, judgeLife},
 		{"exactly one side runs", "the source stopped once, before the destination ran, and never ran again", moved, nil, append(both, FactStand), true, judgeOneSide},
@@ -65,10 +67,13 @@ func Checks() []Check {
 		{"memory", "every byte of RAM outside the workload equals the source's", moved, nil, []Fact{FactMemory, FactWorkload}, false, judgeMemory},
 		{"exact memory", "every byte of RAM was the same on both sides before the guest ran again", moved, calls(FactExact), []Fact{FactExact}, false, judgeExact},
 		{"registers", "the vCPUs' registers were the same on both sides before the guest ran again", moved, calls(FactRegisters), []Fact{FactRegisters}, false, judgeRegisters},
+		{"pulse", "all that the guest program counts went on, and it found nothing of its machine changed", lived, calls(FactPulse), []Fact{FactPulse}, false, judgePulse},
 		{"measures", "what was measured lies within its bounds", endings(), calls(FactMeasures), []Fact{FactMeasures}, false, judgeMeasures},
 		{"devices", "what was written to devices' registers on the source is in them where the guest is", lived, calls(FactDevices), []Fact{FactDevices}, false, judgeDevices},
+		{"linux guest", "the guest booted once, has the vCPUs and drivers that it was to have, and all that it said came", lived, (*Record).isLinux, []Fact{FactLinux}, false, judgeLinux},
 		{"clean end", "both QEMUs exit with status 0 when told to quit, and nothing is left", endings(), nil, []Fact{FactTeardown}, false, judgeEnd},
 	}
+	return append(all, workerChecks()...)
 }
 
 // isFor says whether the check is for runs that end so.
@@ -149,6 +154,10 @@ func (c Check) apply(r *Record) (v Verdict, asked bool) {
 	if c.Asked != nil && !c.Asked(r) {
 		return v, false
 	}
+	if why := r.notApplicable(c.Name); why != "" {
+		v.Outcome, v.Witness = NotApplicable, why
+		return v, true
+	}
 	if lacks := r.missing(c.Facts); lacks != "" {
 		v.Outcome, v.Witness = Unknown, lacks
 		return v, true
@@ -160,7 +169,23 @@ func (c Check) apply(r *Record) (v Verdict, asked bool) {
 		}
 	}
 	v.Outcome, v.Witness = c.Judge(r)
+	if v.Outcome == Fail {
+		v.Outcome, v.Witness = r.excused(c, v.Witness)
+	}
 	return v, true
+}
+
+// excused is what a failed check comes to where something else than QEMU may be why.
+func (r *Record) excused(c Check, witness string) (Outcome, string) {
+	switch busy := r.outOfTime(); {
+	case r.Unsure != "":
+		return Unknown, witness + "; but " + r.Unsure
+	case r.untried() && (c.Events || c.Name == "steps"):
+		return Unknown, "it could not be tried: " + witness
+	case busy != "" && c.Events: // what was to come did not come any more
+		return Unknown, fmt.Sprintf("the host was too busy, and the run ended early (%s): %s", busy, witness)
+	}
+	return Fail, witness
 }
 
 // longestWitness bounds a sentence that may hold what a QEMU wrote, in bytes.
@@ -178,19 +203,26 @@ func short(witness string) string {
 }
 
 // Worst is the outcome of a run: fail where any check failed, else unknown
-// where any is unknown, else pass. A run without verdicts is unknown.
+// where any is unknown, else pass. A run without verdicts that say anything is unknown.
 func Worst(verdicts []Verdict) Outcome {
 	if len(verdicts) == 0 {
 		return Unknown
 	}
-	worst := Pass
+	worst, any := Pass, false
 	for _, v := range verdicts {
-		switch {
-		case v.Outcome == Fail:
+		switch v.Outcome {
+		case Fail:
 			return Fail
-		case v.Outcome != Pass:
+		case NotApplicable:
+			continue
+		case Pass:
+		default:
 			worst = Unknown
 		}
+		any = true
+	}
+	if !any {
+		return Unknown
 	}
 	return worst
 }

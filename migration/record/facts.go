@@ -25,12 +25,14 @@ const (
 	FactMemory       Fact = "Memory"
 	FactExact        Fact = "Exact"
 	FactRegisters    Fact = "Registers"
+	FactPulse        Fact = "Pulse"
 	FactPaced        Fact = "Paced"
 	FactLink         Fact = "Link"
 	FactDevices      Fact = "Devices"
 	FactMeasures     Fact = "Measures"
 	FactTeardown     Fact = "Teardown"
 	FactLegs         Fact = "Legs"
+	FactLinux        Fact = "Linux"
 )
 
 // factDocs say what each fact is.
@@ -49,12 +51,14 @@ var factDocs = map[Fact]string{
 	FactMemory:       "the memory of both sides",
 	FactExact:        "all memory of both sides before the guest ran again",
 	FactRegisters:    "the vCPUs' registers",
+	FactPulse:        "what the guest program says of its machine",
 	FactPaced:        "how fast bytes went over the link",
 	FactLink:         "what went over the link",
 	FactDevices:      "the devices' registers",
 	FactMeasures:     "what the scenario measures",
 	FactTeardown:     "how the QEMUs exited",
 	FactLegs:         "the guest's earlier ways",
+	FactLinux:        "what the Linux guest says of itself",
 }
 
 // Facts returns all there are, sorted.
@@ -64,13 +68,18 @@ func Facts() []Fact { return slices.Sorted(maps.Keys(factDocs)) }
 // a guest of that target, and what the scenario's steps gather beside it. Each is
 // listed once, in a fixed order.
 func Expect(ends Ending, arch string, also ...Fact) []Fact {
-	all := append(demanded(ends, arch), also...)
+	return ExpectOf("", ends, arch, also...)
+}
+
+// ExpectOf is Expect for a guest that runs that program, as Record.Program has it.
+func ExpectOf(program string, ends Ending, arch string, also ...Fact) []Fact {
+	all := append(demanded(program, ends, arch), also...)
 	slices.Sort(all)
 	return slices.Compact(all)
 }
 
 // demanded is what every run with such an ending gathers.
-func demanded(ends Ending, arch string) (facts []Fact) {
+func demanded(program string, ends Ending, arch string) (facts []Fact) {
 	switch ends {
 	case OnDestination:
 		facts = []Fact{
@@ -84,23 +93,42 @@ func demanded(ends Ending, arch string) (facts []Fact) {
 	case NoGuest:
 		facts = []Fact{FactSource, FactTeardown}
 	}
-	if isPC(arch) && (ends == OnDestination || ends == OnSource) {
+	if program == Linux {
+		if ends == OnDestination || ends == OnSource {
+			facts = append(facts, FactLinux)
+		}
+		return slices.DeleteFunc(facts, func(f Fact) bool { return f == FactWorkload || f == FactMemory })
+	}
+	if HasCanaries(arch) && (ends == OnDestination || ends == OnSource) {
 		facts = append(facts, FactDevices)
 	}
 	return facts
 }
 
-func isPC(arch string) bool { return arch == "x86_64" || arch == "i386" }
+// HasCanaries says whether there are registers of a target's devices into which values are
+// written before the guest moves, and read behind it.
+func HasCanaries(arch string) bool {
+	return slices.Contains([]string{"aarch64", "i386", "ppc64", "riscv64", "s390x", "x86_64"}, arch)
+}
 
 // expects says whether the run was to gather the fact, by its own account or for what its
 // ending demands. Of a guest that was suspended on its way the console is silent, and its
 // destination is still in use at the end.
 func (r *Record) expects(f Fact) bool {
-	if slices.Contains(r.Gathers, f) || slices.Contains(demanded(r.Ends, r.Arch), f) {
+	if slices.Contains(r.Gathers, f) {
+		return true
+	}
+	if f == FactDevices && r.Arch == "ppc64" && r.Program == "" { // from before it had canaries
+		return false
+	}
+	if slices.Contains(demanded(r.Program, r.Ends, r.Arch), f) {
 		return true
 	}
 	if r.Gathers == nil && !r.isLeg && slices.ContainsFunc(r.Steps[r.begins():], func(s StepFacts) bool { return s.gathers() == f }) {
 		return true
+	}
+	if f == FactStandstill && r.Unlaunched { // its console is silent on the source
+		return false
 	}
 	return r.Ends == OnDestination && (f == FactStandstill || f == FactMeasures) && !r.wasSuspended()
 }
@@ -170,6 +198,8 @@ func (r *Record) has(f Fact) bool {
 		return r.Exact != nil
 	case FactRegisters:
 		return r.Registers != nil
+	case FactPulse:
+		return len(r.Pulse) > 0
 	case FactPaced:
 		return len(r.Paced) > 0
 	case FactLink:
@@ -180,6 +210,8 @@ func (r *Record) has(f Fact) bool {
 		return len(r.Measures) > 0
 	case FactTeardown:
 		return r.Teardown != nil
+	case FactLinux:
+		return r.Linux != nil && len(r.Linux.Workers) > 0
 	case FactLegs:
 		return len(r.Legs) > 0
 	}

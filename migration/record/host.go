@@ -17,6 +17,9 @@ type HostFacts struct {
 	// LoadBefore and LoadAfter are the host's load averages over a minute.
 	LoadBefore, LoadAfter float64
 	CPUs                  int // that the run may use; 0 where that is not known
+	// CutShort is how many waits ended at the most that a busy host is given, before they
+	// had their time by its measured slowdown.
+	CutShort int `json:",omitempty"`
 }
 
 // What a host is taken for busy from. A run itself is a load of about 2.
@@ -40,6 +43,7 @@ func (h *HostFacts) absurd() string {
 		{"LoadBefore", h.LoadBefore, math.MaxInt32},
 		{"LoadAfter", h.LoadAfter, math.MaxInt32},
 		{"CPUs", float64(h.CPUs), math.MaxInt32},
+		{"CutShort", float64(h.CutShort), math.MaxInt32},
 	} {
 		if !(f.value >= 0 && f.value <= f.most) { // NaN is neither
 			return fmt.Sprintf("a %s of %g", f.name, f.value)
@@ -48,14 +52,17 @@ func (h *HostFacts) absurd() string {
 	return ""
 }
 
-// stretch is by how much a time may be longer on the run's host than on one that is as
-// fast as expected: 1 on that one, and where nothing is known or nothing can be believed.
-func (r *Record) stretch() float64 {
-	if r.Host == nil || r.Host.absurd() != "" || r.Host.Slowdown < slowFrom {
+// Stretch is by how much a time may be longer on such a host than on one that is as fast as
+// expected: 1 on that one, and where nothing is known (nil) or nothing can be believed.
+func (h *HostFacts) Stretch() float64 {
+	if h == nil || h.absurd() != "" || h.Slowdown < slowFrom {
 		return 1
 	}
-	return r.Host.Slowdown
+	return h.Slowdown
 }
+
+// stretch is that of the run's host.
+func (r *Record) stretch() float64 { return r.Host.Stretch() }
 
 // allow is the tolerance's value on the run's host.
 func (r *Record) allow(t Tolerance) float64 {
@@ -85,7 +92,19 @@ func (r *Record) busy() string {
 	if load := max(h.LoadBefore, h.LoadAfter); h.CPUs > 0 && load > float64(loadPerCPU*h.CPUs+loadOfRun) {
 		evidence = append(evidence, fmt.Sprintf("its load was %.1f on %d CPUs", load, h.CPUs))
 	}
+	if h.CutShort > 0 {
+		evidence = append(evidence, fmt.Sprintf("%d waits ended before they had their time", h.CutShort))
+	}
 	return strings.Join(evidence, ", ")
+}
+
+// cutShort is the verdict on what a wait should have brought: fail, and unknown where a wait
+// of this run ended before it had its time.
+func (r *Record) cutShort(format string, args ...any) (Outcome, string) {
+	if r.Host != nil && r.Host.CutShort > 0 {
+		return r.late(format, args...)
+	}
+	return fail(format, args...)
 }
 
 // late is the verdict on what took longer than a busy host explains: fail, and unknown

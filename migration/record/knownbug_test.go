@@ -1,6 +1,7 @@
 package record
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -61,17 +62,75 @@ func TestKnownBugIsOneThatTheFactsShow(t *testing.T) {
 }
 
 func TestKnownBugKnowsVersionAccelAndGuest(t *testing.T) {
+	known := func(arch, version, accel string, hot bool, gathers ...Fact) string {
+		return KnownBug(&Record{Arch: arch, Accel: accel, Source: &SideFacts{Version: version}, Gathers: gathers}, hot)
+	}
 	const what = ": under TCG it loses writes to pages that the guest writes all the time"
-	require.Equal(t, "QEMU 5.2.0 has a known bug, fixed in 9.0"+what, KnownBug("5.2.0", "tcg", true))
-	require.Equal(t, "QEMU 8.2.1 has a known bug, fixed in 9.0"+what, KnownBug("8.2.1", "tcg: the default", true))
-	require.Empty(t, KnownBug("9.0.0", "tcg", true))
-	require.Empty(t, KnownBug("10.0.13", "tcg", true))
-	require.Empty(t, KnownBug("7.2.22", "kvm", true))
-	require.Empty(t, KnownBug("7.2.22", "tcg", false))
-	require.Empty(t, KnownBug("much", "tcg", true))
+	require.Equal(t, "QEMU 5.2.0 has a known bug, fixed in 9.0"+what, known("x86_64", "5.2.0", "tcg", true))
+	require.Equal(t, "QEMU 8.2.1 has a known bug, fixed in 9.0"+what, known("x86_64", "8.2.1", "tcg: the default", true))
+	require.Empty(t, known("x86_64", "9.0.0", "tcg", true))
+	require.Empty(t, known("x86_64", "10.0.13", "tcg", true))
+	require.Empty(t, known("x86_64", "7.2.22", "kvm", true))
+	require.Empty(t, known("x86_64", "7.2.22", "tcg", false))
+	require.Empty(t, known("x86_64", "much", "tcg", true))
 	require.Empty(t, KnownBugOf(nil))
 	require.Empty(t, KnownBugOf(&Record{}))
 
 	ppc := &Record{Arch: "ppc64", Accel: "tcg: the default", Source: &SideFacts{Version: "7.2.22"}}
 	require.NotEmpty(t, KnownBugOf(ppc), "its firmware is hot")
+
+	const conditionCode = " has a known bug: under TCG the condition code of a vCPU does not arrive"
+	require.Equal(t, "QEMU 11.1.3"+conditionCode, known("s390x", "11.1.3", "tcg", false, FactRegisters))
+	require.Equal(t, "QEMU 7.2.22 has a known bug, fixed in 9.0"+what+", and"+conditionCode, known("s390x", "7.2.22", "tcg", true, FactRegisters))
+	require.Empty(t, known("s390x", "11.1.3", "tcg", false), "nobody looks at registers")
+	require.Empty(t, known("s390x", "12.0.0", "tcg", false, FactRegisters), "a new one shows itself")
+	require.Empty(t, known("s390x", "11.1.3", "kvm", false, FactRegisters))
+
+	const enable = " has a known bug: under TCG the bit ME of a vCPU's MSR does not arrive"
+	require.Equal(t, "QEMU 9.0.0"+enable, known("ppc64", "9.0.0", "tcg", false, FactRegisters))
+	require.Equal(t, "QEMU 11.1.3"+enable, known("ppc64", "11.1.3", "tcg", false, FactRegisters))
+	require.Empty(t, known("ppc64", "8.2.0", "tcg", false, FactRegisters))
+
+	require.True(t, MissesHotWrites(ppc, true))
+	ppc.Source.Version = "11.1.3"
+	require.False(t, MissesHotWrites(ppc, true))
+}
+
+// lostBit is a record of a guest whose vCPU has lost a bit, and whose run claims that this is
+// known.
+func lostBit(arch, difference string) *Record {
+	r := good()
+	r.Arch, r.Accel, r.Source.Version, r.KnownBug = arch, "tcg: the default", "11.1.3", "whatever"
+	r.Gathers = append(r.Gathers, FactRegisters)
+	r.Registers.Different = []string{difference}
+	return r
+}
+
+func TestBitOfARegisterThatAQEMUIsKnownToLoseIsASkip(t *testing.T) {
+	const (
+		psw = "the source has CPU#0 PSW=mask0000100180000000addr00000000000020d6, the destination mask%saddr%s"
+		msr = "the source has CPU#0 MSR=8000000000003000HID00000000000000000HF6c002000iidx3didx3, the destination %sHID%s"
+	)
+	const same, rest = "00000000000020d6", "00000000000000000HF6c002000iidx3didx3"
+	for what, c := range map[string]struct {
+		record *Record
+		known  bool
+	}{
+		"a condition code":                {lostBit("s390x", fmt.Sprintf(psw, "0000000180000000", same)), true},
+		"another condition code":          {lostBit("s390x", fmt.Sprintf(psw, "0000200180000000", same)), false},
+		"a bit beside the condition code": {lostBit("s390x", fmt.Sprintf(psw, "0000000080000000", same)), false},
+		"the address as well":             {lostBit("s390x", fmt.Sprintf(psw, "0000000180000000", "00000000000020da")), false},
+		"another register":                {lostBit("s390x", "the source has CPU#0 R01=0, the destination 1"), false},
+		"a condition code of ppc64":       {lostBit("ppc64", fmt.Sprintf(psw, "0000000180000000", same)), false},
+		"ME":                              {lostBit("ppc64", fmt.Sprintf(msr, "8000000000002000", rest)), true},
+		"another bit of MSR":              {lostBit("ppc64", fmt.Sprintf(msr, "8000000000001000", rest)), false},
+		"what is behind MSR":              {lostBit("ppc64", fmt.Sprintf(msr, "8000000000002000", "0")), false},
+	} {
+		result := Judged(c.record)
+		want := Fail
+		if c.known {
+			want = Skip
+		}
+		require.Equal(t, want, result.Outcome, "%s: %s", what, result.Reason)
+	}
 }

@@ -13,10 +13,11 @@ func (w *WorkloadFacts) Misfits() (wrong []Misfit) {
 	if w == nil || len(w.Runs) == 0 {
 		return nil
 	}
-	fit := bestFit(w.Runs)
-	for i, r := range w.Runs {
-		if want := fit.expected(i); r.Value != want {
-			wrong = append(wrong, Misfit{r, want})
+	for _, f := range w.fits() {
+		for i, r := range f.runs {
+			if want := f.expected(i); r.Value != want {
+				wrong = append(wrong, Misfit{r, want})
+			}
 		}
 	}
 	return wrong

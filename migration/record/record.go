@@ -31,7 +31,8 @@ type Record struct {
 	Format   int
 	Scenario string `strict:"optional"`
 	Arch     string `strict:"optional"`
-	// Program is the name of the guest program; "" is the incrementer.
+	// Program is the name of the guest program; "" is the incrementer, of ppc64 the one that
+	// the firmware runs ([ProgramName]), and Linux is Linux.
 	Program string    `json:",omitempty"`
 	Ends    Ending    `strict:"optional"`
 	Started time.Time `strict:"optional"`
@@ -59,12 +60,18 @@ type Record struct {
 	// KnownBug is the run's claim that the source's QEMU has a bug which may make this
 	// guest lose what it wrote. It counts only where KnownBugOf the record agrees.
 	KnownBug string `json:",omitempty"`
+	// Unlaunched says that the guest had not run yet when it was sent (run state prelaunch).
+	Unlaunched bool `json:",omitempty"`
 	// SharedRAM says that both sides have the same RAM: a source whose guest is paused
 	// sees it change.
 	SharedRAM bool `json:",omitempty"`
 	// Strangers are connections that came neither from the source nor from drover, and were
 	// not taken for the migration's: where they came to, and from.
 	Strangers []string `json:",omitempty"`
+	// Unsure says who else than QEMU may have caused a failure: somebody whose connection
+	// drover can't rule out. No check fails then, and none passes of a migration that was
+	// to fail.
+	Unsure string `json:",omitempty"`
 	// Recoveries is how often a destination that lost its connection was told to
 	// listen again.
 	Recoveries int `json:",omitempty"`
@@ -78,7 +85,9 @@ type Record struct {
 	Failure     *FailureFacts              `json:",omitempty"` // where the guest has stayed
 	Fault       *FaultFacts                `json:",omitempty"` // what was done to a migration on purpose
 	Standstill  *StandstillFacts           `json:",omitempty"`
-	Life        *LifeFacts                 `json:",omitempty"`
+	// Linux is what a Linux guest has said of itself, nil where the guest is no Linux.
+	Linux *LinuxFacts `json:",omitempty"`
+	Life  *LifeFacts  `json:",omitempty"`
 	// What was seen of the guest before, on its way to where it is in the end.
 	EarlierLives []LifeFacts     `json:",omitempty"`
 	Stand        *StandFacts     `json:",omitempty"`
@@ -87,6 +96,7 @@ type Record struct {
 	Memory       *MemoryFacts    `json:",omitempty"`
 	Exact        *MemoryFacts    `json:",omitempty"` // all of RAM, before the guest ran on the destination
 	Registers    *RegisterFacts  `json:",omitempty"` // before the guest ran on the destination
+	Pulse        []PulseFacts    `json:",omitempty"` // what the guest program says of its machine
 	Paced        []Paced         `json:",omitempty"` // what went over the link while the guest ran on the source
 	Link         *LinkFacts      `json:",omitempty"`
 	// Canaries is how many values were written to devices' registers before the
@@ -112,6 +122,13 @@ type StepFacts struct {
 	Seconds float64 `strict:"optional"`
 	Phase   Phase   `strict:"optional"`
 	Error   string  `json:",omitempty"`
+	// Timed says that what the step failed over is how long something took, or how fast it
+	// was, by more than the host's measured slowdown explains: if the host was busy, nobody
+	// can tell.
+	Timed bool `json:",omitempty"`
+	// Untried says that the step could not be tried: a QEMU did not start, or somebody else
+	// had connected.
+	Untried bool `json:",omitempty"`
 	// Measured is how many measures the step added; Legs how many of the guest's ways
 	// lay behind it when the step was done. Both are 0 where nobody counted.
 	Measured int `json:",omitempty"`
@@ -152,7 +169,7 @@ func (r *Record) NextLeg() {
 	*r = Record{
 		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Program: r.Program, Pages: r.Pages, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
 		Gathers: r.Gathers, Steps: r.Steps, Planned: r.Planned, Waits: r.Waits, MemoryMiB: r.MemoryMiB, RAMBytes: r.RAMBytes, Host: r.Host,
-		SharedRAM: r.SharedRAM, Canaries: r.Canaries, Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
+		SharedRAM: r.SharedRAM, Canaries: r.Canaries, Linux: r.Linux.next(), Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
 	}
 }
 

@@ -36,6 +36,10 @@ func CompareRegisters(source, destination string) *RegisterFacts {
 // namedRegister finds NAME= and NAME =, which is how most targets print.
 var namedRegister = regexp.MustCompile(`(\w+) *=`)
 
+// lazyConditionCode is what s390x prints behind the PSW: how TCG would compute the condition
+// code that the PSW's mask has. That is no register, and of one value there are several.
+var lazyConditionCode = regexp.MustCompile(` cc +\w+\s*$`)
+
 // registers are the values by name. A name that comes again, as a segment's DPL does,
 // has its number behind it; in a line without names the first word is one.
 func registers(printed string) map[string]string {
@@ -45,7 +49,7 @@ func registers(printed string) map[string]string {
 		if times[name]++; times[name] > 1 {
 			name = fmt.Sprintf("%s.%d", name, times[name])
 		}
-		found[name] = strings.Join(strings.Fields(value), "")
+		found[name] = strings.Join(strings.Fields(lazyConditionCode.ReplaceAllString(value, "")), "")
 	}
 	for line := range strings.Lines(printed) {
 		words := strings.Fields(line)

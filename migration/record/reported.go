@@ -18,7 +18,7 @@ func judgeReported(r *Record) (Outcome, string) {
 	if wrong := m.unlikeItsSource(); wrong != "" {
 		return Unknown, wrong
 	}
-	for _, judge := range []func() (Outcome, string){r.judgeTimes, r.judgePasses, r.judgeStatuses, r.judgeBytes} {
+	for _, judge := range []func() (Outcome, string){r.judgeTimes, r.judgePrompt, r.judgePasses, r.judgeStatuses, r.judgeBytes} {
 		if outcome, witness := judge(); outcome != Pass {
 			return outcome, witness
 		}
@@ -100,6 +100,9 @@ func (r *Record) downtimeSinceBoot() bool {
 
 // stoppedFirst says whether the scenario stopped the guest before it was sent.
 func (r *Record) stoppedFirst() bool {
+	if r.Unlaunched {
+		return true
+	}
 	if r.Source == nil || r.Source.Stopped.IsZero() || r.Source.Stopped.After(r.Source.Began) {
 		return false
 	}

@@ -17,6 +17,9 @@ const alone = "deprecated"
 
 func judgeSteps(r *Record) (Outcome, string) {
 	if r.Error != "" {
+		if r.outOfTime() != "" {
+			return r.late("%s", r.Error)
+		}
 		return Fail, r.Error
 	}
 	if len(r.Steps) == 0 {
@@ -46,7 +49,23 @@ func judgeSteps(r *Record) (Outcome, string) {
 	if name, set, had := r.unlikeSet(); name != "" {
 		return unsure("a step set %s to %s, and by the record it was %.60s in the end", name, set, had)
 	}
+	if r.Unsure != "" && r.Ends != OnDestination {
+		return Unknown, r.Unsure
+	}
 	return pass("%d steps in %.2f s", len(r.Steps), r.Seconds)
+}
+
+// outOfTime is the evidence that the steps ended early for want of time, "" where they did not.
+func (r *Record) outOfTime() string {
+	if !slices.ContainsFunc(r.Steps, func(s StepFacts) bool { return s.Error != "" && s.Timed }) {
+		return ""
+	}
+	return r.busy()
+}
+
+// untried says that a step could not be tried.
+func (r *Record) untried() bool {
+	return slices.ContainsFunc(r.Steps, func(s StepFacts) bool { return s.Error != "" && s.Untried })
 }
 
 // swapped is how often the guest moved before, by the steps.

@@ -27,14 +27,14 @@ func judgeEnd(r *Record) (Outcome, string) {
 	for _, e := range t.Exits {
 		switch {
 		case !e.Clean:
-			return fail("the %s ended with %s when told to quit, expected exit status 0: %s", e.Side, e.State, e.Reason)
+			return r.cutShort("the %s ended with %s when told to quit, expected exit status 0: %s", e.Side, e.State, e.Reason)
 		case e.State != exitStatus0 && e.Reason == "":
 			return unsure("the %s ended with %q, and the record doesn't say why that is as it should be", e.Side, e.State)
 		}
 		times[e.Side]++
 	}
 	if len(t.Left) > 0 {
-		return fail("left behind: %s", strings.Join(t.Left, ", "))
+		return r.cutShort("left behind: %s", strings.Join(t.Left, ", "))
 	}
 	exited := []string{"source"}
 	if r.Destination != nil && !r.isLeg { // a leg's destination is the next one's source

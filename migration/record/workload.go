@@ -2,6 +2,8 @@ package record
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/drover-vm/drover/fixtures"
 )
@@ -18,12 +20,23 @@ type Run struct {
 type WorkloadFacts struct {
 	Range  fixtures.Range
 	Stride uint64
-	Runs   []Run // the first MaxListed
+	Parts  int   `json:",omitempty"` // how many vCPUs go over a part of the range each; 0 is 1
+	Runs   []Run // the first MaxListed; none reaches beyond its part
 	Pages  int   // in all runs
 	More   int   `json:",omitempty"` // runs beyond those listed
 	// Bytes of those pages that nobody counts up and that are not zero.
 	Stray      []Reading `json:",omitempty"` // the first MaxListed
 	StrayTotal int       `json:",omitempty"`
+	// Of a program that fills whole pages Value of a run is its pages' generation, modulo 256,
+	// and these are the bytes of pages that are of none.
+	Wrong      []WrongByte `json:",omitempty"` // the first MaxListed
+	WrongTotal int         `json:",omitempty"`
+}
+
+// A WrongByte is one that is not what follows from its page and generation.
+type WrongByte struct {
+	Address         uint64
+	Expected, Found byte
 }
 
 // HotPages is over how many pages a workload goes that is to be hot: TCG has them in its
@@ -36,12 +49,16 @@ const HotPages = 64
 // decided by what leaves the fewest wrong, so that a single bad page is named
 // wherever it lies, and not everything behind it.
 func judgeWorkload(r *Record) (Outcome, string) {
-	outcome, witness := r.Workload.judge(r.program(), r.Pages)
-	if ram := r.ram(); outcome == Pass && ram < r.Workload.Range.End {
+	p := r.program()
+	outcome, witness := r.Workload.judge(p, r.Pages)
+	if ram := r.ram(); outcome == Pass && ram < r.Workload.Range.End-p.RAMStart {
 		return unsure("the workload is %v, and the guest has %d bytes of RAM", r.Workload.Range, ram)
 	}
 	return outcome, witness
 }
+
+// Judge holds the workload's memory against what the guest program promises.
+func (w *WorkloadFacts) Judge(p fixtures.Program) (Outcome, string) { return w.judge(p, 0) }
 
 func (w *WorkloadFacts) judge(p fixtures.Program, over int) (Outcome, string) {
 	if w == nil || w.Pages == 0 || len(w.Runs) == 0 {
@@ -50,9 +67,16 @@ func (w *WorkloadFacts) judge(p fixtures.Program, over int) (Outcome, string) {
 	if wrong := w.incomplete(p, over); wrong != "" {
 		return Unknown, wrong
 	}
-	fit := bestFit(w.Runs)
-	if w.More > 0 || fit.wrong > 0 {
-		return Fail, fit.witness(w)
+	if total := max(w.WrongTotal, len(w.Wrong)); total > 0 {
+		if len(w.Wrong) == 0 {
+			return fail("%d bytes are not those of their pages", total)
+		}
+		b := w.Wrong[0]
+		return fail("%d bytes are not those of their pages; the first: at %#x expected %d, found %d", total, b.Address, b.Expected, b.Found)
+	}
+	fits := w.fits()
+	if w.More > 0 || slices.ContainsFunc(fits, func(f partFit) bool { return f.wrong > 0 }) {
+		return Fail, w.witness(fits)
 	}
 	if total := max(w.StrayTotal, len(w.Stray)); total > 0 {
 		if len(w.Stray) == 0 {
@@ -61,10 +85,11 @@ func (w *WorkloadFacts) judge(p fixtures.Program, over int) (Outcome, string) {
 		s := w.Stray[0]
 		return fail("%d bytes beside the workload's are not zero; the first: at %#x expected 0, found %d", total, s.Address, s.Value)
 	}
-	if fit.edge == len(w.Runs) {
-		return pass("all %d pages hold %d", w.Pages, fit.value)
+	var all []string
+	for _, f := range fits {
+		all = append(all, f.right())
 	}
-	return pass("%d pages hold %d, and from %#x on %d", w.Pages, fit.value, w.Runs[fit.edge].Address, fit.value-1)
+	return pass("%s", strings.Join(all, "; "))
 }
 
 // incomplete is why these are not all pages that the program works on, each once; "" where
@@ -75,16 +100,20 @@ func (w *WorkloadFacts) incomplete(p fixtures.Program, over int) string {
 		return "there is no guest program for the record's target, so its workload can't be known"
 	case over > 0 && w.Range != p.Over(over).Workload():
 		return fmt.Sprintf("the workload gathered is %v, and that of the guest program over %d pages %v", w.Range, over, p.Over(over).Workload())
-	case over <= 0 && w.Range != p.Workload() && w.Range != p.Over(HotPages).Workload():
+	case over <= 0 && p.FillsPages() && (w.Range.Start != p.Start || w.Range.End <= p.Start || w.Range.End > p.End):
+		return fmt.Sprintf("the workload gathered is %v, and that of the guest program is in %v", w.Range, p.Workload())
+	case over <= 0 && !p.FillsPages() && w.Range != p.Workload() && w.Range != p.Over(HotPages).Workload():
 		return fmt.Sprintf("the workload gathered is %v, and that of the guest program %v, or of its hot pages %v", w.Range, p.Workload(), p.Over(HotPages).Workload())
+	case w.Parts != p.Parts:
+		return fmt.Sprintf("the workload was gathered as that of %d vCPUs, and the guest program's is %d's", max(w.Parts, 1), max(p.Parts, 1))
 	case w.Stride != p.Stride:
 		return fmt.Sprintf("the workload was gathered each %d bytes, and the guest program works each %d", w.Stride, p.Stride)
 	}
 	if want := int(w.Range.Len() / w.Stride); w.Pages != want {
 		return fmt.Sprintf("%d pages were gathered of %d", w.Pages, want)
 	}
-	if len(w.Runs) > MaxListed || len(w.Stray) > MaxListed || w.More < 0 || w.StrayTotal < 0 {
-		return fmt.Sprintf("%d stretches of equal bytes are listed and %d more, and %d other bytes of %d: no more than %d of a kind are", len(w.Runs), w.More, len(w.Stray), w.StrayTotal, MaxListed)
+	if len(w.Runs) > MaxListed || len(w.Stray) > MaxListed || len(w.Wrong) > MaxListed || w.More < 0 || w.StrayTotal < 0 || w.WrongTotal < 0 {
+		return fmt.Sprintf("%d stretches of equal bytes are listed and %d more, and %d other bytes of %d: no more than %d of a kind are", len(w.Runs), w.More, max(len(w.Stray), len(w.Wrong)), w.StrayTotal+w.WrongTotal, MaxListed)
 	}
 	at, pages := w.Range.Start, 0
 	for _, run := range w.Runs {
@@ -152,22 +181,6 @@ func bestEdge(runs []Run, value byte) fit {
 		}
 	}
 	return best
-}
-
-func (f fit) witness(w *WorkloadFacts) string {
-	for i, r := range w.Runs {
-		if want := f.expected(i); r.Value != want {
-			text := fmt.Sprintf("the byte at %#x is wrong: expected %d, found %d", r.Address, want, r.Value)
-			if f.edge > 0 && f.edge < len(w.Runs) {
-				text += fmt.Sprintf(" (the workload was at %#x)", w.Runs[f.edge].Address)
-			}
-			if w.More > 0 {
-				return fmt.Sprintf("%s; there are %d stretches of equal bytes, where two are expected", text, len(w.Runs)+w.More)
-			}
-			return fmt.Sprintf("%s; %d of %d pages are wrong", text, f.wrong, w.Pages)
-		}
-	}
-	return fmt.Sprintf("there are %d stretches of equal bytes, where two are expected", len(w.Runs)+w.More)
 }
 
 // hotPages is over how many pages the workload goes, where those may be hot.

@@ -21,7 +21,7 @@ type causes struct {
 // rank is the order in which checks explain each other: what stands first is the cause of
 // what fails behind it.
 var rank = []string{
-	"steps", "guest lives", "fault", "exactly one side runs", "workload", "exact memory", "memory", "registers", "devices",
+	"steps", "guest lives", "fault", "exactly one side runs", "workload", "exact memory", "memory", "registers", "devices", "pulse",
 	"stopped guest is unchanged", "measures", "failure", "downtime", "quickest move", "counts", "reported", "bandwidth", "events",
 	"error messages", "clean end",
 }
@@ -48,7 +48,7 @@ func sortCauses(r *record.Record, verdicts []record.Verdict) (c causes) {
 	var failed []record.Verdict
 	for _, v := range verdicts {
 		switch {
-		case v.Outcome == record.Pass:
+		case v.Outcome == record.Pass, v.Outcome == record.NotApplicable:
 			c.passed = append(c.passed, v)
 		case v.Outcome == record.Unknown && early && notGathered(v.Witness):
 			c.absent = append(c.absent, v)

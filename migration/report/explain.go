@@ -72,7 +72,7 @@ var components = map[string]string{
 	"steps": "migration", "guest lives": "vCPUs", "exactly one side runs": "run state", "events": "migration status",
 	"reported": "statistics", "counts": "statistics", "bandwidth": "max-bandwidth", "failure": "error reporting", "fault": "error reporting",
 	"downtime": "downtime", "quickest move": "downtime", "error messages": "stderr", "stopped guest is unchanged": "RAM",
-	"workload": "RAM", "memory": "RAM", "exact memory": "RAM", "registers": "vCPU registers", "measures": "measures",
+	"workload": "RAM", "memory": "RAM", "exact memory": "RAM", "registers": "vCPU registers", "pulse": "vCPUs and devices", "measures": "measures",
 	"devices": "devices", "clean end": "exit",
 }
 

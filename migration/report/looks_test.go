@@ -12,7 +12,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
-	"github.com/drover-vm/drover/migration/bench"
+	"github.com/drover-vm/drover/migration/bench/stats"
 	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
 )
@@ -39,11 +39,11 @@ func pagesToLookAt(t *testing.T) map[string]string {
 	pages["passing"] = filepath.Join(dir, report.HTMLFile)
 	dir, _ = site(t)
 	pages["matrix"] = filepath.Join(dir, report.IndexFile)
-	results, err := bench.Read("testdata/bench.json")
+	results, err := stats.Load("testdata/bench.json")
 	require.NoError(t, err)
 	dir = t.TempDir()
 	require.NoError(t, report.WriteBench(dir, results, nil))
-	pages["bench"] = filepath.Join(dir, report.BenchHTMLFile)
+	pages["bench"] = filepath.Join(dir, "bench.html")
 	return pages
 }
 

@@ -122,12 +122,15 @@ func (f *Folder) evidence(c causes, e explanation) section {
 // hostLine says how busy the host was, "" where nobody measured or it was not.
 func hostLine(r *record.Record) string {
 	h := r.Host
-	if h == nil || !(h.Slowdown >= 1.25) && !(h.StoppedSeconds >= 0.1) {
+	if h == nil || !(h.Slowdown >= 1.25) && !(h.StoppedSeconds >= 0.1) && h.CutShort <= 0 {
 		return ""
 	}
 	text := fmt.Sprintf("%.1f times as slow as expected, load %.1f on %d processors", h.Slowdown, max(h.LoadBefore, h.LoadAfter), h.CPUs)
 	if h.StoppedSeconds >= 0.1 {
 		text += fmt.Sprintf("; drover did not run for %.1f s", h.StoppedSeconds)
+	}
+	if h.CutShort > 0 {
+		text += fmt.Sprintf("; %d waits ended before they had their time", h.CutShort)
 	}
 	return text
 }

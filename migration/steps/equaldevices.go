@@ -213,6 +213,8 @@ func notCompared(device, path string) bool {
 	switch device + "/" + path {
 	case "globalstate/runstate", "globalstate/size":
 		return true // the guest ran when it left, and has not run yet where it arrived
+	case "pl031/tick_offset_vmstate":
+		return true // from the host's clock to the guest's, which stands while the guest is paused
 	case "mc146818rtc/last_update", "mc146818rtc/update_timer", "mc146818rtc/next_alarm_time":
 		return true // the clock is the host's, and goes on while the guest is paused
 	}

@@ -49,6 +49,8 @@ func TestLineThatAsksForNothingIsRefused(t *testing.T) {
 		"load readers 4 fds 5":                         "direct is missing",
 		"load readers 4 direct 0 fds 5":                "fds is missing",
 		"load passed-file readers 4 fds 5 direct 0":    "is too much",
+		"load passed-file until":                       "the release of QEMU is missing",
+		"load until 10.1":                              "is too much",
 		"expect writers 4 fds 5 direct 0":              "written is missing",
 		"expect writers 4 fds 5 direct x written 1..2": "not the number of descriptors",
 		"expect file-ram":                              `makes no sense before "await saved"`,
@@ -148,7 +150,7 @@ func TestGoStepsOfFilesKeepToTheSameRules(t *testing.T) {
 	require.NoError(t, migration.Scenario{Name: "mine", Steps: all}.Check())
 	require.Equal(t, "load readers 4 fds 5 direct 0", all[9].Name)
 	require.Equal(t, "set "+string(qapi.ParamMultifdChannels)+" 4", all[len(all)-1].Name)
-	for _, early := range []migration.Step{steps.Load(), steps.LoadPassedFile(), steps.ExpectStream(), steps.HandOver(), steps.UsePSKAgain(), steps.ExpectChannels(4, record.AtLeast(1))} {
+	for _, early := range []migration.Step{steps.Load(), steps.LoadPassedFile(""), steps.ExpectStream(), steps.HandOver(), steps.UsePSKAgain(), steps.ExpectChannels(4, record.AtLeast(1))} {
 		require.ErrorContains(t, migration.Scenario{Name: "mine", Steps: migration.Steps{early}}.Check(), "makes no sense before")
 	}
 }

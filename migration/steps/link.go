@@ -138,6 +138,9 @@ func newRelay(p *migration.Pair, network, to string) (*Relay, error) {
 	*have = r
 	p.LinkSent = r.Sent
 	p.OnGather(func() {
+		if why := r.doubt(); why != "" {
+			p.Unsure(why)
+		}
 		for _, from := range r.named() {
 			if text := "the tap: " + from; !slices.Contains(p.Facts.Strangers, text) {
 				p.Facts.Strangers = append(p.Facts.Strangers, text)
@@ -189,14 +192,14 @@ func drain(ctx context.Context, p *migration.Pair) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, releaseTimeout)
+	ctx, cancel := p.AtMost(ctx, releaseTimeout)
 	defer cancel()
 	facts := &record.LinkFacts{}
 	for i, l := range r.connections() {
 		select {
 		case <-l.Forward.Done():
 		case <-ctx.Done():
-			return fmt.Errorf("connection %d of the migration is still open %s after its end", i+1, releaseTimeout)
+			return fmt.Errorf("%w: connection %d of the migration is still open after its end", context.Cause(ctx), i+1)
 		}
 		facts.Connections = append(facts.Connections, record.ConnectionFacts{
 			Forward: l.Forward.Bytes(), Back: l.Back.Bytes(), First: l.Forward.First(),

@@ -7,10 +7,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
+	"github.com/drover-vm/drover/host"
 	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
@@ -24,18 +27,21 @@ const (
 	TCP  = "tcp"  // a port of 127.0.0.1 that the destination chooses
 	Exec = "exec" // two programs with a named pipe between them
 	FD   = "fd"   // a TCP connection that both sides are passed
+
+	TCPRange = "tcp-range" // the first free port of a range, whose first is taken
+	VSOCK    = "vsock"     // a port of this host's own vsock address, as a channel
 )
 
 func listenVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
-			Name: "listen", Args: "unix|tcp|exec|fd|URI|CHANNELS [as channel]",
-			Doc:     "Makes the destination listen for the migration: on a UNIX socket in the run's folder, a TCP port that it chooses, a pipe between two programs, a connection that both sides are passed, or at any URI or JSON list of channels that QEMU takes; {dir} in it is the run's folder, and the port 0 of a TCP address is one that the destination chooses; with as channel, both sides get the socket as a channel.",
+			Name: "listen", Args: "unix|tcp|tcp-range|vsock|exec|fd|URI|CHANNELS [as channel]",
+			Doc:     "Makes the destination listen for the migration: on a UNIX socket in the run's folder, a TCP port that it chooses, of all or of a range whose first is taken, a port of vsock, a pipe between two programs, a connection that both sides are passed, or at any URI or JSON list of channels that QEMU takes; {dir} in it is the run's folder, and the port 0 of a TCP address is one that the destination chooses, {port} in the source's CHANNELS; with as channel, both sides get the socket as a channel.",
 			Example: "listen tcp:[::1]:0",
 			Step: func(a *migration.Args) migration.Step {
 				on := a.Word("where")
 				if !known(on) && !strings.Contains(on, ":") {
-					a.Fail("%q is nowhere to listen on: it is unix, tcp, exec, fd, a URI such as tcp:[::1]:0, or a JSON list of channels", on)
+					a.Fail("%q is nowhere to listen on: it is unix, tcp, tcp-range, vsock, exec, fd, a URI such as tcp:[::1]:0, or a JSON list of channels", on)
 				}
 				if strings.HasPrefix(on, "[") && !json.Valid([]byte(on)) {
 					a.Fail("%s is not valid JSON", on)
@@ -62,7 +68,9 @@ func listenVerbs() migration.Vocabulary {
 	}
 }
 
-func known(on string) bool { return on == Unix || on == TCP || on == Exec || on == FD }
+func known(on string) bool {
+	return slices.Contains([]string{Unix, TCP, TCPRange, VSOCK, Exec, FD}, on)
+}
 
 // asChannel notes that the source gets the socket as a channel, as the destination did.
 var asChannel migration.Slot[bool]
@@ -71,9 +79,10 @@ var asChannel migration.Slot[bool]
 // a list of channels.
 var channels migration.Slot[json.RawMessage]
 
-// expand puts the run's folder into a URI or into JSON.
+// expand puts the run's folder, and the port on which the destination listens, into a URI or
+// into JSON.
 func expand(p *migration.Pair, text string) string {
-	return strings.ReplaceAll(text, "{dir}", p.Path(""))
+	return strings.NewReplacer("{dir}", p.Path(""), "{port}", strconv.Itoa(*port.Of(p))).Replace(text)
 }
 
 // Listen makes the destination listen for the migration: on [Unix], [TCP], [Exec], [FD],
@@ -85,24 +94,45 @@ func ListenAsChannel(on string) migration.Step { return listenStep(on, true) }
 
 func listenStep(on string, channel bool) migration.Step {
 	return migration.Step{Name: "listen " + on, Gives: []string{"listen"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		*asChannel.Of(p), *channels.Of(p) = channel, nil
+		*asChannel.Of(p), *channels.Of(p), *port.Of(p) = channel, nil, 0
 		switch {
 		case on == Unix:
 			return listenAt(ctx, p, "unix:"+p.Path("migration.sock"))
 		case on == TCP:
 			return listenTCP(ctx, p, "tcp:127.0.0.1:0")
+		case on == TCPRange:
+			return listenInRange(ctx, p)
+		case on == VSOCK:
+			return listenVSOCK(ctx, p)
 		case on == Exec:
 			return listenExec(ctx, p)
 		case on == FD:
 			return listenFD(ctx, p)
 		case strings.HasPrefix(on, "["):
-			*channels.Of(p) = json.RawMessage(expand(p, on))
-			return p.ListenOn(ctx, map[string]any{"channels": *channels.Of(p)})
+			return listenOnChannels(ctx, p, expand(p, on))
 		case strings.HasPrefix(on, "tcp:") && strings.HasSuffix(on, ":0"):
 			return listenTCP(ctx, p, on)
 		}
 		return listenAt(ctx, p, expand(p, on))
 	}}
+}
+
+// listenOnChannels makes the destination listen on a JSON list of channels, which is the
+// source's as well, but for a port 0.
+func listenOnChannels(ctx context.Context, p *migration.Pair, list string) error {
+	*channels.Of(p) = json.RawMessage(list)
+	if err := p.ListenOn(ctx, map[string]any{"channels": *channels.Of(p)}); err != nil {
+		return err
+	}
+	const choose = `"port":"0"`
+	if !strings.Contains(list, choose) {
+		return nil
+	}
+	if _, err := portOfDestination(ctx, p); err != nil {
+		return err
+	}
+	*channels.Of(p) = json.RawMessage(strings.ReplaceAll(list, choose, fmt.Sprintf(`"port":"%d"`, *port.Of(p))))
+	return nil
 }
 
 // listenAt makes the destination listen at the URI, for a source that gets the same.
@@ -124,6 +154,12 @@ func channelOf(uri string) (qapi.MigrationChannel, error) {
 	if path, ok := strings.CutPrefix(uri, "unix:"); ok {
 		return qapi.UnixChannel(path), nil
 	}
+	if name, ok := strings.CutPrefix(uri, "fd:"); ok {
+		return qapi.MigrationChannel{Type: "main", Address: qapi.MigrationAddress{Transport: "socket", SocketAddress: qapi.SocketAddress{Type: "fd", FD: name}}}, nil
+	}
+	if number, ok := strings.CutPrefix(uri, "vsock:1:"); ok {
+		return qapi.MigrationChannel{Type: "main", Address: qapi.MigrationAddress{Transport: "socket", SocketAddress: qapi.SocketAddress{Type: "vsock", CID: "1", Port: number}}}, nil
+	}
 	address, ok := strings.CutPrefix(uri, "tcp:")
 	if !ok {
 		return qapi.MigrationChannel{}, fmt.Errorf("%s can't be given as a channel here: write the JSON list of channels", uri)
@@ -137,15 +173,21 @@ func listenTCP(ctx context.Context, p *migration.Pair, uri string) error {
 	if err := listenAt(ctx, p, uri); err != nil {
 		return err
 	}
-	info, err := qapi.QueryMigrate(ctx, p.Destination.QMP())
+	address, err := portOfDestination(ctx, p)
+	p.URI = "tcp:" + address
+	return err
+}
+
+// listenVSOCK makes the destination listen on a port of this host's own address (CID 1).
+func listenVSOCK(ctx context.Context, p *migration.Pair) error {
+	number, err := host.VSOCKPort()
 	if err != nil {
 		return err
 	}
-	if len(info.SocketAddress) == 0 || info.SocketAddress[0].Port == "0" {
-		return fmt.Errorf("the destination listens and does not report on which port: its query-migrate has socket-address %v", info.SocketAddress)
+	if err := listenAt(ctx, p, fmt.Sprintf("vsock:1:%d", number)); err != nil {
+		return err
 	}
-	p.URI = "tcp:" + net.JoinHostPort(info.SocketAddress[0].Host, info.SocketAddress[0].Port)
-	return nil
+	return expectSocketAddress(ctx, p, fmt.Sprintf(`{"type": "vsock", "cid": "1", "port": "%d"}`, number))
 }
 
 func listenExec(ctx context.Context, p *migration.Pair) error {

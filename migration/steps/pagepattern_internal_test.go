@@ -13,19 +13,19 @@ import (
 
 // TestPagePatternIsWhereNobodyWrites: above what the guest programs work on, in RAM.
 func TestPagePatternIsWhereNobodyWrites(t *testing.T) {
-	all := stretches()
 	for _, p := range fixtures.All() {
+		all := stretches(p.RAMStart)
 		last := p.Workload().End
 		for _, s := range all {
 			require.GreaterOrEqual(t, s.at, last, p.Arch)
 			last = s.at + stretchPages*ram.PageSize
 		}
-		require.LessOrEqual(t, last, uint64(p.MemoryMiB)<<20, p.Arch)
+		require.LessOrEqual(t, last, p.RAMEnd(), p.Arch)
 	}
 }
 
 func TestNoTwoPagesOfAStretchAreTheSame(t *testing.T) {
-	for _, s := range stretches() {
+	for _, s := range stretches(0) {
 		for pattern, value := range s.hold {
 			seen := map[string]bool{}
 			for n := range stretchPages {
@@ -51,7 +51,7 @@ func TestNoTwoPagesOfAStretchAreTheSame(t *testing.T) {
 // way the page holds it.
 func TestPagePatternsChangeInEveryWay(t *testing.T) {
 	ways := map[stretchKind]map[string]bool{fullPages: {}, singleBytes: {}, nearlySame: {}}
-	for _, s := range stretches() {
+	for _, s := range stretches(0) {
 		for pattern := 1; pattern < patterns; pattern++ {
 			switch was, is := s.hold[pattern-1], s.hold[pattern]; {
 			case was == is:

@@ -31,13 +31,13 @@ func saveVerbs() migration.Vocabulary {
 			Step: do(AwaitSaved),
 		},
 		{
-			Name: "load", Args: "[passed-file | readers THREADS fds FDS direct FDS]",
-			Doc:     "Makes the destination read what was saved: by the URI that was migrated to where it has file:, else by a descriptor that it is passed, and by that in any case with passed-file; with readers, it waits until all is read, and gathers how many of the multifd threads read pages, how many descriptors of the file there are, and how many of those have O_DIRECT.",
+			Name: "load", Args: "[passed-file [until RELEASE] | readers THREADS fds FDS direct FDS]",
+			Doc:     "Makes the destination read what was saved: by the URI that was migrated to where it has file:, else by a descriptor that it is passed, and by that in any case with passed-file; with until, a QEMU of that release or newer may refuse it; with readers, it waits until all is read, and gathers how many of the multifd threads read pages, how many descriptors of the file there are, and how many of those have O_DIRECT.",
 			Example: "load readers 4 fds 5 direct 0",
 			Step: func(a *migration.Args) migration.Step {
 				switch {
 				case a.Option("passed-file"):
-					return LoadPassedFile()
+					return LoadPassedFile(a.Until())
 				case a.Option("readers"):
 					return LoadWithReaders(fileUse(a))
 				}
@@ -72,12 +72,17 @@ func Save() migration.Step {
 func SavePassedFile(until migration.Release) migration.Step {
 	return saveStep("save passed-file", func(ctx context.Context, p *migration.Pair) error {
 		p.URI = "file:" + p.Path(streamFile)
-		err := savePassedFile(ctx, p)
-		if refused, ok := errors.AsType[*qmp.Error](err); ok {
-			return p.Source.RefusedSince(refused.Desc, "", until)
-		}
-		return err
+		return tookUntil(p.Source, savePassedFile(ctx, p), until)
 	})
+}
+
+// tookUntil is the error of a side that did not take a file's descriptor: what it refuses
+// makes a skip where it is as new as until, if that isn't empty.
+func tookUntil(side *migration.Side, err error, until migration.Release) error {
+	if refused, ok := errors.AsType[*qmp.Error](err); ok {
+		return side.RefusedSince(refused.Desc, "", until)
+	}
+	return err
 }
 
 func saveStep(name string, run func(ctx context.Context, p *migration.Pair) error) migration.Step {
@@ -114,14 +119,15 @@ func Load() migration.Step {
 	})
 }
 
-// LoadPassedFile makes the destination read it from a descriptor of its own.
-func LoadPassedFile() migration.Step {
+// LoadPassedFile makes the destination read it from a descriptor of its own. A QEMU that is
+// as new as until, if that isn't empty, may refuse, as with [SavePassedFile].
+func LoadPassedFile(until migration.Release) migration.Step {
 	return loadStep("load passed-file", func(ctx context.Context, p *migration.Pair) error {
 		uri, err := passFile(ctx, p, p.Path(streamFile))
 		if err != nil {
 			return err
 		}
-		return p.ListenOn(ctx, qapi.IncomingArguments{URI: uri})
+		return tookUntil(p.Destination, p.ListenOn(ctx, qapi.IncomingArguments{URI: uri}), until)
 	})
 }
 

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"slices"
+	"strings"
 
+	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/internal/ram"
 	"github.com/drover-vm/drover/migration/stream"
@@ -39,49 +40,63 @@ func openSaved(path string) (*savedStream, error) {
 
 func (s *savedStream) close() { _ = s.file.Close() }
 
-// block is the one of that size.
-func (s *savedStream) block(size uint64) (*stream.Block, error) {
-	at := slices.IndexFunc(s.RAM.Blocks, func(b *stream.Block) bool { return b.Length == size })
-	if at < 0 {
-		return nil, fmt.Errorf("no block of RAM in the stream has the %d bytes that the guest has", size)
+// block is the one that a machine calls so in its memory map: by its whole name, or by what
+// is behind the last / or @ of it. Nil where there is none, or where that is not clear.
+func (s *savedStream) block(name string) (found *stream.Block) {
+	for _, b := range s.RAM.Blocks {
+		switch {
+		case b.Name == name:
+			return b
+		case b.Name[strings.LastIndexAny(b.Name, "/@")+1:] != name && !strings.HasSuffix(b.Name, "@"+name):
+		case found != nil:
+			return nil
+		default:
+			found = b
+		}
 	}
-	return s.RAM.Blocks[at], nil
+	return found
 }
 
 // compareWithSource holds the guest's RAM in a stream, which errors call what, against that
 // of the source, which is paused: how many bytes were compared, and how many pages the
 // stream leaves out. RAM that vCPUs don't see, as that under a PC's ROMs, is not compared.
 func compareWithSource(ctx context.Context, p *migration.Pair, s *savedStream, what string) (compared uint64, absent int, err error) {
-	block, err := s.block(p.RAMBytes())
-	if err != nil {
-		return 0, 0, err
-	}
 	source, err := ram.Open(ctx, p.Program, p.Source.VM)
 	if err != nil {
 		return 0, 0, err
 	}
 	defer source.Close()
 	sent, wrong, first := make([]byte, ram.PageSize), 0, ""
-	unread := source.Over(source.RAM(p.Program)).Walk(func(at uint64, pages [][]byte) {
-		if at >= block.Length || err != nil {
-			return
+	for _, region := range source.Regions() {
+		block := s.block(region.Block)
+		if block == nil || region.Offset%ram.PageSize != 0 {
+			continue // what is left out is missing in what was compared
 		}
-		has := s.Has(block.Name, at)
-		if !has {
-			absent++
-		}
-		err = s.ReadPage(block.Name, at, sent)
-		compared += ram.PageSize
-		if i := ram.FirstDifference(sent, pages[0]); i >= 0 && err == nil {
-			if wrong++; wrong == 1 {
-				first = fmt.Sprintf("at %#x the source has %#02x and the %s %#02x", at+uint64(i), pages[0][i], what, sent[i])
-				if !has {
-					first += ", for it has no such page"
+		unread := source.Over([]fixtures.Range{region.Range}).Walk(func(at uint64, pages [][]byte) {
+			in := region.At(at)
+			if in >= block.Length || err != nil {
+				return
+			}
+			has := s.Has(block.Name, in)
+			if !has {
+				absent++
+			}
+			err = s.ReadPage(block.Name, in, sent)
+			compared += ram.PageSize
+			if i := ram.FirstDifference(sent, pages[0]); i >= 0 && err == nil {
+				if wrong++; wrong == 1 {
+					first = fmt.Sprintf("at %#x, which is %#x of block %s, the source has %#02x and the %s %#02x", at+uint64(i), in+uint64(i), block.Name, pages[0][i], what, sent[i])
+					if !has {
+						first += ", for it has no such page"
+					}
 				}
 			}
+		})
+		if err = errors.Join(unread, err); err != nil {
+			return compared, absent, err
 		}
-	})
-	if err = errors.Join(unread, err); err == nil && wrong > 0 {
+	}
+	if wrong > 0 {
 		err = fmt.Errorf("%d pages of the %s are not the stopped source's; the first: %s", wrong, what, first)
 	}
 	return compared, absent, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
@@ -18,7 +19,7 @@ func throttleVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
 			Name:    "note guest-speed",
-			Doc:     "Measures how fast the guest writes its memory, to hold a throttled one against it.",
+			Doc:     "Measures how fast each of the guest's vCPUs writes its memory, to hold a throttled one against it.",
 			Example: "note guest-speed", Step: do(NoteGuestSpeed),
 		},
 		{
@@ -35,14 +36,15 @@ func throttleVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "expect throttled", Args: "PERCENT",
-			Doc:     "The guest, throttled so far, is at most half as fast as when its speed was noted.",
+			Doc:     "Each of the guest's vCPUs, throttled so far, is at most half as fast as when its speed was noted.",
 			Example: "expect throttled 95%",
 			Step:    func(a *migration.Args) migration.Step { return ExpectThrottled(a.Percent("how far")) },
 		},
 		{
-			Name:    "expect full-speed",
-			Doc:     "The guest is no longer throttled: it is at least half as fast as when its speed was noted, and the source reports no throttle.",
-			Example: "expect full-speed", Step: do(ExpectFullSpeed),
+			Name: "expect full-speed", Sides: []string{migration.SourceName, migration.DestinationName},
+			Doc:     "The guest is no longer throttled: it is at least half as fast as when its speed was noted, and that side reports no throttle.",
+			Example: "expect full-speed",
+			Step:    func(a *migration.Args) migration.Step { return expectFullSpeed(a.Side()) },
 		},
 	}
 }
@@ -90,35 +92,46 @@ func AwaitThrottle(percent, after int64) migration.Step {
 // speedWatched is for how long a guest's speed is measured.
 const speedWatched = 200 * time.Millisecond
 
-// guestSpeed is how many rounds over its memory the guest makes a second, as its counter
-// shows, which counts modulo 256.
-func guestSpeed(ctx context.Context, p *migration.Pair) (float64, error) {
-	last, err := p.Counter(ctx, p.Source)
-	if err != nil {
-		return 0, err
+// guestSpeed is how many rounds over its part of the workload each vCPU makes a second that
+// works on one, as its counter shows, which counts modulo 256.
+func guestSpeed(ctx context.Context, p *migration.Pair, s *migration.Side) ([]float64, error) {
+	parts := p.Program.PartRanges()
+	counters := make([]uint64, len(parts))
+	for i, part := range parts {
+		counters[i] = part.Start
 	}
-	began, rounds := time.Now(), 0
+	counters[0] = p.Program.Counter()
+	last, err := s.QTest().ReadEach(ctx, counters)
+	if err != nil {
+		return nil, err
+	}
+	began, rounds := time.Now(), make([]float64, len(parts))
 	watch, cancel := p.AtMost(ctx, speedWatched)
 	defer cancel()
 	for watch.Err() == nil {
-		now, err := p.Counter(ctx, p.Source)
+		now, err := s.QTest().ReadEach(ctx, counters)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		rounds += int(now.Value - last.Value)
+		for i := range now {
+			rounds[i] += float64(now[i] - last[i])
+		}
 		last = now
 	}
-	return float64(rounds) / time.Since(began).Seconds(), nil
+	for i := range rounds {
+		rounds[i] /= time.Since(began).Seconds()
+	}
+	return rounds, nil
 }
 
-// notedSpeed is how fast the guest was when that was noted, nil where it was not.
-var notedSpeed migration.Slot[*float64]
+// notedSpeed is how fast the guest's vCPUs were when that was noted, nil where it was not.
+var notedSpeed migration.Slot[[]float64]
 
 // NoteGuestSpeed measures how fast the guest is, to hold what comes against it.
 func NoteGuestSpeed() migration.Step {
 	return migration.Step{Name: "note guest-speed", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		now, err := guestSpeed(ctx, p)
-		*notedSpeed.Of(p) = &now
+		now, err := guestSpeed(ctx, p, p.Source)
+		*notedSpeed.Of(p) = now
 		return err
 	}}
 }
@@ -129,28 +142,43 @@ func NoteGuestSpeed() migration.Step {
 func ExpectThrottled(percent int64) migration.Step {
 	return afterSpeed(fmt.Sprintf("expect throttled %d%%", percent), func(ctx context.Context, p *migration.Pair) error {
 		const most = 1.0 / 2
-		ratio, err := awaitSpeed(ctx, p, func(ratio float64) bool { return ratio <= most })
-		p.Measure(fmt.Sprintf("speed of the guest under a throttle of %d %%, to that without", percent), ratio, "times", record.AtMost(most))
+		ratios, err := awaitSpeed(ctx, p, p.Source, func(ratio float64) bool { return ratio <= most })
+		for i, ratio := range ratios {
+			p.Measure(fmt.Sprintf("speed of %s under a throttle of %d %%, to that without", ofVCPU(i, ratios), percent), ratio, "times", record.AtMost(most))
+		}
 		return err
 	})
 }
 
 // ExpectFullSpeed gathers whether the guest is as fast again as it was before it was
 // throttled, and whether the source reports so.
-func ExpectFullSpeed() migration.Step {
+func ExpectFullSpeed() migration.Step { return expectFullSpeed(migration.SourceName) }
+
+func expectFullSpeed(on string) migration.Step {
 	return afterSpeed("expect full-speed", func(ctx context.Context, p *migration.Pair) error {
 		const least = 1.0 / 2
-		ratio, err := awaitSpeed(ctx, p, func(ratio float64) bool { return ratio >= least })
-		p.Measure("speed of the guest that is no longer throttled, to that before", ratio, "times", record.AtLeast(least))
+		ratios, err := awaitSpeed(ctx, p, side(p, on), func(ratio float64) bool { return ratio >= least })
+		for i, ratio := range ratios {
+			p.Measure(fmt.Sprintf("speed of %s that is no longer throttled, to that before", ofVCPU(i, ratios)), ratio, "times", record.AtLeast(least))
+		}
 		if err != nil {
 			return err
 		}
-		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+		info, err := qapi.QueryMigrate(ctx, side(p, on).QMP())
 		if err == nil && info.CPUThrottle != nil {
-			err = fmt.Errorf("the source reports that it throttles the guest to %d %%, when the migration is over", *info.CPUThrottle)
+			err = fmt.Errorf("the "+on+" reports that it throttles the guest to %d %%, when the migration is over", *info.CPUThrottle)
 		}
 		return err
 	})
+}
+
+// ofVCPU names the n-th of the vCPUs that share the workload; where there is only one it is the
+// guest.
+func ofVCPU(n int, all []float64) string {
+	if len(all) == 1 {
+		return "the guest"
+	}
+	return fmt.Sprintf("vCPU %d", n)
 }
 
 // afterSpeed is a step that wants the guest's speed to have been noted.
@@ -158,24 +186,27 @@ func afterSpeed(name string, do func(ctx context.Context, p *migration.Pair) err
 	return migration.Step{Name: name, Wants: []string{"note guest-speed"}, Do: do}
 }
 
-// awaitSpeed returns how fast the guest is on average, to what was noted. A throttled one
-// runs in bursts, so it looks twice, and again where the speed is not as it should be:
+// awaitSpeed returns how fast each vCPU is on average, to what was noted. A throttled one
+// runs in bursts, so it looks twice, and again where a speed is not as it should be:
 // the machine may have had something else to do.
-func awaitSpeed(ctx context.Context, p *migration.Pair, right func(ratio float64) bool) (ratio float64, err error) {
+func awaitSpeed(ctx context.Context, p *migration.Pair, s *migration.Side, right func(ratio float64) bool) ([]float64, error) {
 	before := *notedSpeed.Of(p)
 	if before == nil {
-		return 0, errors.New("the guest's speed was not noted before")
+		return nil, errors.New("the guest's speed was not noted before")
 	}
 	watch, cancel := p.AtMost(ctx, migration.LifeTimeout)
 	defer cancel()
-	sum := 0.0
-	for looks := 1.0; looks <= 2 || !right(ratio) && watch.Err() == nil; looks++ {
-		now, err := guestSpeed(ctx, p)
+	sums, ratios := make([]float64, len(before)), make([]float64, len(before))
+	wrong := func(ratio float64) bool { return !right(ratio) }
+	for looks := 1.0; looks <= 2 || slices.ContainsFunc(ratios, wrong) && watch.Err() == nil; looks++ {
+		now, err := guestSpeed(ctx, p, s)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		sum += now
-		ratio = sum / looks / math.Max(*before, 1)
+		for i := range now {
+			sums[i] += now[i]
+			ratios[i] = sums[i] / looks / math.Max(before[i], 1)
+		}
 	}
-	return ratio, nil
+	return ratios, nil
 }

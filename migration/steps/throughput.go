@@ -156,8 +156,8 @@ func expectThroughput(what string, from qapi.MigrationStatus, limit, excess floa
 		switch {
 		case mean > most:
 			return fmt.Errorf("%s: %.1f MB a second, expected at most %.0f, where the limit is %.0f", what, mean/MB, most/MB, limit/MB)
-		case best < least:
-			return fmt.Errorf("%s: %.1f MB a second at its best, expected at least %.0f, where the limit is %.0f", what, best/MB, least/MB, limit/MB)
+		case best < least/p.Host().Stretch():
+			return &migration.HostError{Cause: fmt.Errorf("%s: %.1f MB a second at its best, expected at least %.0f, where the limit is %.0f", what, best/MB, least/MB, limit/MB)}
 		}
 		return nil
 	})
@@ -174,8 +174,8 @@ func AwaitThroughput(least float64) migration.Step {
 		meter := r.meter()
 		meter.watch(watch, least)
 		if meter.best < least {
-			return fmt.Errorf("at most %.1f MB a second were sent over the link, expected at least %.0f, as the limit is %.0f bytes a second by now: %w",
-				meter.best/MB, least/MB, limit(p, qapi.ParamMaxBandwidth), context.Cause(watch))
+			return &migration.HostError{Cause: fmt.Errorf("at most %.1f MB a second were sent over the link, expected at least %.0f, as the limit is %.0f bytes a second by now: %w",
+				meter.best/MB, least/MB, limit(p, qapi.ParamMaxBandwidth), context.Cause(watch))}
 		}
 		p.Measure("throughput on the link under the second limit", meter.best, "bytes a second", record.AtLeast(least))
 		return nil

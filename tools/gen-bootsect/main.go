@@ -18,13 +18,22 @@ import (
 
 const usage = `usage: gen-bootsect [flags] SOURCE...
 
-Assembles SOURCE, a boot sector in the AT&T syntax of GNU as and what follows it on
-its disk (several files are read as one, in their order), whole sectors of 512 bytes, and writes the bytes as a string constant in a
-Go file. GNU as makes the same bytes from it:
+Assembles SOURCE (several files are read as one, in their order), in the syntax of GNU as,
+and writes the bytes as a string constant in a Go file. GNU as makes the same bytes from it:
 
-	as --32 -o boot.o SOURCE... && objcopy -O binary -j .text boot.o boot.bin
+	as -o boot.o SOURCE... && objcopy -O binary -j .text boot.o boot.bin
 
-(plus as many zero bytes before them as its leading .org says).
+(plus as many zero bytes before them as its leading .org says), where as is that of the
+architecture, with these options:
+
+	x86      --32
+	aarch64
+	ppc64    -a64 -mpower8 -mregnames
+	riscv64  -march=rv64g -mno-relax
+	s390x
+
+For x86 it has to be a boot sector and what follows it on its disk, whole sectors of 512
+bytes; for the others it is a file for QEMU's -kernel or -bios option.
 
 Exit status: 0 done, 1 the source is wrong (each error with its line), 2 wrong
 usage or a file that can't be read or written.
@@ -38,6 +47,8 @@ const (
 	exitUsage  = 2
 )
 
+const x86 = "x86"
+
 const (
 	sectorSize = 512
 	loadedAt   = 0x7c00
@@ -46,6 +57,7 @@ const (
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 type options struct {
+	arch               string
 	out, pkg, constant string
 	raw, list          bool
 	sources            []string
@@ -65,9 +77,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "gen-bootsect: %v\n", err)
 		return exitUsage
 	}
-	image, err := asm.Assemble(filepath.ToSlash(o.sources[0]), text)
+	image, err := asm.AssembleFor(o.arch, filepath.ToSlash(o.sources[0]), text)
 	if err == nil {
-		err = checkBootSector(o.sources[0], image)
+		err = check(o, image)
 	} else {
 		place(err, files)
 	}
@@ -86,6 +98,7 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 	var o options
 	flags := flag.NewFlagSet("gen-bootsect", flag.ContinueOnError)
 	flags.SetOutput(io.Discard)
+	flags.StringVar(&o.arch, "arch", x86, "`architecture`: "+strings.Join(asm.Architectures(), ", "))
 	flags.StringVar(&o.out, "o", "-", "write to `file`; - is standard output")
 	flags.StringVar(&o.pkg, "package", "fixtures", "`name` of the Go file's package")
 	flags.StringVar(&o.constant, "const", "bootBlock", "`name` of the constant")
@@ -102,6 +115,8 @@ func parse(args []string, stdout, stderr io.Writer) (options, error) {
 	case err != nil:
 	case flags.NArg() == 0:
 		err = errors.New("expected a source file")
+	case !slices.Contains(asm.Architectures(), o.arch):
+		err = fmt.Errorf("unknown architecture %q: there are %s", o.arch, strings.Join(asm.Architectures(), ", "))
 	case o.raw && o.list:
 		err = errors.New("-raw and -list exclude each other")
 	}
@@ -145,6 +160,17 @@ func place(err error, parts []part) {
 			}
 		}
 	}
+}
+
+// check holds an image against what its machine demands of it.
+func check(o options, image *asm.Image) error {
+	switch {
+	case o.arch == x86:
+		return checkBootSector(o.sources[0], image)
+	case image.Origin != 0:
+		return fmt.Errorf("%s: begins at %#x, but a kernel is a file from its first byte on: leave out the leading .org", o.sources[0], image.Origin)
+	}
+	return nil
 }
 
 // checkBootSector holds an image against what a BIOS demands of a boot sector. Sectors

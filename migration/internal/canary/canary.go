@@ -4,7 +4,9 @@ package canary
 
 import (
 	"context"
+	"slices"
 
+	"github.com/drover-vm/drover/protocol/qmp"
 	"github.com/drover-vm/drover/protocol/qtest"
 )
 
@@ -15,10 +17,15 @@ type cell struct {
 	size    int // in bytes
 }
 
+// register is one in memory, of 32 bits.
+func register(address uint64) cell { return cell{memory: true, address: address, size: 4} }
+
 func port(address uint16, size int) cell { return cell{address: uint64(address), size: size} }
 
 func (c cell) write(ctx context.Context, q *qtest.Session, value uint32) error {
 	switch {
+	case c.memory && c.size == 1:
+		return q.Writeb(ctx, c.address, uint8(value))
 	case c.memory:
 		return q.Writel(ctx, c.address, value)
 	case c.size == 1:
@@ -31,6 +38,9 @@ func (c cell) write(ctx context.Context, q *qtest.Session, value uint32) error {
 
 func (c cell) read(ctx context.Context, q *qtest.Session) (value uint32, err error) {
 	switch {
+	case c.memory && c.size == 1:
+		small, err := q.Readb(ctx, c.address)
+		return uint32(small), err
 	case c.memory:
 		return q.Readl(ctx, c.address)
 	case c.size == 1:
@@ -59,10 +69,48 @@ type Canary struct {
 	cell           // where it is read
 	more   *write  // where a bit says that there is more to read, of which the last counts
 	mask   uint32  // the bits of it that count; 0 is all
+
+	// put and get are how it is written and read, where it is no cell. Where there is only
+	// get, the guest program has written it.
+	put func(ctx context.Context, vm VM) error
+	get func(ctx context.Context, vm VM) (uint32, error)
+
+	// oneVCPU says that QEMU answers only where the machine has one vCPU: it would ask which
+	// of several it is that reads.
+	oneVCPU bool
+}
+
+// For returns the canaries of the machine that a target's guest programs are for, with so
+// many vCPUs; none where there are none. Devices that the guest program uses itself have none.
+func For(arch string, vcpus int, guestUsesDevices bool) []Canary {
+	var all []Canary
+	switch arch {
+	case "x86_64", "i386":
+		all = pc(guestUsesDevices)
+	case "aarch64":
+		all = aarch64()
+	case "ppc64":
+		all = ppc64()
+	case "riscv64":
+		all = riscv64()
+	case "s390x":
+		all = s390x()
+	}
+	return slices.DeleteFunc(all, func(c Canary) bool { return c.oneVCPU && vcpus != 1 })
+}
+
+// A VM is what a canary is in.
+type VM interface {
+	QTest() *qtest.Session
+	QMP() *qmp.Session
 }
 
 // Plant writes the canary.
-func (c Canary) Plant(ctx context.Context, q *qtest.Session) error {
+func (c Canary) Plant(ctx context.Context, vm VM) error {
+	if c.put != nil {
+		return c.put(ctx, vm)
+	}
+	q := vm.QTest()
 	for _, w := range c.plant {
 		if err := w.write(ctx, q, w.value); err != nil {
 			return err
@@ -75,7 +123,19 @@ func (c Canary) Plant(ctx context.Context, q *qtest.Session) error {
 const mostAnswers = 300
 
 // Read returns what the register holds now.
-func (c Canary) Read(ctx context.Context, q *qtest.Session) (uint32, error) {
+func (c Canary) Read(ctx context.Context, vm VM) (uint32, error) {
+	found, err := c.readAll(ctx, vm)
+	if c.mask != 0 {
+		found &= c.mask
+	}
+	return found, err
+}
+
+func (c Canary) readAll(ctx context.Context, vm VM) (uint32, error) {
+	if c.get != nil {
+		return c.get(ctx, vm)
+	}
+	q := vm.QTest()
 	for _, w := range c.ask {
 		if err := w.write(ctx, q, w.value); err != nil {
 			return 0, err
@@ -88,9 +148,6 @@ func (c Canary) Read(ctx context.Context, q *qtest.Session) (uint32, error) {
 			break
 		}
 		found, err = c.read(ctx, q)
-	}
-	if c.mask != 0 {
-		found &= c.mask
 	}
 	return found, err
 }

@@ -2,12 +2,28 @@ package canary
 
 import "slices"
 
-// PC returns the canaries of a PC (QEMU's pc, i440FX and PIIX), at least one for each
+// pc returns the canaries of a PC (QEMU's pc, i440FX and PIIX), at least one for each
 // device that QEMU carries over and that can be reached from outside. Where they
-// are, is in QEMU's hw/i386/pc.c and in the chips' data sheets.
-func PC() []Canary {
-	return slices.Concat(isaCanaries(), pciCanaries(), memoryCanaries())
+// are, is in QEMU's hw/i386/pc.c and in the chips' data sheets. Where the guest uses its
+// devices, those are left out that are in registers which it uses itself, or reached through
+// such.
+func pc(guestUsesDevices bool) []Canary {
+	all := slices.Concat(isaCanaries(), pciCanaries(), memoryCanaries())
+	if guestUsesDevices {
+		all = slices.DeleteFunc(all, func(c Canary) bool {
+			for _, w := range append(c.plant, write{cell: c.cell}) {
+				if slices.Contains(usedByGuests, w.address) {
+					return true
+				}
+			}
+			return false
+		})
+	}
+	return all
 }
+
+// usedByGuests are the keyboard controller, PM1_EN and the I/O APIC.
+var usedByGuests = []uint64{0x60, 0x64, 0x602, 0xfec00000}
 
 // at is a canary in a register of its own.
 func at(device string, c cell, value uint32) Canary {
@@ -83,10 +99,10 @@ func pciCanaries() []Canary {
 }
 
 func memoryCanaries() []Canary {
-	ioapic, ioapicData := cell{memory: true, address: 0xfec00000}, cell{memory: true, address: 0xfec00010}
+	ioapic, ioapicData := register(0xfec00000), register(0xfec00010)
 	const lastEntry, masked = 0x10 + 2*23, 1 << 16
 	return []Canary{
 		behind("the I/O APIC's last entry", ioapic, lastEntry, ioapicData, masked|0x77),
-		at("the HPET's comparator of timer 1", cell{memory: true, address: 0xfed00128}, 0x1234abcd),
+		at("the HPET's comparator of timer 1", register(0xfed00128), 0x1234abcd),
 	}
 }

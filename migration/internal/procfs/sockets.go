@@ -2,9 +2,11 @@ package procfs
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"iter"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -14,45 +16,56 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrClosed says that whoever made a connection had closed it before it could be told who.
+var ErrClosed = errors.New("its other end was closed before drover could look")
+
 // Owns reports whether the other end of a connection that was accepted here is a process, or
-// one that it has started. Of a TCP connection the other end must be on this host.
+// one that it has started. Of a TCP connection the other end must be on this host; where that
+// is closed already it is taken for the process's, with [ErrClosed].
 func Owns(pid int, accepted net.Conn) (bool, error) {
 	switch c := accepted.(type) {
 	case *net.UnixConn:
 		return ownsUnix(pid, c)
 	case *net.TCPConn:
-		peer, ours := c.RemoteAddr().(*net.TCPAddr), c.LocalAddr().(*net.TCPAddr)
-		return ownsTCP(pid, peer.Port, ours.Port)
+		return ownsTCP(pid, endOf(c.RemoteAddr()), endOf(c.LocalAddr()))
 	}
 	return false, fmt.Errorf("who is at the other end of a %T can't be told", accepted)
 }
 
-// The kernel's table may miss a connection while others come and go, so one that isn't
-// found is looked for again: so often, with such a pause. One that is found, and not among
-// the process's files, is another's: whoever comes next waits for our answer.
+// A socket that isn't among the process's files is another's. It is looked for again before
+// that is believed, for files come and go while they are read: so often, with such a pause.
 const (
-	tcpLooks      = 25
-	tcpLooksFound = 3
-	tcpLookPause  = 2 * time.Millisecond
+	fileLooks = 3
+	lookPause = 2 * time.Millisecond
 )
 
 // ownsTCP reports whether a connection's socket is a process's. Of one that its process has
 // closed already, with bytes still on their way, nobody knows whose it was: it is taken for
 // the process's.
-func ownsTCP(pid, local, remote int) (bool, error) {
-	for look, found := 0, 0; ; look++ {
-		inode, err := tcpInode(local, remote)
-		if err != nil || inode == closedInode || inode != "" && holds(pid, inode) {
-			return err == nil, err
-		}
-		if inode != "" {
-			found++
-		}
-		if look == tcpLooks || found == tcpLooksFound {
-			return inode == "", nil
-		}
-		time.Sleep(tcpLookPause)
+func ownsTCP(pid int, peer, ours netip.AddrPort) (bool, error) {
+	inode, err := inodeOf(peer, ours)
+	if err != nil { // a kernel without sock_diag
+		inode, err = tcpInode(int(peer.Port()), int(ours.Port()))
 	}
+	switch {
+	case err != nil:
+		return false, err
+	case inode == "" || inode == closedInode:
+		return true, ErrClosed
+	}
+	for look := 1; !holds(pid, inode); look++ {
+		if look == fileLooks {
+			return false, nil
+		}
+		time.Sleep(lookPause)
+	}
+	return true, nil
+}
+
+// endOf is the address and port of a TCP connection's end, an IPv4 one as such.
+func endOf(end net.Addr) netip.AddrPort {
+	tcp := end.(*net.TCPAddr).AddrPort()
+	return netip.AddrPortFrom(tcp.Addr().Unmap(), tcp.Port())
 }
 
 // closedInode is what a socket without a process has.
@@ -103,6 +116,7 @@ type tcpSocket struct {
 	local, remote int // ports
 	state         string
 	uid, inode    string
+	queued        int // to be read; of a listener, connections to be taken
 }
 
 const established = "01"
@@ -114,9 +128,11 @@ func tcpTable() (all []tcpSocket, err error) {
 			err = wrong
 		}
 		for line := range strings.Lines(string(text)) {
-			const local, remote, state, uid, inode = 1, 2, 3, 7, 9
+			const local, remote, state, queues, uid, inode = 1, 2, 3, 4, 7, 9
 			if f := strings.Fields(line); len(f) > inode {
-				all = append(all, tcpSocket{portOf(f[local]), portOf(f[remote]), f[state], f[uid], f[inode]})
+				_, received, _ := strings.Cut(f[queues], ":")
+				queued, _ := strconv.ParseInt(received, 16, 64)
+				all = append(all, tcpSocket{portOf(f[local]), portOf(f[remote]), f[state], f[uid], f[inode], int(queued)})
 			}
 		}
 	}
@@ -133,14 +149,24 @@ func portOf(address string) int {
 	return int(raw[0])<<8 | int(raw[1])
 }
 
+// The kernel's table may miss a connection while others come and go, so one that isn't
+// found is looked for again.
+const tableLooks = 25
+
+// tcpInode looks for a socket in the kernel's table; "" where it isn't there.
 func tcpInode(local, remote int) (string, error) {
-	table, err := tcpTable()
-	for _, s := range table {
-		if s.local == local && s.remote == remote {
-			return s.inode, err
+	for look := 1; ; look++ {
+		table, err := tcpTable()
+		for _, s := range table {
+			if s.local == local && s.remote == remote {
+				return s.inode, err
+			}
 		}
+		if err != nil || look == tableLooks {
+			return "", err
+		}
+		time.Sleep(lookPause)
 	}
-	return "", err
 }
 
 // holds reports whether a process, or one that it has started, has the socket.

@@ -2,8 +2,10 @@ package procfs
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -16,13 +18,20 @@ func TestOtherEndOfAConnectionIsKnown(t *testing.T) {
 		_ = sleep.Process.Kill()
 		_ = sleep.Wait()
 	})
-	for _, network := range []string{"tcp", "unix"} {
-		t.Run(network, func(t *testing.T) {
-			address := map[string]string{"tcp": "127.0.0.1:0", "unix": t.TempDir() + "/s"}[network]
-			l, err := net.Listen(network, address)
+	for what, at := range map[string]struct{ network, listen, dial string }{
+		"tcp":                    {"tcp", "127.0.0.1:0", "127.0.0.1"},
+		"IPv4 to any address":    {"tcp", ":0", "127.0.0.1"},
+		"a socket in the folder": {"unix", t.TempDir() + "/s", ""},
+	} {
+		t.Run(what, func(t *testing.T) {
+			l, err := net.Listen(at.network, at.listen)
 			require.NoError(t, err)
 			defer l.Close()
-			dialled, err := net.Dial(network, l.Addr().String())
+			to := l.Addr().String()
+			if tcp, ok := l.Addr().(*net.TCPAddr); ok {
+				to = net.JoinHostPort(at.dial, strconv.Itoa(tcp.Port))
+			}
+			dialled, err := net.Dial(at.network, to)
 			require.NoError(t, err)
 			defer dialled.Close()
 			accepted, err := l.Accept()
@@ -41,4 +50,32 @@ func TestOtherEndOfAConnectionIsKnown(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestSockDiagAndTheTableAgree: what a kernel without sock_diag is asked instead says the
+// same, of a socket that a process has and of one that none has.
+func TestSockDiagAndTheTableAgree(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer l.Close()
+	dialled, err := net.Dial("tcp", l.Addr().String())
+	require.NoError(t, err)
+	accepted, err := l.Accept()
+	require.NoError(t, err)
+	defer accepted.Close()
+	peer, ours := endOf(accepted.RemoteAddr()), endOf(accepted.LocalAddr())
+	agreed := func() string {
+		one, err := inodeOf(peer, ours)
+		require.NoError(t, err)
+		other, err := tcpInode(int(peer.Port()), int(ours.Port()))
+		require.NoError(t, err)
+		require.Equal(t, other, one)
+		return one
+	}
+	require.NotContains(t, []string{"", closedInode}, agreed())
+	require.NoError(t, dialled.Close())
+	require.Equal(t, closedInode, agreed())
+	unused, err := inodeOf(ours, netip.AddrPortFrom(peer.Addr(), 1))
+	require.NoError(t, err)
+	require.Empty(t, unused)
 }

@@ -24,7 +24,7 @@ const (
 // marked are the addresses of the pages: of the RAM that the guest begins with, and of
 // each piece of RAM above 4 GiB, where memory that was plugged is as well.
 func marked(program fixtures.Program, all []fixtures.Range) (marks []uint64) {
-	marks = marksIn(nil, fixtures.Range{Start: program.End, End: min(uint64(program.MemoryMiB)<<20, marksEnd)}, marksApart)
+	marks = marksIn(nil, fixtures.Range{Start: program.End, End: min(program.RAMEnd(), program.RAMStart+marksEnd)}, marksApart)
 	for _, r := range all {
 		if r.Start >= high {
 			marks = marksIn(marks, r, max(marksApart, (r.End-r.Start)/PageSize/mostMarks|1))

@@ -12,7 +12,8 @@ import (
 // TestMemoryAboveFourGiBIsMarked, at both of its ends, whether the guest begins with it or
 // it was plugged; what lies between RAM and there is a device's.
 func TestMemoryAboveFourGiBIsMarked(t *testing.T) {
-	program := fixtures.All()[0] // a PC's
+	program, err := fixtures.For("x86_64")
+	require.NoError(t, err)
 	end := uint64(program.MemoryMiB) << 20
 	dimm := fixtures.Range{Start: high, End: high + 128<<20}
 	large := fixtures.Range{Start: dimm.End, End: dimm.End + 64<<30}

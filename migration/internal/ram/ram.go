@@ -76,6 +76,10 @@ func (s *Set) RAM(program fixtures.Program) []fixtures.Range {
 	return []fixtures.Range{program.Workload()}
 }
 
+// Regions are the pieces that the first VM's RAM consists of, ascending; none where that
+// could not be asked for.
+func (s *Set) Regions() []launcher.Region { return s.of[0].Regions() }
+
 // Over is the same memory, of which other ranges are read.
 func (s *Set) Over(ranges []fixtures.Range) *Set { return &Set{Scope: ranges, of: s.of} }
 
@@ -85,16 +89,19 @@ func (s *Set) ReadAt(p []byte, at int64) (int, error) { return s.of[0].ReadAt(p,
 // lowMemory is a PC's first MiB: RAM, ROMs, and RAM that shadows them.
 const lowMemory = 1 << 20
 
-// scopeOf is what is compared of a VM's memory: all RAM, all ROM, and all that is
-// below the first MiB.
+// scopeOf is what is compared of a VM's memory: all RAM, all ROM, and, where RAM begins at
+// 0, all that is below the first MiB.
 func scopeOf(m *launcher.Memory, program fixtures.Program) []fixtures.Range {
 	ram := m.RAM()
 	if len(ram) == 0 {
-		return []fixtures.Range{{Start: 0, End: uint64(program.MemoryMiB) << 20}}
+		return []fixtures.Range{{Start: program.RAMStart, End: program.RAMEnd()}}
 	}
 	both := append(ram, m.ROM()...)
 	slices.SortFunc(both, func(a, b fixtures.Range) int { return cmp.Compare(a.Start, b.Start) })
-	scope := []fixtures.Range{{Start: 0, End: lowMemory}}
+	scope := []fixtures.Range{both[0]}
+	if program.RAMStart == 0 {
+		scope[0] = fixtures.Range{Start: 0, End: lowMemory}
+	}
 	for _, r := range both {
 		last := &scope[len(scope)-1]
 		switch {
@@ -133,6 +140,29 @@ func (s *Set) Walk(visit func(at uint64, pages [][]byte)) error {
 		}
 	}
 	return nil
+}
+
+// A Copy is the memory of a VM as it was, but for what was left out.
+type Copy struct{ pages map[uint64][]byte }
+
+// Copy reads the memory of the first VM, without the ranges given. Pages of zeros cost
+// nothing.
+func (s *Set) Copy(without []fixtures.Range) (*Copy, error) {
+	c := &Copy{pages: map[uint64][]byte{}}
+	err := s.Walk(func(at uint64, pages [][]byte) {
+		if !IsZero(pages[0]) && !slices.ContainsFunc(without, func(r fixtures.Range) bool { return r.Contains(at) }) {
+			c.pages[at] = bytes.Clone(pages[0])
+		}
+	})
+	return c, err
+}
+
+// Page is what the page at an address held.
+func (c *Copy) Page(at uint64) []byte {
+	if page := c.pages[at]; page != nil {
+		return page
+	}
+	return zeroPage[:]
 }
 
 // Compare takes a page of both sides into account.

@@ -1,6 +1,8 @@
 package ram
 
 import (
+	"slices"
+
 	"github.com/drover-vm/drover/fixtures"
 
 	"github.com/drover-vm/drover/migration/record"
@@ -18,16 +20,31 @@ func (s *Set) Workload(program fixtures.Program) (*record.WorkloadFacts, error) 
 type Workload struct {
 	found record.WorkloadFacts
 	run   record.Run // under way
+	parts []fixtures.Range
+	tide  *tide // of a program that fills whole pages
 }
 
 // NewWorkload has seen nothing yet.
 func NewWorkload(p fixtures.Program) *Workload {
-	return &Workload{found: record.WorkloadFacts{Range: p.Workload(), Stride: p.Stride}}
+	w := &Workload{found: record.WorkloadFacts{Range: p.Workload(), Stride: p.Stride, Parts: p.Parts}, parts: p.PartRanges()}
+	if p.FillsPages() {
+		w.tide = newTide()
+	}
+	return w
 }
 
 // Page takes a page into account, if it is one of the workload's.
 func (w *Workload) Page(at uint64, page []byte) {
 	f := &w.found
+	if w.tide != nil {
+		switch {
+		case at == fixtures.TideTable:
+			w.tide.table(page)
+		case f.Range.Contains(at):
+			w.count(at, byte(w.tide.page(f, at, uint32((at-f.Range.Start)/PageSize), page)))
+		}
+		return
+	}
 	if !f.Range.Contains(at) {
 		return
 	}
@@ -49,7 +66,8 @@ func (w *Workload) Page(at uint64, page []byte) {
 
 // count takes the byte into account that the workload counts up.
 func (w *Workload) count(at uint64, value byte) {
-	if w.found.Pages++; w.run.Pages == 0 || value != w.run.Value {
+	begins := slices.ContainsFunc(w.parts, func(r fixtures.Range) bool { return r.Start == at })
+	if w.found.Pages++; w.run.Pages == 0 || value != w.run.Value || begins {
 		w.endRun()
 		w.run = record.Run{Address: at, Value: value}
 	}

@@ -2,6 +2,7 @@ package asm
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -26,13 +27,27 @@ type Line struct {
 	Number  int // from 1
 	Address int
 	Bytes   []byte
-	Mode    int // 16 or 32: one instruction of that mode; 0: data or padding
+	Mode    int // 16 or 32 of x86, else 64: one instruction of that mode; 0: data or padding
 }
 
-// Assemble translates a source. What is wrong with it is an [Errors], with at
+// Assemble translates a source for x86. What is wrong with it is an [Errors], with at
 // most twenty of them; name stands for the file in their texts.
 func Assemble(name string, source []byte) (*Image, error) {
-	a := &assembler{set: newInstructionSet(), symbols: map[string]*symbol{}, mode: 32}
+	return assemble(x86(), name, source)
+}
+
+// AssembleFor translates a source for one of the [Architectures], as Assemble does.
+func AssembleFor(arch, name string, source []byte) (*Image, error) {
+	for _, known := range architectures() {
+		if known.name == arch {
+			return assemble(known, name, source)
+		}
+	}
+	return nil, fmt.Errorf("unknown architecture %q: there are %s", arch, strings.Join(Architectures(), ", "))
+}
+
+func assemble(arch *architecture, name string, source []byte) (*Image, error) {
+	a := &assembler{arch: arch, symbols: map[string]*symbol{}, mode: 32}
 	if len(source) > MaxSource {
 		a.errs = Errors{{Line: 1, Msg: "a source can't be longer than 1 MiB"}}
 	} else {
@@ -53,7 +68,7 @@ func Assemble(name string, source []byte) (*Image, error) {
 }
 
 type assembler struct {
-	set     instructionSet
+	arch    *architecture
 	symbols map[string]*symbol
 	items   []*item
 	end     int64 // the address behind the last item
@@ -69,7 +84,7 @@ func (a *assembler) fail(number int, err error) bool {
 }
 
 func (a *assembler) read(source string) {
-	lines, err := stripComments(source)
+	lines, err := stripComments(source, a.arch.comment)
 	if err != nil {
 		a.errs = Errors{err}
 		return
@@ -107,7 +122,7 @@ func (a *assembler) readLine(text string) error {
 	case strings.HasPrefix(t.text, "."):
 		return a.directive(l, t.text)
 	}
-	return a.instruction(l, t.text)
+	return a.arch.instruction(a, l, t.text)
 }
 
 func (a *assembler) symbol(name string) *symbol {
@@ -144,47 +159,4 @@ func (a *assembler) constant(l *line, name string) error {
 func (a *assembler) add(it *item) {
 	it.line = a.number
 	a.items = append(a.items, it)
-}
-
-func (a *assembler) instruction(l *line, mnemonic string) error {
-	if j, ok := a.set.jumps[mnemonic]; ok {
-		return a.jump(l, mnemonic, j)
-	}
-	repeated := mnemonic == "rep"
-	if repeated {
-		t := l.next()
-		if mnemonic = t.text; t.kind != tokenName || !repeatable(mnemonic) {
-			return faultf("rep goes before movs, stos or lods, with b, w or l behind it: found %v", t)
-		}
-	}
-	operands, err := l.operands()
-	if err != nil {
-		return err
-	}
-	c, err := a.set.encode(mnemonic, operands, a.mode)
-	if err != nil {
-		return err
-	}
-	if repeated { // between the prefix for the operand's size and the opcode, its last byte
-		c.bytes = slices.Insert(c.bytes, len(c.bytes)-1, 0xf3)
-	}
-	a.add(&item{mode: a.mode, bytes: c.bytes, fixups: c.fixups})
-	return nil
-}
-
-func repeatable(mnemonic string) bool {
-	n := len(mnemonic) - 1
-	return n > 0 && slices.Contains([]string{"movs", "stos", "lods"}, mnemonic[:n])
-}
-
-func (a *assembler) jump(l *line, mnemonic string, j jump) error {
-	operands, err := l.operands()
-	if err != nil {
-		return err
-	}
-	if len(operands) != 1 || operands[0].kind != kindMemory || !operands[0].absolute() {
-		return faultf("%s goes to a label: %s LABEL", mnemonic, mnemonic)
-	}
-	a.add(&item{mode: a.mode, jump: &j, target: operands[0].value, near: j.short == nil})
-	return nil
 }

@@ -1,8 +1,23 @@
 package asm
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+	"strings"
+)
 
 func (a *assembler) directive(l *line, name string) error {
+	if words, ok := a.arch.ignored[name]; ok {
+		return l.word(words)
+	}
+	if a.arch.name != "x86" {
+		switch name {
+		case ".code16", ".code32":
+			return faultf("%s is for x86", name)
+		case ".word", ".short", ".int":
+			return faultf("how wide a %s is depends on the architecture: write .2byte, .4byte or .8byte", name)
+		}
+	}
 	switch name {
 	case ".code16":
 		a.mode = 16
@@ -28,11 +43,11 @@ func (a *assembler) directive(l *line, name string) error {
 		return a.constant(l, t.text)
 	case ".byte":
 		return a.numbers(l, 1)
-	case ".word", ".short":
+	case ".word", ".short", ".2byte":
 		return a.numbers(l, 2)
-	case ".long", ".int":
+	case ".long", ".int", ".4byte":
 		return a.numbers(l, 4)
-	case ".quad":
+	case ".quad", ".8byte":
 		return a.numbers(l, 8)
 	case ".ascii", ".asciz":
 		return a.strings(l, name == ".asciz")
@@ -42,11 +57,19 @@ func (a *assembler) directive(l *line, name string) error {
 	return faultf("unknown directive %s", name)
 }
 
+// word reads one of the words, and the end of the line.
+func (l *line) word(words []string) error {
+	if t := l.next(); t.kind != tokenName || !slices.Contains(words, t.text) {
+		return faultf("expected %s, found %v", strings.Join(words, " or "), t)
+	}
+	return l.end()
+}
+
 func (a *assembler) numbers(l *line, size int) error {
 	for {
 		// Each number is an item of its own, so that "." moves on with them.
 		l.dot = &symbol{name: ".", line: a.number, item: len(a.items)}
-		e, err := l.expression()
+		e, err := a.plain(l)
 		if err != nil {
 			return err
 		}
@@ -55,6 +78,15 @@ func (a *assembler) numbers(l *line, size int) error {
 			return l.end()
 		}
 	}
+}
+
+// plain reads an expression that isn't a linker's to work out.
+func (a *assembler) plain(l *line) (*expr, error) {
+	e, err := l.expression()
+	if err == nil && a.arch.relaxes && !e.constant() {
+		err = faultf("on %s only a linker knows where labels are: write a number that is known here", a.arch.name)
+	}
+	return e, err
 }
 
 func (a *assembler) strings(l *line, zero bool) error {
@@ -77,7 +109,7 @@ func (a *assembler) strings(l *line, zero bool) error {
 func (a *assembler) padding(l *line, name string) error {
 	var args []*expr
 	for {
-		e, err := l.expression()
+		e, err := a.plain(l)
 		if err != nil {
 			return err
 		}

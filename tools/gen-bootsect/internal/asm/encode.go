@@ -248,6 +248,9 @@ func (m *match) addressed() (rm *operand, middle byte) {
 			rm = o
 		case wantRegister, wantSegment, wantControl, wantDebug:
 			middle = o.register.number
+			if m.form.layout == digit { // sldt %eax
+				rm = o
+			}
 		}
 	}
 	if rm == nil && m.form.layout == withRM { // mov %ds, %eax

@@ -2,14 +2,17 @@ package asm
 
 import "encoding/binary"
 
-// An item is one piece of the image. Exactly one of bytes, jump and padding
+// An item is one piece of the image. Exactly one of bytes, form, jump and padding
 // makes it.
 type item struct {
 	line int
-	mode int // 16 or 32: an instruction; 0: data or padding
+	mode int // 16, 32 or 64: an instruction; 0: data or padding
 
 	bytes  []byte
 	fixups []fixup
+
+	form     *fixedForm // bytes are as many as it has
+	operands []fixedOperand
 
 	jump   *jump
 	target *expr
@@ -245,11 +248,13 @@ func (a *assembler) fill(it *item) ([]byte, error) {
 		}
 		b := make([]byte, it.size)
 		for at := 0; at < len(b); at += it.padding.unit {
-			put(b[at:at+it.padding.unit], it.padding.value)
+			a.put(b[at:at+it.padding.unit], it.padding.value)
 		}
 		return b, nil
 	case it.jump != nil:
 		return a.fillJump(it)
+	case it.form != nil:
+		return a.fillForm(it)
 	}
 	for _, f := range it.fixups {
 		v, err := f.value.eval(a.places())
@@ -265,7 +270,7 @@ func (a *assembler) fill(it *item) ([]byte, error) {
 		case v.addresses == 0 && f.short != nil && f.short(v.n):
 			return nil, faultf("%d (%#x) would have had a shorter encoding, but wasn't known here: define it, as a number, above this line", v.n, v.n)
 		}
-		put(it.bytes[f.at:f.at+f.size], v.n)
+		a.put(it.bytes[f.at:f.at+f.size], v.n)
 	}
 	return it.bytes, nil
 }
@@ -287,13 +292,17 @@ func (a *assembler) fillJump(it *item) ([]byte, error) {
 	}
 	b := append([]byte{}, it.opcode()...)
 	b = append(b, make([]byte, it.reach())...)
-	put(b[len(it.opcode()):], distance)
+	a.put(b[len(it.opcode()):], distance)
 	return b, nil
 }
 
-// put writes n's low bytes, little-endian, as many as b has.
-func put(b []byte, n int64) {
+// put writes n's low bytes, as many as b has, in the architecture's order.
+func (a *assembler) put(b []byte, n int64) {
 	var all [8]byte
-	binary.LittleEndian.PutUint64(all[:], uint64(n))
+	a.arch.order.PutUint64(all[:], uint64(n))
+	if a.arch.order == binary.BigEndian {
+		copy(b, all[len(all)-len(b):])
+		return
+	}
 	copy(b, all[:])
 }

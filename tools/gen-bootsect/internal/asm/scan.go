@@ -33,9 +33,9 @@ func (t token) String() string {
 
 func (t token) is(punct string) bool { return t.kind == tokenPunct && t.text == punct }
 
-// stripComments returns the source's lines without their comments. A comment
-// between /* and */ may span lines and counts as a space.
-func stripComments(source string) ([]string, *Error) {
+// stripComments returns the source's lines without their comments. One begins with marker
+// and ends with its line; a comment between /* and */ may span lines and counts as a space.
+func stripComments(source, marker string) ([]string, *Error) {
 	lines := strings.Split(source, "\n")
 	open := 0 // the line where a /* still waits for its */
 	for i, line := range lines {
@@ -53,7 +53,7 @@ func stripComments(source string) ([]string, *Error) {
 				kept.WriteByte(' ')
 			case strings.HasPrefix(rest, "/*"):
 				open, at = i+1, at+2
-			case rest[0] == '#':
+			case strings.HasPrefix(rest, marker):
 				at = len(line)
 			case rest[0] == '"' || rest[0] == '\'':
 				n := quotedLen(rest)
@@ -138,7 +138,7 @@ func scan(line string) ([]token, error) {
 		case strings.HasPrefix(line[i:], "<<") || strings.HasPrefix(line[i:], ">>"):
 			tokens = append(tokens, token{kind: tokenPunct, text: line[i : i+2]})
 			i += 2
-		case strings.IndexByte("$%,:()+-*/&|^~=", c) >= 0:
+		case strings.IndexByte("$%,:()+-*/&|^~=[]!#", c) >= 0:
 			tokens = append(tokens, token{kind: tokenPunct, text: line[i : i+1]})
 			i++
 		case c == ';':

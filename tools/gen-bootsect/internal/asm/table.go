@@ -91,6 +91,8 @@ func (set instructionSet) addFixed() {
 		"sti":    {0xfb},
 		"wbinvd": {0x0f, 0x09},
 		"wrmsr":  {0x0f, 0x30},
+		"xgetbv": {0x0f, 0x01, 0xd0},
+		"xsetbv": {0x0f, 0x01, 0xd1},
 	} {
 		set.forms[name] = []form{{opcode: opcode}}
 	}
@@ -170,6 +172,14 @@ func (set instructionSet) addSystem() {
 	for n, name := range []string{"sgdt", "sidt", "lgdt", "lidt"} {
 		set.forms[name] = []form{{sizes: "wl", modeSized: true, wants: []want{wantMemory}, opcode: []byte{0x0f, 0x01}, layout: digit, digit: byte(n)}}
 	}
+	for n, name := range []string{"sldt", "str"} {
+		set.forms[name] = []form{{sizes: "wl", wants: []want{wantRegister}, opcode: []byte{0x0f, 0x00}, layout: digit, digit: byte(n)}}
+	}
+	for n, name := range []string{"lldt", "ltr"} {
+		set.forms[name] = []form{{wants: []want{wantWord}, opcode: []byte{0x0f, 0x00}, layout: digit, digit: byte(n + 2)}}
+	}
+	set.forms["xsave"] = []form{{wants: []want{wantMemory}, opcode: []byte{0x0f, 0xae}, layout: digit, digit: 4}}
+	set.forms["xrstor"] = []form{{wants: []want{wantMemory}, opcode: []byte{0x0f, 0xae}, layout: digit, digit: 5}}
 	set.forms["fxsave"] = []form{{wants: []want{wantMemory}, opcode: []byte{0x0f, 0xae}, layout: digit, digit: 0}}
 	set.forms["fxrstor"] = []form{{wants: []want{wantMemory}, opcode: []byte{0x0f, 0xae}, layout: digit, digit: 1}}
 	set.forms["ljmp"] = []form{{sizes: "wl", modeSized: true, wants: []want{wantSelector, wantOffset}, opcode: []byte{0xea}}}

@@ -1,0 +1,47 @@
+package guest
+
+import (
+	"fmt"
+	"strings"
+)
+
+// An arch is a target that a Linux guest is for.
+type arch struct {
+	qemu    string // QEMU's name
+	goarch  string
+	console string   // the kernel's name for the console
+	args    []string // that QEMU needs beside the machine's own
+	append  string   // to the kernel's command line
+	memory  int      // MiB
+	without []string // modules that it has no use for, where others have
+}
+
+func arches() []arch {
+	return []arch{
+		// Under TCG the kernel's own look at its timers takes longer than all else.
+		{"x86_64", "amd64", "ttyS0", nil, "no_timer_check", 256, nil},
+		{"aarch64", "arm64", "ttyAMA0", nil, "", 256, nil},
+		{"riscv64", "riscv64", "ttyS0", nil, "", 256, nil},
+		{"s390x", "s390x", "ttysclp0", nil, "", 256, []string{"virtio_pci"}}, // its virtio devices are on the channel subsystem
+		{"ppc64", "ppc64le", "hvc0", nil, "", 512, nil},
+	}
+}
+
+func archOf(name string) (arch, error) {
+	var known []string
+	for _, a := range arches() {
+		if a.qemu == name {
+			return a, nil
+		}
+		known = append(known, a.qemu)
+	}
+	return arch{}, fmt.Errorf("guest: there is no Linux guest for %q: there is one for %s", name, strings.Join(known, ", "))
+}
+
+// Arches are the QEMU targets that there is a Linux guest for.
+func Arches() (names []string) {
+	for _, a := range arches() {
+		names = append(names, a.qemu)
+	}
+	return names
+}

@@ -1,0 +1,92 @@
+package guest
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// A Device is something that a Linux guest can have: how QEMU is told, what the kernel needs
+// for it, and which of the guest's workers then have something to watch.
+type Device struct {
+	Name    string
+	Doc     string   // a sentence
+	Modules []string // of the kernel: those that they need come by themselves
+	Workers []string // that watch it
+	// Prepare makes what both sides share, before the first QEMU starts; nil for nothing.
+	Prepare func(r *Resources) error
+	// Args are the options for one side's QEMU, the same on both but for what they name.
+	Args func(r *Resources) []string
+}
+
+// Resources are what a run's devices share between both sides.
+type Resources struct {
+	Dir string // a private folder of the run's, which is removed when it ends
+	// CleanUp are called when the run ends, the last first.
+	CleanUp []func()
+}
+
+// PortName is the name of the virtio-serial port that the guest talks through, and PortChardev
+// the id of what is at its other end.
+const (
+	PortName    = "drover.0"
+	PortChardev = "drover-port"
+)
+
+// Serial is the device that the guest talks through: each has it, unless it is to use the
+// console.
+const Serial = "virtio-serial"
+
+// Devices is the table of what there is. A device that is added here can be named in a
+// scenario ("guest linux with NAME").
+func Devices() []Device {
+	plain := func(args ...string) func(*Resources) []string { return func(*Resources) []string { return args } }
+	return []Device{
+		{
+			Name: Serial, Doc: "the port that the guest talks through", Modules: []string{"virtio_pci", "virtio_console"},
+			Args: plain("-device", "virtio-serial", "-device", "virtserialport,chardev="+PortChardev+",name="+PortName),
+		},
+		{
+			Name: "virtio-rng", Doc: "random numbers", Modules: []string{"virtio_pci", "virtio_rng"},
+			Args: plain("-object", "rng-builtin,id=guest-rng", "-device", "virtio-rng,rng=guest-rng"),
+		},
+		{
+			Name: "virtio-balloon", Doc: "a balloon", Modules: []string{"virtio_pci", "virtio_balloon"},
+			Args: plain("-device", "virtio-balloon"),
+		},
+	}
+}
+
+// DeviceNames are the names of all.
+func DeviceNames() (names []string) {
+	for _, d := range Devices() {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+// DeviceOf returns the device of that name.
+func DeviceOf(name string) (Device, error) {
+	all := Devices()
+	i := slices.IndexFunc(all, func(d Device) bool { return d.Name == name })
+	if i < 0 {
+		return Device{}, fmt.Errorf("guest: no device is called %q: there is %s", name, strings.Join(DeviceNames(), ", "))
+	}
+	return all[i], nil
+}
+
+// always are the workers that every guest has.
+var always = []string{"memory", "clock"}
+
+// Workers are those that a guest with these devices has: every guest's, and the devices'.
+func Workers(devices []Device) []string {
+	names := slices.Clone(always)
+	for _, d := range devices {
+		for _, w := range d.Workers {
+			if !slices.Contains(names, w) {
+				names = append(names, w)
+			}
+		}
+	}
+	return names
+}

@@ -1,0 +1,116 @@
+package canary
+
+import (
+	"context"
+	"fmt"
+)
+
+// ppc64 are the canaries of a pseries machine, whose devices are reached through its RTAS,
+// which QEMU has in itself.
+func ppc64() []Canary {
+	const (
+		offset, stored = 0xc000, 0x1234abcd // in the non-volatile memory
+		source         = 0x1001             // of hot-plug events, of which there are none
+		server, level  = 0, 5               // vCPU 0; 255 after a reset
+		year           = 2041
+	)
+	return []Canary{
+		{
+			Device: "a word of the non-volatile memory", Value: stored,
+			put: func(ctx context.Context, vm VM) error {
+				return withRTAS(ctx, vm, func(r *rtas) error {
+					if err := r.vm.QTest().Writel(ctx, buffer, stored); err != nil {
+						return err
+					}
+					_, err := r.call(ctx, "nvram-store", 2, offset, buffer, 4)
+					return err
+				})
+			},
+			get: func(ctx context.Context, vm VM) (found uint32, err error) {
+				err = withRTAS(ctx, vm, func(r *rtas) error {
+					if _, err := r.call(ctx, "nvram-fetch", 2, offset, buffer, 4); err != nil {
+						return err
+					}
+					found, err = r.vm.QTest().Readl(ctx, buffer)
+					return err
+				})
+				return found, err
+			},
+		},
+		viaRTAS("the interrupt controller's priority of source 0x1001", level, 2,
+			"ibm,set-xive", []uint32{source, server, level}, "ibm,get-xive", 3, source),
+		viaRTAS("the clock's year", year, 1,
+			"set-time-of-day", []uint32{year, 6, 15, 12, 0, 0, 0}, "get-time-of-day", 8),
+	}
+}
+
+// viaRTAS is a canary that one call sets, and another gets as the result of that index.
+func viaRTAS(device string, value uint32, index int, set string, args []uint32, get string, results int, of ...uint32) Canary {
+	return Canary{
+		Device: device, Value: value,
+		put: func(ctx context.Context, vm VM) error {
+			return withRTAS(ctx, vm, func(r *rtas) error {
+				_, err := r.call(ctx, set, 1, args...)
+				return err
+			})
+		},
+		get: func(ctx context.Context, vm VM) (found uint32, err error) {
+			err = withRTAS(ctx, vm, func(r *rtas) error {
+				all, err := r.call(ctx, get, results, of...)
+				if err == nil {
+					found = all[index]
+				}
+				return err
+			})
+			return found, err
+		},
+	}
+}
+
+// Where a call's arguments, its results and what it is to move are in the guest's RAM: in
+// the last page below the workload.
+const (
+	arguments = 0xff000
+	results   = arguments + 0x100
+	buffer    = arguments + 0x200
+	borrowed  = 0x204
+)
+
+// An rtas makes calls.
+type rtas struct{ vm VM }
+
+// withRTAS lends the guest's RAM to calls, and puts back what was there.
+func withRTAS(ctx context.Context, vm VM, do func(r *rtas) error) error {
+	before := make([]byte, borrowed)
+	if err := vm.QTest().ReadMemory(ctx, arguments, before); err != nil {
+		return err
+	}
+	if err := do(&rtas{vm}); err != nil {
+		return err
+	}
+	return vm.QTest().WriteMemory(ctx, arguments, before)
+}
+
+// call makes one, with so many results, of which the first says whether it went well.
+func (r *rtas) call(ctx context.Context, name string, count int, args ...uint32) ([]uint32, error) {
+	q := r.vm.QTest()
+	for i, a := range args {
+		if err := q.Writel(ctx, arguments+4*uint64(i), a); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := q.RTAS(ctx, name, len(args), arguments, count, results); err != nil {
+		return nil, err
+	}
+	all := make([]uint32, count)
+	for i := range all {
+		var err error
+		if all[i], err = q.Readl(ctx, results+4*uint64(i)); err != nil {
+			return nil, err
+		}
+	}
+	if all[0] != 0 {
+		return nil, fmt.Errorf("the machine's RTAS answers %d to %s", int32(all[0]), name)
+	}
+	return all, nil
+}

@@ -1,0 +1,152 @@
+package migration
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/guest"
+
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// A Linux is how a scenario's guest is that is Linux. The zero value is one vCPU, and the port
+// that it talks through.
+type Linux struct {
+	CPUs    int      // 0 means 1
+	Devices []string // of guest.Devices, beside the port
+	Console bool     // it talks through its console, and has no port
+	Options []string // of its workers: NAME=VALUE
+}
+
+// linuxRun is what a run with such a guest has.
+type linuxRun struct {
+	declared  *Linux
+	image     guest.Image
+	resources *guest.Resources
+	heard     *guest.Session
+	places    map[*Side]int64 // as far as was heard of each side's stream
+}
+
+func declareLinux(a *Args, s *Scenario) {
+	l := &Linux{}
+	for a.More() {
+		switch {
+		case a.Option("cpus"):
+			if l.CPUs = a.Int("the number of vCPUs"); l.CPUs < 1 || l.CPUs > 255 {
+				a.Fail("a guest has 1 to 255 vCPUs")
+				return
+			}
+		case a.Option("console"):
+			l.Console = true
+		case a.Option("options"):
+			l.Options = strings.Split(a.Word("the workers' options"), ",")
+		case a.Option("with"):
+			for more := true; more; more = a.More() {
+				l.Devices = append(l.Devices, a.OneOf("a device", guest.DeviceNames()[1:]...))
+			}
+		default:
+			a.OneOf("a word of guest linux", "cpus", "console", "options", "with")
+			return
+		}
+	}
+	s.Guest.Linux, s.Guest.Program = l, ""
+	s.Needs = append(s.Needs, Arch(guest.Arches()))
+}
+
+// programName is what the guest runs, as a record names it.
+func (g Guest) programName() string {
+	if g.Linux != nil {
+		return record.Linux
+	}
+	return g.Program
+}
+
+// program is what the scenario's guest runs. For Linux it is made first, where it isn't in the
+// cache; an [*UnsupportedError] says what is lacking.
+func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *linuxRun, error) {
+	l := s.Guest.Linux
+	if l == nil {
+		p, err := s.Guest.program(o.Arch)
+		return p, nil, err
+	}
+	kernel, modules := o.Kernel, o.Modules
+	if kernel == "" {
+		if o.FindKernel == nil {
+			return fixtures.Program{}, nil, &UnsupportedError{"no kernel for a Linux guest is named: Options.Kernel is the file, and Options.Modules the folder of its modules"}
+		}
+		var err error
+		if kernel, modules, err = o.FindKernel(o.Arch); err != nil {
+			return fixtures.Program{}, nil, &UnsupportedError{err.Error()}
+		}
+	}
+	image, err := guest.Build(ctx, guest.Spec{
+		Arch: o.Arch, Kernel: kernel, Modules: modules, Devices: l.Devices, CPUs: l.CPUs, Console: l.Console, Options: l.Options,
+	})
+	_, noTool := errors.AsType[*guest.ToolchainError](err)
+	_, noModule := errors.AsType[*guest.ModuleError](err)
+	if noTool || noModule {
+		err = &UnsupportedError{err.Error()}
+	}
+	own, _ := fixtures.For(o.Arch) // a target without guest programs has Linux in its default machine
+	return fixtures.Program{
+		Name: record.Linux, Arch: o.Arch, Machine: own.Machine, CPU: own.CPU, RAMStart: own.RAMStart,
+		KernelFile: image.Kernel, Initrd: image.Initrd, Append: image.Append, MemoryMiB: image.MemoryMiB, Hot: true,
+	}, &linuxRun{declared: l, image: image, heard: guest.NewSession(), places: map[*Side]int64{}}, err
+}
+
+// port is the id of the chardev that the guest talks through, "" for none.
+func (l *linuxRun) port() string {
+	if l == nil || l.declared.Console {
+		return ""
+	}
+	return guest.PortChardev
+}
+
+// prepare makes what the devices of both sides share.
+func (l *linuxRun) prepare(p *Pair) error {
+	if l == nil {
+		return nil
+	}
+	l.resources = &guest.Resources{Dir: p.Path("")}
+	p.Defer(func() {
+		for _, do := range slices.Backward(l.resources.CleanUp) {
+			do()
+		}
+	})
+	for _, d := range l.image.Devices {
+		if d.Prepare == nil {
+			continue
+		}
+		if err := d.Prepare(l.resources); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// args are what QEMU needs for the guest and its devices.
+func (l *linuxRun) args() []string {
+	if l == nil {
+		return nil
+	}
+	args := slices.Clone(l.image.Args)
+	for _, d := range l.image.Devices {
+		args = append(args, d.Args(l.resources)...)
+	}
+	return args
+}
+
+// planned are the facts that such a run begins with.
+func (l *linuxRun) planned() *record.LinuxFacts {
+	if l == nil {
+		return nil
+	}
+	facts := &record.LinuxFacts{Planned: l.image.Workers, CPUs: max(1, l.declared.CPUs)}
+	for _, d := range l.image.Devices {
+		facts.Devices = append(facts.Devices, d.Name)
+	}
+	return facts
+}

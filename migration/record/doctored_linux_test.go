@@ -1,0 +1,138 @@
+package record
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// linux returns a record of a Linux guest's migration in which nothing went wrong.
+func linux() *Record {
+	r := good()
+	r.Program, r.Scenario = Linux, "linux/precopy"
+	r.Workload, r.Memory, r.Exact, r.Devices, r.Canaries = nil, nil, nil, nil, 0
+	r.Life = &LifeFacts{Side: "destination", Running: true, Status: "running", Heartbeats: 1, Seconds: 0.1, Beats: &BeatFacts{7, 8}}
+	r.Stand.Before, r.Stand.After = Reading{}, Reading{}
+	r.Linux = &LinuxFacts{
+		Side: "destination", Kernel: "6.1.0-50-cloud-amd64", Port: "drover.0", BootSeconds: 2, CPUs: 1, Online: 1,
+		Devices: []string{"virtio-serial"},
+	}
+	for _, w := range Workers() {
+		facts := WorkerFacts{Name: w.Name, Before: map[string]uint64{"rounds": 3}, After: map[string]uint64{"rounds": 5}}
+		for _, name := range w.Grows {
+			facts.Before[name], facts.After[name] = 100, 200
+		}
+		r.Linux.Planned = append(r.Linux.Planned, w.Name)
+		r.Linux.Workers = append(r.Linux.Workers, facts)
+	}
+	return r
+}
+
+// ofWorker changes what a worker has said.
+func ofWorker(name string, change func(w *WorkerFacts)) func(r *Record) {
+	return func(r *Record) { change(r.Linux.worker(name)) }
+}
+
+func doctoredLinux() []doctored {
+	list := []doctored{
+		{"guest lives", "no sign of life of a Linux guest", linux, func(r *Record) { r.Life.Beats.After, r.Life.Heartbeats = 7, 0 }, Fail, []string{"no sign of life", "7"}},
+		{"guest lives", "a Linux guest is looked at as if it were none", linux, func(r *Record) { r.Life.Beats = nil }, Unknown, []string{"its kind"}},
+		{"linux guest", "it booted again", linux, func(r *Record) { r.Linux.Restarted = true }, Fail, []string{"booted again"}},
+		{"linux guest", "a module is missing", linux, func(r *Record) { r.Linux.Problems = []string{"module virtio_pci: no such file"} }, Fail, []string{"virtio_pci"}},
+		{"linux guest", "a vCPU is missing", linux, func(r *Record) { r.Linux.CPUs = 2 }, Fail, []string{"1 vCPUs", "expected 2"}},
+		{"linux guest", "a line was lost", linux, func(r *Record) { r.Linux.Lost, r.Linux.Damaged = 2, 1 }, Fail, []string{"2 of the lines", "1 came damaged"}},
+		{"linux guest", "a line came twice", linux, func(r *Record) { r.Linux.Doubled = 1 }, Fail, []string{"twice"}},
+		{"linux guest", "it was asked on the source", linux, func(r *Record) { r.Linux.Side = "source" }, Unknown, []string{"source"}},
+		{"linux guest", "nobody heard it", linux, func(r *Record) { r.Linux = nil }, Unknown, []string{"Linux"}},
+		{"linux guest", "a worker that nobody judges", linux, func(r *Record) { r.Linux.Planned = append(r.Linux.Planned, "juggler") }, Unknown, []string{"juggler"}},
+	}
+	for _, w := range Workers() {
+		list = append(list, doctoredWorker(w)...)
+	}
+	return list
+}
+
+// doctoredWorker is what makes the check of any worker fail.
+func doctoredWorker(w Worker) []doctored {
+	check := "linux " + w.Name
+	list := []doctored{
+		{check, "it complains", linux, ofWorker(w.Name, func(f *WorkerFacts) {
+			f.Complaints, f.Total = []string{"the byte at 0x1000 is wrong: expected 0x01, found 0x02"}, 3
+		}), Fail, []string{"0x1000", "expected 0x01", "found 0x02", "3 things"}},
+		{check, "it complains without a word", linux, ofWorker(w.Name, func(f *WorkerFacts) { f.Total = 1 }), Unknown, []string{"1 things"}},
+		{check, "it does not answer", linux, ofWorker(w.Name, func(f *WorkerFacts) { f.Silent, f.After = true, nil }), Fail, []string{"did not answer"}},
+		{check, "nobody heard it", linux, func(r *Record) {
+			for i := range r.Linux.Workers {
+				if r.Linux.Workers[i].Name == w.Name {
+					r.Linux.Workers = append(r.Linux.Workers[:i], r.Linux.Workers[i+1:]...)
+					return
+				}
+			}
+		}, Unknown, []string{w.Name}},
+	}
+	for _, name := range w.Grows {
+		list = append(list,
+			doctored{check, name + " stand still", linux, ofWorker(w.Name, func(f *WorkerFacts) { f.After[name] = f.Before[name] }), Fail, []string{name, "100"}},
+			doctored{check, "no " + name, linux, ofWorker(w.Name, func(f *WorkerFacts) { delete(f.After, name) }), Unknown, []string{name}},
+		)
+	}
+	return list
+}
+
+func TestGoodLinuxRecordPasses(t *testing.T) {
+	r := linux()
+	require.NoError(t, Judged(r).Err())
+	na := map[string]bool{}
+	for _, v := range Judge(r) {
+		require.NotEmpty(t, v.Witness, v.Check)
+		if v.Outcome == NotApplicable {
+			na[v.Check] = true
+			continue
+		}
+		require.Equal(t, Pass, v.Outcome, "%s: %s", v.Check, v.Witness)
+	}
+	require.Equal(t, map[string]bool{"workload": true, "memory": true}, na, "what such a guest has not is named, and not passed")
+	require.Equal(t, Unknown, Worst([]Verdict{{Outcome: NotApplicable}}))
+}
+
+func TestChecksThatAreNotForLinuxExist(t *testing.T) {
+	names := map[string]bool{}
+	for _, c := range Checks() {
+		names[c.Name] = true
+	}
+	for name := range notForLinux() {
+		require.True(t, names[name], name)
+	}
+}
+
+func TestNextWayOfALinuxGuestIsHeldToTheSameWorkers(t *testing.T) {
+	r := linux()
+	r.NextLeg()
+	require.Equal(t, []string{"memory", "clock"}, r.Linux.Planned[:2])
+	require.Empty(t, r.Linux.Workers)
+	last := linux()
+	last.Legs = r.Legs
+	require.NoError(t, Judged(last).Err())
+	last.Legs[0].Linux.worker("memory").Silent = true
+	require.ErrorContains(t, Judged(last).Err(), "leg 1: linux memory")
+}
+
+// TestLinuxThatMetTheKnownBugIsASkip: a QEMU that loses writes to hot pages makes a kernel do
+// anything.
+func TestLinuxThatMetTheKnownBugIsASkip(t *testing.T) {
+	doctor := func(r *Record) *Record {
+		r.Accel, r.Source.Version, r.KnownBug = "tcg: the default", "7.2.22", "claimed"
+		r.Linux.Restarted = true
+		r.Linux.worker("memory").After = nil
+		return r
+	}
+	result := Judged(doctor(linux()))
+	require.Equal(t, Skip, result.Outcome, result.Reason)
+	require.Contains(t, result.Reason, "fixed in 9.0")
+	newer := doctor(linux())
+	newer.Source.Version = "10.0.0"
+	require.Equal(t, Fail, Judged(newer).Outcome)
+	other := doctor(linux())
+	other.Teardown.Exits[0].Clean = false
+	require.Equal(t, Fail, Judged(other).Outcome, "what the bug doesn't do is a failure")
+}

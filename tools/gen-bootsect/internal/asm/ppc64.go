@@ -1,0 +1,56 @@
+package asm
+
+import "encoding/binary"
+
+// ppc64 is the Power ISA with 64 bits, big-endian, as GNU as -a64 -mpower8 -mregnames takes it.
+// A register has a % before its name.
+func ppc64() *architecture {
+	set := ppc64Set()
+	return &architecture{name: "ppc64", comment: "#", order: binary.BigEndian, instruction: set.instruction, ignored: map[string][]string{}}
+}
+
+func ppc64Set() *fixedSet {
+	general := numbered("r", 32)
+	both := func(n uint64) uint64 { return at(21, 5)(n) | at(11, 5)(n) }
+	set := &fixedSet{forms: map[string][]*fixedForm{}, fields: map[string]field{
+		"RT": registersAt(general, 21), "RA": registersAt(general, 16), "RB": registersAt(general, 11),
+		"Base": registersAt(withoutZero(general), 16), // %r0 would be none
+		"RS":   {registers: general, place: both},     // twice
+		"SI":   signedAt(0, 16),
+		"UI":   unsignedAt(0, 16),
+		"DS":   {low: -0x8000, high: 0x7ffc, step: 4, place: at(0, 16)},
+		// A shift is a rotation by so many, up to the bit 63 less as many.
+		"shift": {high: 63, place: func(n uint64) uint64 {
+			last := 63 - n
+			return at(11, 5)(n) | at(1, 1)(n>>5) | at(6, 5)(last) | at(5, 1)(last>>5)
+		}},
+		"level": {high: 1, place: at(5, 7)},
+		"near":  relativeTo(16, 4, func(n uint64) uint64 { return at(2, 14)(n >> 2) }),
+		"far":   relativeTo(26, 4, func(n uint64) uint64 { return at(2, 24)(n >> 2) }),
+	}}
+	for _, i := range []struct {
+		mnemonic, syntax string
+		bits             uint64
+	}{
+		{"li", "%RT,SI", 0x38000000},
+		{"lis", "%RT,SI", 0x3c000000},
+		{"addi", "%RT,%Base,SI", 0x38000000},
+		{"mr", "%RA,%RS", 0x7c000378},
+		{"sldi", "%RA,%RT,shift", 0x78000004},
+		{"lbz", "%RT,SI(%Base)", 0x88000000},
+		{"stb", "%RT,SI(%Base)", 0x98000000},
+		{"ld", "%RT,DS(%Base)", 0xe8000000},
+		{"cmpld", "%RA,%RB", 0x7c200040},
+		{"cmpldi", "%RA,UI", 0x28200000},
+		{"b", "far", 0x48000000},
+		{"bl", "far", 0x48000001},
+		{"blt", "near", 0x41800000},
+		{"beq", "near", 0x41820000},
+		{"bne", "near", 0x40820000},
+		{"blr", "", 0x4e800020},
+		{"sc", "level", 0x44000002},
+	} {
+		set.add(i.mnemonic, i.syntax, i.bits, 4)
+	}
+	return set
+}

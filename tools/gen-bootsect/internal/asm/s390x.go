@@ -1,0 +1,76 @@
+package asm
+
+import "encoding/binary"
+
+// s390x is z/Architecture, as GNU as takes it. A register has a % before its name.
+func s390x() *architecture {
+	set := s390xSet()
+	return &architecture{name: "s390x", comment: "#", order: binary.BigEndian, instruction: set.instruction, ignored: map[string][]string{}}
+}
+
+// Instructions have 2, 4 or 6 bytes, and an operand's place is counted from the end, so the
+// name of a field has the length in it. An operand that is a label is counted in halfwords. As a
+// base %r0 would be none.
+func s390xSet() *fixedSet {
+	general := numbered("r", 16)
+	register := func(bit int) field { return field{registers: general, place: at(bit, 4)} }
+	base := func(bit int) field { return field{registers: withoutZero(general), place: at(bit, 4)} }
+	control := func(bit int) field { return field{registers: numbered("c", 16), place: at(bit, 4)} }
+	halfwords := func(width int) field {
+		return relativeTo(width+1, 2, func(n uint64) uint64 { return at(0, width)(n >> 1) })
+	}
+	long := signedAt(0, 20)
+	long.place = func(n uint64) uint64 { return at(16, 12)(n) | at(8, 8)(n>>12) }
+	set := &fixedSet{forms: map[string][]*fixedForm{}, fields: map[string]field{
+		"R2": register(0),
+		"R4": register(20), "B4": base(12), "First": register(4), "Second": register(0),
+		"Float": {registers: numbered("f", 16), place: at(4, 4)},
+		"R6":    register(36), "S6": register(32), "B6": base(28), "C6": control(36), "D6": control(32),
+		"byte":  unsignedAt(16, 8),
+		"short": unsignedAt(0, 12),
+		"long":  long,
+		"half":  signedAt(0, 16),
+		"upper": unsignedAt(0, 16),
+		"word":  unsignedAt(0, 32),
+		"near":  halfwords(16),
+		"far":   halfwords(32),
+	}}
+	for _, i := range []struct {
+		mnemonic, syntax string
+		bits             uint64
+		size             int
+	}{
+		{"br", "%R2", 0x07f0, 2},
+		{"aghi", "%R4,half", 0xa70b0000, 4},
+		{"lghi", "%R4,half", 0xa7090000, 4},
+		{"llilh", "%R4,upper", 0xa50e0000, 4},
+		{"ic", "%R4,short(%B4)", 0x43000000, 4},
+		{"stc", "%R4,short(%B4)", 0x42000000, 4},
+		{"mvi", "short(%B4),byte", 0x92000000, 4},
+		{"clgr", "%First,%Second", 0xb9210000, 4},
+		{"lgr", "%First,%Second", 0xb9040000, 4},
+		{"ldgr", "%Float,%Second", 0xb3c10000, 4},
+		{"sfpc", "%First", 0xb3840000, 4},
+		{"sske", "%First,%Second", 0xb22b0000, 4},
+		{"brctg", "%R4,near", 0xa7070000, 4},
+		{"j", "near", 0xa7f40000, 4},
+		{"jh", "near", 0xa7240000, 4},
+		{"jl", "near", 0xa7440000, 4},
+		{"je", "near", 0xa7840000, 4},
+		{"jne", "near", 0xa7740000, 4},
+		{"lpswe", "short(%B4)", 0xb2b20000, 4},
+		{"stosm", "short(%B4),byte", 0xad000000, 4},
+		{"stnsm", "short(%B4),byte", 0xac000000, 4},
+		{"larl", "%R6,far", 0xc00000000000, 6},
+		{"brasl", "%R6,far", 0xc00500000000, 6},
+		{"llilf", "%R6,word", 0xc00f00000000, 6},
+		{"lg", "%R6,long(%B6)", 0xe30000000004, 6},
+		{"stg", "%R6,long(%B6)", 0xe30000000024, 6},
+		{"lmg", "%R6,%S6,long(%B6)", 0xeb0000000004, 6},
+		{"stmg", "%R6,%S6,long(%B6)", 0xeb0000000024, 6},
+		{"lctlg", "%C6,%D6,long(%B6)", 0xeb000000002f, 6},
+	} {
+		set.add(i.mnemonic, i.syntax, i.bits, i.size)
+	}
+	return set
+}
