@@ -43,7 +43,7 @@ func pagesToLookAt(t *testing.T) map[string]string {
 	require.NoError(t, err)
 	dir = t.TempDir()
 	require.NoError(t, report.WriteBench(dir, results, nil))
-	pages["bench"] = filepath.Join(dir, "bench.html")
+	pages["bench"] = filepath.Join(dir, report.BenchFile)
 	return pages
 }
 
