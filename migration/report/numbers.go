@@ -246,20 +246,18 @@ func (x *explainer) overTime(m record.Measure) *figure {
 		return nil
 	}
 	var of func(s record.Sample) float64
-	unit := m.Unit
-	scale := 1.0
+	unit, scale := "%", 1.0
 	switch x.e.component {
 	case "auto-converge":
-		of, unit = func(s record.Sample) float64 { return float64(s.Throttle) }, "%"
+		of = func(s record.Sample) float64 { return float64(s.Throttle) }
 		if m.Unit != unit {
 			return nil
 		}
 	case "dirty rate":
-		of = func(s record.Sample) float64 { return float64(s.DirtyRate) }
+		of, unit = func(s record.Sample) float64 { return float64(s.DirtyRate) }, "pages a second"
 		if scale = rateScale[m.Unit]; scale == 0 {
 			return nil
 		}
-		unit = "pages a second"
 	case "max-bandwidth":
 		return x.throughput()
 	default:
