@@ -81,7 +81,7 @@ func long(t *testing.T) {
 	}
 }
 
-var suite = flag.String("suite", "", "run only what QEMU's own migration-test of this `version` does: 7.2 or 10.0")
+var suite = flag.String("suite", "", "run only what QEMU's own migration-test of this `version` does: 7.2, 10.0 or 11.1")
 
 // TestMigration runs the scenarios. What a failed one leaves stays in a folder of
 // its own: in DROVER_ARTIFACTS, else in the system's folder for temporary files.
