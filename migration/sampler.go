@@ -13,7 +13,7 @@ import (
 
 // A sampler asks the source for query-migrate while steps wait for a migration. It asks
 // often in the beginning, for a migration may be over in a moment, and seldom later: a
-// sixteenth of the time that the migration has taken lies between two samples. It has one
+// twelfth of the time that the migration has taken lies between two samples. It has one
 // command under way at a time, so that a QEMU that hangs isn't asked again.
 type sampler struct {
 	watch func(record.Sample) // nil where nobody looks on
@@ -33,9 +33,9 @@ type sampler struct {
 }
 
 const (
-	sampleSoonest = 10 * time.Millisecond
+	sampleSoonest = 20 * time.Millisecond
 	sampleLatest  = 500 * time.Millisecond
-	sampleShare   = 16 // of the time that the migration has taken
+	sampleShare   = 12 // of the time that the migration has taken
 )
 
 // of makes the sampler one of a migration that begins now.

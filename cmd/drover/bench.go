@@ -18,6 +18,7 @@ import (
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/bench"
 	"github.com/drover-vm/drover/migration/bench/stats"
+	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
 )
 
@@ -280,6 +281,7 @@ func (f *benchFlags) measure(ctx context.Context, _ []string, _ *os.File, stdout
 	show := newBenchDisplay(stdout, stderr, flags.verbose, flags.json)
 	options.Watch = show.sample
 	show.begin(flags.plan())
+	options.Watch = func(s record.Sample) { show.text.sample("", s) }
 	results, err := bench.Bench{Plan: flags.plan(), Options: options, Watch: show.watch}.Run(ctx)
 	show.end()
 	if results == nil {

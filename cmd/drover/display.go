@@ -153,11 +153,12 @@ func (d *textDisplay) expect(o outlook) {
 	d.outlook = o
 }
 
+// sample takes that of the scenario, or, without a name, of the only one that runs.
 func (d *textDisplay) sample(name string, s record.Sample) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, u := range d.running {
-		if u.name == name {
+		if u.name == name || name == "" {
 			u.sample(s)
 		}
 	}

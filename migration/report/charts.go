@@ -156,6 +156,19 @@ func (f *Folder) heartbeat() *figure {
 	return fig
 }
 
+// throughput is what was sent a second, beside its limit.
+func (f *Folder) throughput() *figure {
+	var sent []sample
+	for _, s := range f.samples() {
+		sent = append(sent, sample{s.Time, float64(s.Bytes)})
+	}
+	curves := []series{{"sent", rates(sent)}}
+	if s, ok := f.span(); ok {
+		curves = append(curves, series{"max-bandwidth", f.limits(s)})
+	}
+	return f.chart("Throughput, and its limit", "bytes a second", curves...)
+}
+
 // figures are the charts for which there are facts.
 func (f *Folder) figures() (all []*figure) {
 	var sent, link, remaining, dirty, throttle []sample
@@ -169,19 +182,15 @@ func (f *Folder) figures() (all []*figure) {
 		}
 	}
 	curves := []series{{"query-migrate", sent}}
-	rate := []series{{"sent", rates(sent)}}
 	if len(link) >= fewestSamples {
 		curves = append(curves, series{"on the link", link})
-	}
-	if s, ok := f.span(); ok {
-		rate = append(rate, series{"max-bandwidth", f.limits(s)})
 	}
 	return append(all,
 		f.heartbeat(),
 		f.chart("Bytes sent", "bytes", curves...),
 		f.chart("RAM that is dirty and not sent (remaining)", "bytes", series{"remaining", remaining}),
 		f.chart("Pages that the guest dirties, as QEMU measures it", "pages a second", series{"dirty rate", dirty}),
-		f.chart("Throughput, and its limit", "bytes a second", rate...),
+		f.throughput(),
 		f.chart("Throttle of the guest's vCPUs (auto-converge)", "%", series{"throttle", throttle}),
 		paced(f.Record.Paced),
 	)

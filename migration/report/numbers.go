@@ -232,8 +232,55 @@ func (x *explainer) limit(m record.Measure) {
 		rows = append(rows, bar{label: "at most", value: *m.Max, unit: m.Unit})
 	}
 	x.e.figure = bars("Measured against its bounds: "+m.What, rows)
+	if over := x.overTime(m); over != nil {
+		x.e.figure = over
+	}
 	x.add("measured %s, %s", amount(m.Value, m.Unit), bound(m.Bounds, m.Unit))
 }
+
+// overTime is a chart of what was measured, beside its bound, where the source reported it
+// over time; nil where it did not.
+func (x *explainer) overTime(m record.Measure) *figure {
+	s, ok := x.span()
+	if !ok {
+		return nil
+	}
+	var of func(s record.Sample) float64
+	unit, scale := "%", 1.0
+	switch x.e.component {
+	case "auto-converge":
+		of = func(s record.Sample) float64 { return float64(s.Throttle) }
+		if m.Unit != unit {
+			return nil
+		}
+	case "dirty rate":
+		of, unit = func(s record.Sample) float64 { return float64(s.DirtyRate) }, "pages a second"
+		if scale = rateScale[m.Unit]; scale == 0 {
+			return nil
+		}
+	case "max-bandwidth":
+		return x.throughput()
+	default:
+		return nil
+	}
+	var points []sample
+	for _, s := range x.samples() {
+		points = append(points, sample{s.Time, of(s)})
+	}
+	curves := []series{{m.What, points}}
+	for _, b := range []struct {
+		label string
+		at    *float64
+	}{{"at least", m.Min}, {"at most", m.Max}} {
+		if b.at != nil {
+			curves = append(curves, series{b.label, []sample{{s.from, *b.at * scale}, {s.to, *b.at * scale}}})
+		}
+	}
+	return x.chart("Measured against its bound over time: "+m.What, unit, curves...)
+}
+
+// rateScale is how many pages of 4 KiB a unit of dirty rates is.
+var rateScale = map[string]float64{"pages a second": 1, "bytes a second": 1.0 / 4096, "MB a second": 1e6 / 4096}
 
 // bandwidth explains more than max-bandwidth on the link.
 func (x *explainer) bandwidth() {
@@ -260,5 +307,7 @@ func (x *explainer) bandwidth() {
 	rate := float64(p.Bytes) / p.Seconds
 	x.e.sentence = fmt.Sprintf("%s a second went over the link, where max-bandwidth is %s a second: %.2fx", size(rate), size(p.Limit), rate/p.Limit)
 	x.add("%s in %.2f s, stretch %d of %d", size(float64(p.Bytes)), p.Seconds, worst+1, len(x.facts.Paced))
-	x.e.figure = bars("Throughput against max-bandwidth", rows)
+	if x.e.figure = x.throughput(); x.e.figure == nil {
+		x.e.figure = bars("Throughput against max-bandwidth", rows)
+	}
 }

@@ -170,6 +170,7 @@ func (f *Folder) foldedSection() section {
 			list.Lines = append(list.Lines, listLine{Gutter: fmt.Sprintf("%5d  ", t.line), Text: t.String()})
 		}
 		s.listing(list)
+		s.listing(l.registers())
 		s.listing(l.dialogue())
 	}
 	t := table{Caption: "Files of this run", Head: []string{"file", "bytes"}, Files: true}
@@ -178,6 +179,24 @@ func (f *Folder) foldedSection() section {
 	}
 	s.table(t)
 	return s
+}
+
+// registers are the vCPUs', as the diagnosis has them.
+func (l *logs) registers() listing {
+	list := listing{Title: l.name + ", the vCPUs' registers", Fold: true}
+	n, inside := 0, false
+	for line := range strings.Lines(l.diagnosis) {
+		n++
+		switch {
+		case strings.TrimSpace(line) == "registers:":
+			inside = true
+		case inside && !strings.HasPrefix(line, " "):
+			return list
+		case inside && strings.TrimSpace(line) != "" && len(list.Lines) < mostLogLines:
+			list.Lines = append(list.Lines, listLine{Gutter: fmt.Sprintf("%5d  ", n), Text: clip(line, mostLogLine)})
+		}
+	}
+	return list
 }
 
 var numbers = regexp.MustCompile(`-?\d+(?:\.\d+)?`)
