@@ -54,7 +54,6 @@ func (o *Options) defaults() {
 	o.Accel = cmp.Or(o.Accel, "tcg")
 }
 
-
 // checkArgs returns why options for QEMU can't be given.
 func (o *Options) checkArgs() error {
 	if err := launcher.CheckPairArgs(o.Args); err != nil {
