@@ -93,7 +93,7 @@ func (o *Options) shareMachine(ctx context.Context) error {
 		return nil
 	}
 	own := "qemu-system-" + cmp.Or(o.Arch, "x86_64")
-	machine, err := probe.SharedMachineOf(ctx, inPath(cmp.Or(o.Source, own)), inPath(cmp.Or(o.Destination, own)), o.Machine)
+	machine, err := probe.SharedMachineOf(ctx, probe.InPath(cmp.Or(o.Source, own)), probe.InPath(cmp.Or(o.Destination, own)), o.Machine)
 	if err != nil {
 		return fmt.Errorf("migration: %w", err)
 	}
@@ -131,7 +131,7 @@ func Describe(ctx context.Context, binary string, o Options) (*preflight.Descrip
 	defer cancel()
 	o.machineFromArgs()
 	o.defaults()
-	binary = inPath(binary)
+	binary = probe.InPath(binary)
 	info, err := probe.Inspect(ctx, binary)
 	if err != nil {
 		return nil, fmt.Errorf("migration: %w", err)

@@ -97,6 +97,17 @@ func runStarted(cmd *exec.Cmd, started chan<- error) error {
 	return cmd.Wait()
 }
 
+// InPath returns the path of a program that is named without one, where PATH has it, and any
+// other name as it is: whoever starts that says why it can't be.
+func InPath(name string) string {
+	if !strings.Contains(name, "/") {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return name
+}
+
 // firstLine returns the first line of a program's output that isn't empty,
 // lastLine the last one, shortened to what fits into a sentence.
 func firstLine(output string) string {
