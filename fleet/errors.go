@@ -45,7 +45,7 @@ func explainApt(output string) (reason, remedy string) {
 	)
 	switch {
 	case has("No space left on device"):
-		return "the disk is full", "make room, or set DROVER_CACHE to a folder that has 500 MB"
+		return "the disk is full: " + aptLine(output), "make room, or set DROVER_CACHE to a folder that has 500 MB"
 	case has("NO_PUBKEY", "Missing key", "EXPKEYSIG", "KEYEXPIRED", "BADSIG", "Sub-process /usr/bin/sqv returned"):
 		return unsigned + aptLine(output), renew
 	case has("Hash Sum mismatch", "File has unexpected size"):

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,12 +143,24 @@ func (g *fetching) all(ctx context.Context, arches []string) error {
 		}
 		if err := g.one(ctx, a, arch); err != nil {
 			if fetch, ok := errors.AsType[*FetchError](err); ok && fetch.Step == "packages" && updateErr != nil {
-				return updateErr // the lists could not be had: that is why
+				return g.listsMissing(updateErr, fetch) // that is why
 			}
 			return err
 		}
 	}
 	return os.RemoveAll(downloads)
+}
+
+// listsMissing is the error where a package is not in the lists, of which some could not be had.
+func (g *fetching) listsMissing(update error, missing *FetchError) error {
+	lists, ok := errors.AsType[*FetchError](update)
+	if !ok {
+		return errors.Join(update, missing)
+	}
+	return &FetchError{
+		Release: lists.Release, Step: lists.Step, Remedy: lists.Remedy, Err: errors.Join(update, missing),
+		Reason: fmt.Sprintf("%s (%s)", lists.Reason, missing.Reason),
+	}
 }
 
 // repair writes the script of a copy that is complete but for that.
@@ -167,10 +180,17 @@ func (g *fetching) one(ctx context.Context, a apt, arch string) error {
 	var name string
 	var debs []deb
 	var err error
+	var before []string // what came of the names that were tried first
 	for _, name = range t.debian {
 		if debs, err = a.closure(ctx, name); err == nil || ctx.Err() != nil {
 			break
 		}
+		before = append(before, err.Error())
+	}
+	if fetch, ok := errors.AsType[*FetchError](err); ok && len(before) > 1 {
+		more := *fetch
+		more.Reason += "; before that: " + strings.Join(before[:len(before)-1], "; ")
+		return &more
 	}
 	if err != nil {
 		return err
@@ -244,9 +264,10 @@ func (g *fetching) explain(ctx context.Context, err error) error {
 	reason, remedy := err.Error(), ""
 	switch {
 	case ctx.Err() != nil:
-		reason, remedy = "interrupted", "what was downloaded is kept for the next time"
+		reason, remedy = "interrupted: "+reason, "what was downloaded is kept for the next time"
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		reason, remedy = explainApt("No space left on device")
+		_, remedy = explainApt("No space left on device")
+		reason = "the disk is full: " + reason
 	case errors.Is(err, syscall.EACCES), errors.Is(err, syscall.EROFS), errors.Is(err, syscall.EPERM):
 		remedy = "set DROVER_CACHE to a folder that you may write"
 	}

@@ -19,19 +19,6 @@ const (
 	Destination             // DROVER_QEMU_DST before DROVER_QEMU
 )
 
-// String returns the field's name for a side.
-func (s Side) String() string {
-	switch s {
-	case Either:
-		return "either"
-	case Source:
-		return "source"
-	case Destination:
-		return "destination"
-	}
-	return fmt.Sprintf("Side(%d)", int(s))
-}
-
 // variables returns the environment variables that may name a binary for a
 // side, the strongest first.
 func (s Side) variables() []string {

@@ -92,8 +92,10 @@ func (h *fakeHost) writeMode(t *testing.T, name, text string, mode os.FileMode) 
 // fakePackages are what the fake mirror carries.
 func fakePackages() map[string][]string {
 	return map[string][]string{
-		"qemu-system-x86": {"usr/bin/qemu-system-x86_64", "usr/bin/qemu-system-i386", "usr/share/qemu/bios.bin", "usr/share/doc/x/y", "etc/z"},
-		"qemu-system-ppc": {"usr/bin/qemu-system-ppc64", "usr/share/qemu/slof.bin"},
+		"qemu-system-x86":         {"usr/bin/qemu-system-x86_64", "usr/bin/qemu-system-i386", "usr/share/qemu/bios.bin", "usr/share/doc/x/y", "etc/z"},
+		"linux-image-cloud-amd64": {"boot/vmlinuz-6.1.0-fake", "boot/config-6.1.0-fake", "lib/modules/6.1.0-fake/kernel/virtio.ko", "usr/share/doc/x/y"},
+		"linux-image-s390x":       {"boot/config-6.1.0-fake"},
+		"qemu-system-ppc":         {"usr/bin/qemu-system-ppc64", "usr/share/qemu/slof.bin"},
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/cavaliergopher/cpio"
@@ -100,6 +101,7 @@ func Build(ctx context.Context, s Spec) (Image, error) {
 	for _, d := range devices {
 		needs = append(needs, d.Modules...)
 	}
+	needs = slices.DeleteFunc(needs, func(name string) bool { return slices.Contains(a.without, name) })
 	name := sum(imageFormat, source, s.Kernel, s.Modules, kernel.ModTime().String(), fmt.Sprint(kernel.Size()), strings.Join(needs, ","))
 	image.Initrd = filepath.Join(cache, "initrd-"+a.goarch+"-"+name)
 	if exists(image.Initrd) {

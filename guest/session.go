@@ -14,7 +14,8 @@ import (
 // It is given bytes with Feed, and asked. Its methods must not be called at once.
 type Session struct {
 	hello    *wire.Hello
-	restarts int
+	restarts int // that nobody wanted
+	expected int // restarts that are to come
 	sides    map[string]*Heard
 	order    []string // of the sides: where it was first
 	workers  map[string]*WorkerState
@@ -61,17 +62,19 @@ type stream struct {
 
 // NewSession returns one that has heard nothing.
 func NewSession() *Session {
-	s := &Session{}
-	s.Forget()
+	s := &Session{sides: map[string]*Heard{}, streams: map[string]*stream{}}
+	s.forget()
 	return s
 }
 
-// Forget begins anew, for a guest that boots again: it numbers its lines from 1 on.
-func (s *Session) Forget() {
-	*s = Session{
-		sides: map[string]*Heard{}, workers: map[string]*WorkerState{}, done: map[uint64]bool{}, streams: map[string]*stream{},
-		missing: map[uint64]bool{}, sent: s.sent,
-	}
+// ExpectRestart says that the guest is about to boot again, which is no fault then: what it has
+// said so far is forgotten when it begins to number its lines from 1 on.
+func (s *Session) ExpectRestart() { s.expected++ }
+
+// forget begins anew with a guest that has booted again.
+func (s *Session) forget() {
+	s.hello, s.workers, s.problems, s.done = nil, map[string]*WorkerState{}, nil, map[uint64]bool{}
+	s.highest, s.missing, s.now = 0, map[uint64]bool{}, 0
 }
 
 // Feed takes what came from a side at that time. What came from the side where the guest was
@@ -201,6 +204,9 @@ func (s *Session) take(side string, at time.Time, l wire.Line) {
 func (s *Session) count(n uint64) bool {
 	const most = 1 << 16 // that are kept as missing
 	switch {
+	case n == 1 && s.highest > 0 && s.expected > 0:
+		s.expected--
+		s.forget()
 	case n == 1 && s.highest > 0: // the guest has booted again
 		s.restarts++
 	case s.missing[n]:
@@ -271,7 +277,7 @@ func (s *Session) Began(workers []string) bool {
 			return false
 		}
 	}
-	return s.hello != nil
+	return s.hello != nil && s.expected == 0
 }
 
 // Reported says whether all of these workers have answered the report of that number.

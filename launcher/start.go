@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/internal/ended"
+	"github.com/drover-vm/drover/protocol/qmp"
 )
 
 // A SlowStartError says that a QEMU was given all the time that its start may take
@@ -63,5 +64,9 @@ func (v *VM) startError(start context.Context, missing string, err error) error 
 	if output := lastLines(v.stderr.String(), 3); output != "" {
 		return fmt.Errorf("launcher: %s was started but did not answer: %w; its output: %s", v.binary, err, output)
 	}
-	return fmt.Errorf("launcher: %s was started but did not answer: %w; is it QEMU?", v.binary, err)
+	hint := ""
+	if _, other := errors.AsType[*qmp.ProtocolError](err); other {
+		hint = "; is it QEMU?"
+	}
+	return fmt.Errorf("launcher: %s was started but did not answer: %w%s", v.binary, err, hint)
 }

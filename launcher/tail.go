@@ -14,6 +14,7 @@ type tail struct {
 
 	mu   sync.Mutex
 	kept []byte
+	lost uint64   // bytes before them
 	copy *bounded // nil for none
 }
 
@@ -29,6 +30,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	}
 	if extra := len(t.kept) - most; extra > 0 {
 		t.kept = append(t.kept[:0], t.kept[extra:]...)
+		t.lost += uint64(extra)
 	}
 	if t.copy != nil {
 		_, _ = t.copy.Write(p)
@@ -40,6 +42,13 @@ func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return string(bytes.ToValidUTF8(t.kept, []byte("?")))
+}
+
+// beginningLost is how many bytes came before what is kept.
+func (t *tail) beginningLost() uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.lost
 }
 
 // lastLines joins the last few lines that are not empty into one.

@@ -263,6 +263,10 @@ func (v *VM) StartTook() time.Duration { return v.startTook }
 // Stderr returns the end of what QEMU wrote to its error output (16 KiB).
 func (v *VM) Stderr() string { return v.stderr.String() }
 
+// StderrLost returns how many bytes QEMU wrote to its error output before those that Stderr
+// returns.
+func (v *VM) StderrLost() uint64 { return v.stderr.beginningLost() }
+
 // Exited is closed once QEMU has ended and been waited for.
 func (v *VM) Exited() <-chan struct{} { return v.process.done }
 

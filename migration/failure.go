@@ -47,7 +47,6 @@ func (r *run) afterFailure(ctx context.Context, p *Pair, failed error) {
 		cancel()
 		p.saveDiagnoses(ctx, r.dir)
 		p.noteUnexpectedEnds()
-		p.noteStrangers()
 		if r.options.Hold != nil && len(p.Sides()) > 0 {
 			_ = r.artifacts.Keep()
 			r.options.Hold(ctx, p, r.dir)

@@ -17,6 +17,7 @@ import (
 func hostFeatures() []HostFeature {
 	return []HostFeature{
 		{"userfaultfd", func() error { _, err := host.Userfaultfd(); return err }}, // postcopy needs it
+		{"userfaultfd-wp", writeProtect},
 		{"kvm-dirty-ring", kvmDirtyRing},
 		{"io-accounting", procfs.CountsIO},
 		{"dnotify", procfs.Dnotify},
@@ -33,6 +34,15 @@ func hostFeatureNames() (names []string) {
 		names = append(names, f.Name)
 	}
 	return names
+}
+
+// writeProtect is about a userfaultfd that catches writes, which a background snapshot takes.
+func writeProtect() error {
+	features, err := host.Userfaultfd()
+	if err == nil && !features.WriteProtect {
+		err = errors.New("this host's userfaultfd catches no writes, which came with Linux 5.7")
+	}
+	return err
 }
 
 // kvmDirtyRing is about a /dev/kvm with dirty rings that lose nothing of what a guest

@@ -82,6 +82,11 @@ func (p *Pair) PlantCanaries(ctx context.Context) error {
 		return err
 	}
 	all := canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil && !p.Program.FillsPages())
+	pci, err := p.pciCanaries(ctx)
+	if err != nil {
+		return err
+	}
+	all = append(all, pci...)
 	for _, c := range all {
 		if err := c.Plant(ctx, p.Source); err != nil {
 			return err

@@ -90,8 +90,10 @@ func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *li
 	if noTool || noModule {
 		err = &UnsupportedError{err.Error()}
 	}
+	own, _ := fixtures.For(o.Arch) // a target without guest programs has Linux in its default machine
 	return fixtures.Program{
-		Name: record.Linux, Arch: o.Arch, KernelFile: image.Kernel, Initrd: image.Initrd, Append: image.Append, MemoryMiB: image.MemoryMiB, Hot: true,
+		Name: record.Linux, Arch: o.Arch, Machine: own.Machine, CPU: own.CPU, RAMStart: own.RAMStart,
+		KernelFile: image.Kernel, Initrd: image.Initrd, Append: image.Append, MemoryMiB: image.MemoryMiB, Hot: true,
 	}, &linuxRun{declared: l, image: image, heard: guest.NewSession(), places: map[*Side]int64{}}, err
 }
 

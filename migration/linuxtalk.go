@@ -16,6 +16,18 @@ import (
 // errNotLinux says that a step is about a guest that the scenario doesn't have.
 var errNotLinux = errors.New(`the guest is not Linux: declare "guest linux"`)
 
+// errNoCounter says that a step looks at what only a guest program has.
+var errNoCounter = errors.New("the guest is Linux, and has no counter in its memory that could be looked at")
+
+// Linux is what a Linux guest has said so far; nil where the guest is none.
+func (p *Pair) Linux() *guest.Session {
+	if p.run == nil || p.run.linux == nil {
+		return nil
+	}
+	p.hear()
+	return p.run.linux.heard
+}
+
 // stream is what the guest talks through on a side.
 func (l *linuxRun) stream(s *Side) *launcher.Console {
 	if port := s.Port(); port != nil {
@@ -72,7 +84,7 @@ func (p *Pair) Tell(ctx context.Context, s *Side, verb wire.Verb, worker string)
 func (p *Pair) bootLinux(ctx context.Context, from int64) error {
 	l := p.run.linux
 	if from > 0 {
-		l.heard.Forget()
+		l.heard.ExpectRestart()
 	}
 	err := p.HearUntil(ctx, p.Source, "the guest's workers to begin", func(g *guest.Session) bool { return g.Began(l.image.Workers) })
 	if err != nil && p.Source.Facts.Began.IsZero() && p.Source.ExitState() == nil {

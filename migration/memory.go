@@ -26,7 +26,10 @@ func (p *Pair) checkMemory(ctx context.Context) error {
 		return err
 	}
 	p.Facts.RAMBytes = size.Base + size.Plugged
-	least := p.Program.End - p.Program.RAMStart
+	least := uint64(0)
+	if p.Program.End > 0 {
+		least = p.Program.End - p.Program.RAMStart
+	}
 	if p.Program.PromEnv == "" && p.run.linux == nil { // else the firmware has its place in RAM by itself
 		least += firmwareRAM
 	}

@@ -38,6 +38,10 @@ type Pair struct {
 	canaries  []canary.Canary // in devices of the source
 	stopped   time.Time       // when the destination was, in the end
 	sums      *ram.Sums       // of its memory then
+	arrival   *arrival        // of the source at the destination, over TCP; nil where it is not watched
+	unsure    string          // who else may be to blame; "" for nobody
+	before    before          // what the source was like before it migrated
+	kept      *ram.Copy       // of the source's memory, where that is not to be had in the end
 }
 
 // Sides returns those that there are, the source first.
@@ -74,11 +78,11 @@ func (p *Pair) Measure(what string, value float64, unit string, bounds record.Bo
 	p.Facts.Measures = append(p.Facts.Measures, record.Measure{What: what, Value: value, Unit: unit, Bounds: bounds})
 }
 
-// Counter reads a byte that the guest program changes all the time, through qtest. Linux has
-// none: then it is always 0 at 0.
+// Counter reads a byte that the guest program changes all the time, through qtest. It is
+// an error where the guest is Linux, which has none.
 func (p *Pair) Counter(ctx context.Context, s *Side) (record.Reading, error) {
-	if p.run != nil && p.run.linux != nil {
-		return record.Reading{}, nil
+	if p.Linux() != nil {
+		return record.Reading{}, errNoCounter
 	}
 	at := p.Program.Counter()
 	value, err := s.QTest().Readb(ctx, at)
@@ -116,10 +120,14 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 			return err
 		}
 	}
+	if err := p.noteBefore(ctx); err != nil {
+		return err
+	}
 	if p.Source.since = p.Source.QMP().Mark(); !p.Source.Facts.Stopped.IsZero() {
 		p.Source.since = p.Source.stoppedSince
 	}
 	p.Source.Facts.Began = time.Now()
+	p.watchArrival(ctx, arguments)
 	if err := p.checkStrangers(ctx); err != nil {
 		return err
 	}
@@ -128,9 +136,9 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 		s.Facts.SaidBefore = s.Stderr()
 	}
 	p.run.sampler.sent = p.LinkSent
-	p.run.sampler.of(p.Source, p.Facts)
+	p.run.sampler.of(p.Source, p.Destination, p.Facts)
 	p.beginCosts()
-	return p.Source.Execute(ctx, "migrate", arguments)
+	return p.migrate(ctx, arguments)
 }
 
 // StopSource stops the source's guest, before it is migrated: events of the migration that
@@ -167,6 +175,7 @@ func (p *Pair) ContinueSource(ctx context.Context) error {
 // closeAll ends what is still alive of a pair. Where a step has failed, all that was to
 // be seen has been seen, and QEMU may hang: it isn't asked.
 func (p *Pair) closeAll() {
+	p.arrival.end()
 	var all sync.WaitGroup
 	for _, s := range p.Sides() {
 		end := s.Close

@@ -2,12 +2,12 @@ package migration
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
 
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/protocol/qapi"
 
 	"github.com/drover-vm/drover/migration/internal/ram"
@@ -136,6 +136,18 @@ func stopDestination() Step {
 	}}
 }
 
+// KeepMemory keeps a copy of the source's memory but for what its guest program writes: it
+// is compared with the destination's in place of the source's.
+func (p *Pair) KeepMemory(ctx context.Context) (err error) {
+	memory, err := ram.Open(ctx, p.Program, p.Source.VM)
+	if err != nil {
+		return err
+	}
+	defer memory.Close()
+	p.kept, err = memory.Copy(append([]fixtures.Range{p.Program.Workload()}, p.Program.Scratch...))
+	return err
+}
+
 // CompareMemory reads the memory of both sides, both stopped, and gathers what
 // the workload's range holds on the destination and what differs elsewhere.
 func CompareMemory() Step {
@@ -147,7 +159,11 @@ func CompareMemory() Step {
 			return p.sumMemory(ctx)
 		}
 		began := time.Now()
-		both, err := ram.Open(ctx, p.Program, p.Source.VM, p.Destination.VM)
+		vms := []*launcher.VM{p.Source.VM, p.Destination.VM}
+		if p.kept != nil {
+			vms = vms[1:]
+		}
+		both, err := ram.Open(ctx, p.Program, vms...)
 		if err != nil {
 			return err
 		}
@@ -160,7 +176,10 @@ func CompareMemory() Step {
 		left := append([]fixtures.Range{p.Program.Workload()}, p.Program.Scratch...)
 		p.sums = ram.NewSums(both)
 		err = both.Walk(func(at uint64, pages [][]byte) {
-			source, destination := pages[0], pages[1]
+			source, destination := pages[0], pages[len(pages)-1]
+			if p.kept != nil {
+				source = p.kept.Page(at)
+			}
 			p.sums.Add(destination)
 			facts.Size += ram.PageSize
 			workload.Page(at, destination)
@@ -229,67 +248,4 @@ func CompareAgain() Step {
 		}
 		return p.SourceAtEnd(ctx)
 	}}
-}
-
-// SourceAtCompletion gathers what the source is when the migration is completed.
-func (p *Pair) SourceAtCompletion(ctx context.Context) error {
-	status, err := p.settled(ctx, p.Source)
-	if err != nil {
-		return err
-	}
-	stand := &record.StandFacts{Status: status.Status, Running: status.Running}
-	p.Facts.Stand = stand
-	stand.Before, err = p.Counter(ctx, p.Source)
-	return err
-}
-
-// SourceAtEnd gathers what has become of the source since.
-func (p *Pair) SourceAtEnd(ctx context.Context) error {
-	stand := p.Facts.Stand
-	if stand == nil {
-		return nil
-	}
-	status, err := qapi.QueryStatus(ctx, p.Source.QMP())
-	if err != nil {
-		return err
-	}
-	stand.StatusAtEnd, stand.RunningEnd = status.Status, status.Running
-	stand.After, err = p.Counter(ctx, p.Source)
-	return err
-}
-
-// NoteMigration keeps what both sides report of the migration that has ended.
-func (p *Pair) NoteMigration(ctx context.Context) error {
-	info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
-	if err != nil {
-		return err
-	}
-	facts := &record.MigrationFacts{TotalMS: info.TotalTime, DowntimeMS: info.Downtime, SetupMS: info.SetupTime, Source: info.Raw}
-	if info.RAM != nil {
-		facts.Passes, facts.Bytes = info.RAM.DirtySyncCount, info.RAM.Transferred
-	}
-	p.Facts.Migration = facts
-	p.run.sampler.keep(time.Now(), info)
-	p.noteCosts()
-	if p.Destination == nil {
-		return nil
-	}
-	other, err := qapi.QueryMigrate(ctx, p.Destination.QMP())
-	facts.Destination = other.Raw
-	return err
-}
-
-// MigrationInfo is what the source reported of the migration that has ended. It is an
-// error where it reported nothing of RAM.
-func (p *Pair) MigrationInfo() (info qapi.MigrationInfo, err error) {
-	if p.Facts.Migration == nil {
-		return info, errors.New("no migration has ended")
-	}
-	if err := json.Unmarshal(p.Facts.Migration.Source, &info); err != nil {
-		return info, err
-	}
-	if info.RAM == nil {
-		return info, errors.New("the source's query-migrate has no ram")
-	}
-	return info, nil
 }

@@ -164,6 +164,9 @@ func (r *run) run(ctx context.Context, result *record.Result) error {
 	if failed != nil {
 		r.afterFailure(ctx, p, failed)
 	}
+	if wrong := failed != nil || record.Worst(record.Judge(facts)) == record.Fail; wrong || facts.Ends != record.OnDestination {
+		p.noteStrangers(wrong)
+	}
 	saved := r.save(facts)
 	if start, ok := errors.AsType[*StartError](failed); ok {
 		result.Outcome, result.Reason = record.Unknown, start.Error()
@@ -215,7 +218,8 @@ func (r *run) steps(ctx context.Context, p *Pair) error {
 		}
 		if err != nil {
 			_, slow := errors.AsType[*HostError](err)
-			done.Error, done.Timed = err.Error(), slow || r.clock.cutShort() > cut
+			_, untried := errors.AsType[*StartError](err)
+			done.Error, done.Timed, done.Untried = err.Error(), slow || r.clock.cutShort() > cut, untried
 			err = fmt.Errorf("%s: %w", step.Name, err)
 			if step.Line > 0 {
 				err = fmt.Errorf("line %d: %w", step.Line, err)

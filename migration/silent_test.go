@@ -48,7 +48,7 @@ func TestFeatureThatDoesNothingIsNoticed(t *testing.T) {
 		{"postcopy/recovery/tls/psk", "use psk", "begin with a TLS handshake: 0"},
 		{"multifd/tcp/plain/zlib/level", "set multifd-zlib-level 0", "for each page that isn't zero"},
 		{"precopy/tcp/plain/switchover-ack", "enable switchover-ack", "switched over before pass 2"},
-		{"limits/switchover-bandwidth", "set avail-switchover-bandwidth 10MB/s", "switched over before pass 2"},
+		{"limits/switchover-bandwidth", "set avail-switchover-bandwidth 250MB/s", "switched over before pass 2"},
 		{"disk/dirty-bitmaps", "enable dirty-bitmaps", "Dirty bitmap 'sent' not found"},
 		{"mode/reboot", "enable x-ignore-shared", "size of the file"},
 		{"mode/reboot", "both: set mode cpr-reboot", "active before its guest had stopped"},

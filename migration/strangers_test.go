@@ -3,8 +3,11 @@ package migration_test
 import (
 	"bufio"
 	"context"
+	"encoding/json"
+	"errors"
 	"net"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -94,4 +97,82 @@ func TestStrangerOnTheTapIsSentAwayAndNamed(t *testing.T) {
 	require.NoError(t, result.Err(), explain(result))
 	require.Len(t, result.Record.Strangers, 1)
 	require.Contains(t, result.Record.Strangers[0], "the tap: 127.0.0.1:")
+}
+
+// between makes JSON of what it holds once a stranger has connected: after drover's last look,
+// and before QEMU is told to.
+type between struct {
+	stranger func() error
+	of       any
+}
+
+func (b between) MarshalJSON() ([]byte, error) {
+	if err := b.stranger(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(b.of)
+}
+
+// TestStrangerAfterTheLastLookIsNoVerdict: the failure that follows is nobody's.
+func TestStrangerAfterTheLastLookIsNoVerdict(t *testing.T) {
+	needBash(t)
+	for _, c := range []struct{ scenario, sends, then string }{
+		{"precopy/tcp/plain", "", "stays"},
+		{"precopy/tcp/plain", "", "leaves"},
+		{"precopy/tcp/plain", "GET / HTTP/1.0", "stays"},
+		{"precopy/tcp/plain", "GET / HTTP/1.0", "leaves"},
+		{"multifd/tcp/uri/plain/none", "GET / HTTP/1.0", "leaves"},
+		{"multifd/tcp/tls/psk/mismatch", "GET / HTTP/1.0", "leaves"}, // which was to fail
+	} {
+		t.Run(c.scenario+" "+c.sends+" "+c.then, func(t *testing.T) {
+			t.Parallel()
+			result, err := scenario(t, c.scenario).Run(t.Context(), migration.Options{
+				Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(),
+				Rewrite: func(all migration.Steps) migration.Steps {
+					i := slices.IndexFunc(all, func(s migration.Step) bool { return s.Name == "migrate" })
+					all[i].Do = func(ctx context.Context, p *migration.Pair) error {
+						return p.MigrateTo(ctx, between{func() error { return stranger(t, p.URI, c.sends, c.then) }, qapi.MigrateArguments{URI: p.URI}})
+					}
+					return all
+				},
+			})
+			require.NoError(t, err)
+			require.Equal(t, record.Unknown, result.Outcome, explain(result))
+			require.Contains(t, result.Reason, "somebody else")
+			require.Equal(t, result.Outcome, record.Judged(result.Record).Outcome, "the saved record says the same")
+		})
+	}
+}
+
+// TestStrangerBesideTheSourcesChannelsIsNoVerdict: QEMU sends away who comes when it has all
+// its channels, and says so; a tap can't tell whose a connection was that is closed again.
+func TestStrangerBesideTheSourcesChannelsIsNoVerdict(t *testing.T) {
+	needBash(t)
+	for _, c := range []string{"precopy/tcp/plain", "multifd/tcp/uri/plain/none"} { // without a tap, and with one
+		t.Run(c, func(t *testing.T) {
+			t.Parallel()
+			result := run(t, scenario(t, c), migration.Options{
+				Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(),
+				Rewrite: after("await passes 1", func(_ context.Context, p *migration.Pair) error {
+					return stranger(t, p.URI, "GET / HTTP/1.0", "leaves")
+				}),
+			})
+			require.NotEqual(t, record.Fail, result.Outcome, explain(result))
+			if result.Outcome == record.Unknown {
+				require.Contains(t, result.Reason, "; but ")
+				require.Contains(t, result.Reason, "somebody else")
+			}
+		})
+	}
+}
+
+// TestFailureOverTCPStandsWhereTheSourceWasSeenToArrive: nobody else had a part in it.
+func TestFailureOverTCPStandsWhereTheSourceWasSeenToArrive(t *testing.T) {
+	t.Parallel()
+	result := run(t, scenario(t, "precopy/tcp/plain"), migration.Options{
+		Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(),
+		Rewrite: after("await passes 1", func(context.Context, *migration.Pair) error { return errors.New("it is not as it should be") }),
+	})
+	require.Equal(t, record.Fail, result.Outcome, explain(result))
+	require.Empty(t, result.Record.Unsure)
 }

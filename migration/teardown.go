@@ -106,6 +106,6 @@ func (p *Pair) gatherLogs(ctx context.Context) {
 		s.Facts.Events, s.Facts.EventsLost = s.Events(ctx)
 		output := s.Console().Since(0)
 		s.Facts.Console = string(output[max(0, len(output)-consoleKept):])
-		s.Facts.Stderr = s.Stderr()
+		s.Facts.Stderr, s.Facts.StderrLost = s.Stderr(), s.StderrLost()
 	}
 }

@@ -195,11 +195,17 @@ func Declarations() Vocabulary {
 			Example: "guest pulse",
 			Declare: func(a *Args, s *Scenario) {
 				s.Guest.Program = a.OneOf("a guest program", fixtures.Names()...)
-				if s.Guest.Program == fixtures.Tide && a.More() {
-					s.Guest.Rate = a.Size("the rate")
-				}
 				targets := fixtures.Archs(s.Guest.Program)
-				if a.Option("else") {
+				instead := a.Option("else")
+				if !instead && a.More() {
+					if s.Guest.Program != fixtures.Tide {
+						a.Fail("only the guest program %s has a rate", fixtures.Tide)
+						return
+					}
+					s.Guest.Rate = a.Size("the rate")
+					instead = a.Option("else")
+				}
+				if instead {
 					s.Guest.Else = a.OneOf("a guest program", fixtures.Names()...)
 					targets = append(targets, fixtures.Archs(s.Guest.Else)...)
 					slices.Sort(targets)

@@ -166,7 +166,20 @@ func (f *benchFlags) axes() error {
 }
 
 func (f *benchFlags) plan() bench.Plan {
-	return bench.Plan{Cells: f.cells, Repeats: f.repeats, WarmUp: f.warmUp, MaxTime: f.maxTime, Seed: f.seed, Proof: f.proof}
+	return bench.Plan{Arch: f.arch(), Cells: f.cells, Repeats: f.repeats, WarmUp: f.warmUp, MaxTime: f.maxTime, Seed: f.seed, Proof: f.proof}
+}
+
+// arch is the target as far as it is known before a QEMU is looked for.
+func (f *benchFlags) arch() string {
+	env, err := f.run.environment()
+	if err != nil {
+		return ""
+	}
+	archs, err := f.run.targets(env)
+	if err != nil || len(archs) != 1 {
+		return ""
+	}
+	return archs[0]
 }
 
 // valuesIn are the values of a flag that takes several.
@@ -274,7 +287,7 @@ func (f *benchFlags) measure(ctx context.Context, _ []string, _ *os.File, stdout
 	status := flags.conclude(results, before, stdout, stderr)
 	switch {
 	case ctx.Err() != nil:
-		return interrupted(ctx, stderr, fmt.Sprintf("both VMs have been ended; %d migrations were measured", results.Measured()))
+		return interrupted(ctx, stderr, "both VMs have been ended; what was measured so far is above")
 	case err != nil:
 		return complain(stderr, err)
 	case results.Measured() == 0:

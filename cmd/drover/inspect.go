@@ -11,7 +11,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/drover-vm/drover/internal/plain"
-	"github.com/drover-vm/drover/migration/report"
 	"github.com/drover-vm/drover/migration/stream"
 )
 
@@ -69,17 +68,18 @@ func (f *inspectFlags) run(ctx context.Context, words []string, stdin *os.File, 
 		return complain(stderr, errors.New(plain.Text(err.Error())))
 	}
 	out := bufio.NewWriterSize(plain.NewWriter(stdout), 64<<10)
+	status := exitOK
 	if f.json {
 		in.fields(f.verbose)
-		report.JSONLine(out, in)
+		status = writeJSON(out, stderr, in)
 	} else {
 		in.text(out, f.verbose)
 	}
 	_ = out.Flush()
 	if len(in.Problems) > 0 {
-		return exitFailed
+		return max(status, exitFailed)
 	}
-	return exitOK
+	return status
 }
 
 // inspect reads the stream in a file. The error is why there is none.

@@ -77,7 +77,7 @@ func (f *judgeFlags) run(ctx context.Context, dirs []string, _ *os.File, stdout,
 			}
 		}
 		if f.json {
-			report.JSONLine(stdout, result)
+			status = max(status, writeJSON(stdout, stderr, result))
 			continue
 		}
 		report.Summary(stdout, folder, result)

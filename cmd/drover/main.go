@@ -25,6 +25,13 @@ const (
 )
 
 func main() {
+	if err := enoughFiles(); err != nil {
+		fmt.Fprintln(os.Stderr, "drover:", err) // past all that opens a file
+		if bisecting(os.Args[1:]) {
+			os.Exit(exitAbort)
+		}
+		os.Exit(exitCannotRun)
+	}
 	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // as under nohup
 		ends = append(ends, syscall.SIGHUP)
@@ -33,6 +40,19 @@ func main() {
 	// A second Ctrl-C ends us at once; the kernel then ends our QEMUs.
 	context.AfterFunc(ctx, stop)
 	os.Exit(dispatch(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// fewestFiles is how many files a process must be able to have open for Go itself to work; it
+// ends in a panic of its own with fewer. A scenario takes some 64, and says which it lacks.
+const fewestFiles = 16
+
+// enoughFiles says why no command can run where this user may have too few files open.
+func enoughFiles() error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil || limit.Cur >= fewestFiles {
+		return nil
+	}
+	return fmt.Errorf("a process of this user may have %d files open, and needs at least %d, 64 for a scenario: raise the limit (ulimit -n 1024)", limit.Cur, fewestFiles)
 }
 
 // dispatch runs a command, and returns the exit status.

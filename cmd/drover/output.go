@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/drover-vm/drover/internal/plain"
+	"github.com/drover-vm/drover/migration/report"
 )
 
 // An outputError says that what a command printed could not be written.
@@ -85,6 +86,16 @@ func (o *output) lost() error {
 	return o.err
 }
 
+// writeJSON writes a value as JSON, and returns the exit code where that is not possible. Of
+// an output that can't be written the command's end tells.
+func writeJSON(stdout, stderr io.Writer, value any) int {
+	err := report.JSONLine(stdout, value)
+	if _, lost := errors.AsType[*outputError](err); err == nil || lost {
+		return exitOK
+	}
+	return complain(stderr, err)
+}
+
 // A printer is what commands write to. It prints plain text, whoever wrote that. Only what
 // draws on a terminal, or attaches a person to a guest's console, goes past it: see raw.
 type printer struct {
@@ -113,23 +124,4 @@ func terminal(w io.Writer) (*os.File, bool) {
 		return nil, false
 	}
 	return o.file, true
-}
-
-// drawable says whether w is a terminal on which a line can be drawn anew.
-func drawable(w io.Writer) bool {
-	_, ok := terminal(w)
-	return ok && os.Getenv("TERM") != "dumb"
-}
-
-// fitted shortens a line to the width of the terminal that w writes to.
-func fitted(line string, w io.Writer) string {
-	f, ok := terminal(w)
-	if !ok {
-		return line
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if runes := []rune(line); err == nil && width > 1 && len(runes) >= width {
-		return string(runes[:width-1])
-	}
-	return line
 }

@@ -72,10 +72,10 @@ func (f *preflightFlags) run(ctx context.Context, words []string, _ *os.File, st
 	case err != nil:
 		return complain(stderr, err)
 	}
-	if f.json {
-		report.JSONLine(stdout, r)
-	} else {
+	if !f.json {
 		report.PreflightText(stdout, r, f.verbose)
+	} else if status := writeJSON(stdout, stderr, r); status != exitOK {
+		return status
 	}
 	switch r.Prediction.Outcome {
 	case preflight.Completes:

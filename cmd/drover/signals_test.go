@@ -121,6 +121,7 @@ func TestFirstSignalEndsACommandThatOwnsQEMUs(t *testing.T) {
 		{"console"},
 		{"matrix", "QEMU", "QEMU"},
 		{"preflight", "QEMU", "QEMU"},
+		{"bench"},
 		{"doctor"},
 	} {
 		for _, signal := range signals() {

@@ -10,8 +10,6 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
-
-	"github.com/drover-vm/drover/migration/report"
 )
 
 func versionCommand() *command {
@@ -30,13 +28,12 @@ differed from it, the version of Go, and the system that it was built for.`,
 			}
 			return nil
 		},
-		run: func(_ context.Context, _ []string, _ *os.File, stdout, _ io.Writer) int {
+		run: func(_ context.Context, _ []string, _ *os.File, stdout, stderr io.Writer) int {
 			b := buildOf(debug.ReadBuildInfo())
 			if asJSON {
-				report.JSONLine(stdout, b)
-			} else {
-				fmt.Fprintln(stdout, b)
+				return writeJSON(stdout, stderr, b)
 			}
+			fmt.Fprintln(stdout, b)
 			return exitOK
 		},
 	}

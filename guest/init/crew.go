@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"syscall"
 	"time"
@@ -139,6 +140,11 @@ func (c *crew) do(command wire.Command) {
 		}
 	}
 	c.talk.say(wire.SaysDone, command)
+	if command.Verb == wire.Suspend {
+		if err := os.WriteFile("/sys/power/state", []byte("mem"), 0); err != nil { // it returns after wakeup
+			c.talk.say(wire.SaysProblem, wire.Problem{Text: "suspend to RAM: " + err.Error()})
+		}
+	}
 	if command.Verb == wire.Finish {
 		time.Sleep(100 * time.Millisecond) // for the answer to go out: nothing tells when it has
 		_ = syscall.Reboot(syscall.LINUX_REBOOT_CMD_POWER_OFF)

@@ -23,7 +23,9 @@ const (
 	Stop   Verb = "stop"   // the worker rests
 	Tell   Verb = "tell"   // each worker says its counts as they are
 	Report Verb = "report" // each worker that runs looks at all that it has, and says its counts
-	Finish Verb = "finish" // the workers rest, and the guest powers off
+	// Suspend is the guest's own suspension to RAM: the answer comes before it.
+	Suspend Verb = "suspend"
+	Finish  Verb = "finish" // the workers rest, and the guest powers off
 )
 
 // A Hello says what the guest is.

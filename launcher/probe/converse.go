@@ -7,6 +7,9 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"slices"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,7 +24,7 @@ import (
 func converse(ctx context.Context, path string) (Info, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeoutAfterIdentify)
 	defer cancel()
-	var first error
+	var met []error
 	for _, way := range []struct {
 		machine string
 		over    medium
@@ -35,15 +38,35 @@ func converse(ctx context.Context, path string) (Info, error) {
 		if err == nil {
 			return info, nil
 		}
-		if ctx.Err() != nil {
-			return Info{}, err
+		if !slices.ContainsFunc(met, func(e error) bool { return e.Error() == err.Error() }) {
+			met = append(met, err)
 		}
-		if first == nil {
-			first = err
+		if ctx.Err() != nil {
+			break
 		}
 	}
-	return Info{}, first
+	return Info{}, &unansweredError{path, met}
 }
+
+// An unansweredError is what came of each way to ask a monitor.
+type unansweredError struct {
+	path string
+	met  []error
+}
+
+func (e *unansweredError) Error() string {
+	texts := make([]string, len(e.met))
+	for i, err := range e.met {
+		texts[i] = err.Error()
+	}
+	return fmt.Sprintf("asking the monitor of %s: %s", e.path, strings.Join(texts, "; and asked another way: "))
+}
+
+func (e *unansweredError) Unwrap() []error { return e.met }
+
+// exitWithin is how long a QEMU that has not answered may take to end by itself: then its
+// exit status says more.
+const exitWithin = 200 * time.Millisecond
 
 // A medium is what a monitor's end of a socket becomes in QEMU.
 type medium func(cmd *exec.Cmd, end *os.File)
@@ -84,14 +107,24 @@ func converseOver(ctx context.Context, path, machine string, over medium) (Info,
 	}
 	info, err := question(ctx, conn)
 	_ = conn.Close()
+	exit := ""
+	if err != nil {
+		select {
+		case <-ended: // by itself, for the session has
+			exit = fmt.Sprintf(": it ended with %s", cmd.ProcessState)
+		case <-time.After(exitWithin):
+		case <-ctx.Done():
+		}
+	}
 	_ = cmd.Cancel()
 	<-ended
 	info.Features.QMPDescriptors = len(cmd.ExtraFiles) > 0
 	if err != nil {
+		err = fmt.Errorf("%w%s", err, exit)
 		if output := lastLine(errs.text.String()); output != "" {
 			err = fmt.Errorf("%w: its output: %s", err, output)
 		}
-		return Info{}, fmt.Errorf("asking the monitor of %s: %w", path, err)
+		return Info{}, err
 	}
 	return info, nil
 }

@@ -76,9 +76,29 @@ type NotQEMUError struct {
 
 func (e *NotQEMUError) Error() string { return e.Path + " " + e.Reason }
 
+// A NotStartedError says that this host did not let a program start, which says nothing of
+// the program: it is out of processes, memory or open files.
+type NotStartedError struct {
+	Path  string
+	Cause error // the system's: matches syscall.EAGAIN, ENOMEM, EMFILE or ENFILE
+}
+
+func (e *NotStartedError) Error() string {
+	return fmt.Sprintf("%s could not be started: %v: this host, or a limit of this user's (ulimit -u, -n, -v), has no room for another process; end some, or raise it", e.Path, e.Cause)
+}
+
+// Unwrap returns Cause.
+func (e *NotStartedError) Unwrap() error { return e.Cause }
+
+// lacking says whether it is the host that has no room for what was to be started.
+func lacking(err error) bool {
+	return slices.ContainsFunc([]syscall.Errno{syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE}, func(e syscall.Errno) bool { return errors.Is(err, e) })
+}
+
 // Binary asks the binary at path the first questions only: what it is, and
 // which objects it has. It takes a tenth of a second with a QEMU, and at most a dozen
-// seconds with a program that hangs; one that is no QEMU is a *NotQEMUError. A script
+// seconds with a program that hangs; one that is no QEMU is a *NotQEMUError, and where the host has no room for it, a
+// *NotStartedError. A script
 // that starts a QEMU may take its time: 10 seconds to print the version (also behind
 // lines of its own), 20 for the objects. The answers are kept as those of [Inspect]
 // are. It may be called from several goroutines at once: [Known] makes them share one
@@ -185,6 +205,8 @@ func identify(ctx context.Context, path string) (qmp.Version, error) {
 		return qmp.Version{}, errorf(path, "is not a QEMU: it printed without end when asked for its -version")
 	case errors.Is(err, syscall.ENOEXEC):
 		return qmp.Version{}, errorf(path, "is not a program that this machine can run")
+	case lacking(err):
+		return qmp.Version{}, &NotStartedError{Path: path, Cause: err}
 	case errors.Is(err, fs.ErrPermission):
 		return qmp.Version{}, errorf(path, "may not be run by this user: permission denied")
 	case err != nil:

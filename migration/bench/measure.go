@@ -2,27 +2,16 @@ package bench
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"time"
+
+	"github.com/drover-vm/drover/fixtures"
 
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/bench/stats"
-	"github.com/drover-vm/drover/migration/internal/procfs"
 	"github.com/drover-vm/drover/migration/record"
 )
-
-// A watch is what is seen of one migration while its steps go on.
-type watch struct {
-	began, moved        time.Time // when it was asked for, and when both sides called it completed
-	source, destination procfs.Cost
-	speed               float64 // heartbeats a second before
-	rate                float64 // bytes that the guest dirtied a second before; 0 where only its heartbeats tell
-	forced              bool    // the downtime limit was lifted
-}
-
-var watched migration.Slot[watch]
-
-// vcpuThread is what the names of threads begin with that run a vCPU.
-const vcpuThread = "CPU "
 
 // prefix marks a bench's measures in a record.
 const prefix = "bench: "
@@ -31,10 +20,140 @@ func note(p *migration.Pair, m stats.Metric, value float64) {
 	p.Measure(prefix+string(m), value, stats.Info(m).Unit, record.AtLeast(0))
 }
 
-// costOf is what a side's QEMU has used; what can't be read is not measured.
-func costOf(s *migration.Side) procfs.Cost {
-	c, _ := procfs.CostOf(s.PID(), vcpuThread)
-	return c
+// A count is how much work a guest had done at a time.
+type count struct {
+	at   time.Time
+	work float64
+}
+
+// rate is the work a second from one count to another, false where the time between is so
+// short that it would say little.
+func (c count) rate(next count) (float64, bool) {
+	const least = 20 * time.Millisecond
+	took := next.at.Sub(c.at)
+	return (next.work - c.work) / took.Seconds(), !c.at.IsZero() && took >= least && next.work >= c.work
+}
+
+// watch is what a guest that counts its pages had done: at boot, as the migration was asked
+// for, and once it had arrived.
+type watch struct{ boot, began, moved count }
+
+var watched migration.Slot[watch]
+
+// pagesCounter is where the program counts the pages that it writes, false where it doesn't.
+func pagesCounter(p fixtures.Program) (address uint64, ok bool) {
+	for _, w := range p.Table {
+		if w.Unit == "pages" {
+			return w.Address, true
+		}
+	}
+	return 0, false
+}
+
+// pages is how many pages the guest has written, by its own count: a look that takes QEMU's
+// main loop some microseconds.
+func pages(ctx context.Context, p *migration.Pair, s *migration.Side) (count, error) {
+	address, counts := pagesCounter(p.Program)
+	if !counts {
+		return count{}, nil
+	}
+	n, err := s.QTest().Readl(ctx, address)
+	return count{time.Now(), float64(n)}, err
+}
+
+func lookBefore(ctx context.Context, p *migration.Pair) (err error) {
+	watched.Of(p).boot, err = pages(ctx, p, p.Source)
+	return err
+}
+
+func lookAtBegin(ctx context.Context, p *migration.Pair) (err error) {
+	watched.Of(p).began, err = pages(ctx, p, p.Source)
+	return err
+}
+
+func lookMoved(ctx context.Context, p *migration.Pair) (err error) {
+	watched.Of(p).moved, err = pages(ctx, p, p.Destination)
+	return err
+}
+
+// noteGuest gathers how fast the guest was before the migration, meanwhile and afterwards, and
+// how long its console was silent.
+func noteGuest(ctx context.Context, p *migration.Pair) error {
+	if p.Destination == nil || p.Facts.Costs == nil {
+		return errors.New("nothing has been measured of a migration")
+	}
+	p.Source.Facts.Events, p.Source.Facts.EventsLost = p.Source.Events(ctx)
+	p.Destination.Facts.Events, p.Destination.Facts.EventsLost = p.Destination.Events(ctx)
+	source, destination := beats(p, p.Source), beats(p, p.Destination)
+	if len(source) > 0 && len(destination) > 0 {
+		note(p, stats.DowntimeGuest, destination[0].Sub(source[len(source)-1]).Seconds())
+	}
+	if _, counts := pagesCounter(p.Program); counts {
+		return notePages(ctx, p)
+	}
+	noteBeats(p, source, destination)
+	return nil
+}
+
+// notePages takes the guest's speed from the pages that it counts. Those that it had written
+// when it was paused are in the source's memory, which nobody writes any more.
+func notePages(ctx context.Context, p *migration.Pair) error {
+	w := watched.Of(p)
+	paused, err := pages(ctx, p, p.Source)
+	if err != nil {
+		return err
+	}
+	end, err := pages(ctx, p, p.Destination)
+	if err != nil {
+		return err
+	}
+	before, known := w.boot.rate(w.began)
+	if !known || before <= 0 {
+		return nil
+	}
+	note(p, stats.GuestSpeed, before)
+	note(p, stats.DirtyRate, before*float64(p.Program.Stride))
+	stop, resume := moments(p.Facts)
+	ratio := func(m stats.Metric, from, to count) {
+		if rate, known := from.rate(to); known {
+			note(p, m, rate/before)
+		}
+	}
+	ratio(stats.GuestDuring, w.began, count{stop, paused.work})
+	if postcopied(p.Facts) {
+		ratio(stats.GuestPostcopy, count{resume, paused.work}, w.moved)
+	}
+	ratio(stats.GuestAfter, w.moved, end)
+	return nil
+}
+
+// noteBeats takes the guest's speed from its heartbeats, of which one comes after so many
+// rounds of work.
+func noteBeats(p *migration.Pair, source, destination []time.Time) {
+	stop, resume := moments(p.Facts)
+	began := p.Facts.Source.Began
+	moved := began.Add(time.Duration(p.Facts.Costs.Seconds * float64(time.Second)))
+	n := within(source, time.Time{}, began)
+	if n < 2 || len(destination) == 0 {
+		return
+	}
+	speed := float64(n-1) / source[n-1].Sub(source[0]).Seconds()
+	work := float64(p.Program.HeartbeatRounds * p.Program.Count())
+	note(p, stats.GuestSpeed, speed*work)
+	if p.Program.Count() > 1 {
+		note(p, stats.DirtyRate, speed*work*float64(p.Program.Stride))
+	}
+	ratio := func(m stats.Metric, beats []time.Time, from, to time.Time) {
+		const periods = 4 // fewer say little
+		if window := to.Sub(from).Seconds(); !from.IsZero() && window*speed >= periods {
+			note(p, m, float64(within(beats, from, to))/window/speed)
+		}
+	}
+	ratio(stats.GuestDuring, source, began, stop)
+	if postcopied(p.Facts) {
+		ratio(stats.GuestPostcopy, destination, resume, moved)
+	}
+	ratio(stats.GuestAfter, destination, moved, time.Now())
 }
 
 // beats are when the guest's heartbeats came on a side's console.
@@ -45,69 +164,6 @@ func beats(p *migration.Pair, s *migration.Side) (all []time.Time) {
 		}
 	}
 	return all
-}
-
-// noteBegin keeps what the QEMUs have used and how fast the guest is, as the migration is
-// asked for.
-func noteBegin(p *migration.Pair) {
-	w := watched.Of(p)
-	if all := beats(p, p.Source); len(all) > 1 {
-		w.speed = float64(len(all)-1) / all[len(all)-1].Sub(all[0]).Seconds()
-	}
-	w.source, w.destination, w.began = costOf(p.Source), costOf(p.Destination), time.Now()
-}
-
-// noteMoved gathers what the migration has cost, once it is over.
-func noteMoved(p *migration.Pair) {
-	w := watched.Of(p)
-	w.moved = time.Now()
-	source, destination := costOf(p.Source), costOf(p.Destination)
-	note(p, stats.Total, w.moved.Sub(w.began).Seconds())
-	note(p, stats.NotConverged, map[bool]float64{false: 0, true: 1}[w.forced])
-	for _, side := range []struct {
-		before, after procfs.Cost
-		own, vcpu     stats.Metric
-		rss           stats.Metric
-	}{
-		{w.source, source, stats.CPUSource, stats.VCPUSource, stats.RSSSource},
-		{w.destination, destination, stats.CPUDestination, stats.VCPUDestination, stats.RSSDestination},
-	} {
-		if side.after.PeakRSS == 0 {
-			continue
-		}
-		vcpus := side.after.Threads - side.before.Threads
-		note(p, side.vcpu, vcpus.Seconds())
-		note(p, side.own, max(0, side.after.CPU-side.before.CPU-vcpus).Seconds())
-		note(p, side.rss, float64(side.after.PeakRSS))
-	}
-}
-
-// noteGuest gathers how fast the guest was before, meanwhile and afterwards, by its heartbeat.
-func noteGuest(p *migration.Pair) {
-	w := watched.Of(p)
-	source, destination := beats(p, p.Source), beats(p, p.Destination)
-	if w.speed == 0 || len(source) == 0 || len(destination) == 0 {
-		return
-	}
-	note(p, stats.GuestSpeed, w.speed)
-	if w.rate > 0 {
-		note(p, stats.DirtyRate, w.rate)
-	} else if p.Program.Count() > 1 {
-		note(p, stats.DirtyRate, w.speed*float64(p.Program.HeartbeatRounds)*float64(p.Program.Workload().Len()))
-	}
-	note(p, stats.DowntimeGuest, destination[0].Sub(source[len(source)-1]).Seconds())
-	stop, resume := moments(p.Facts)
-	speed := func(m stats.Metric, beats []time.Time, from, to time.Time) {
-		const periods = 4 // fewer say little
-		if window := to.Sub(from).Seconds(); !from.IsZero() && window*w.speed >= periods {
-			note(p, m, float64(within(beats, from, to))/window/w.speed)
-		}
-	}
-	speed(stats.GuestDuring, source, w.began, stop)
-	if postcopied(p.Facts) {
-		speed(stats.GuestPostcopy, destination, resume, w.moved)
-	}
-	speed(stats.GuestAfter, destination, w.moved, time.Now())
 }
 
 func within(beats []time.Time, from, to time.Time) (n int) {

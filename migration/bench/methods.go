@@ -21,6 +21,16 @@ type Method struct {
 	moves  []string // from migrate on; nil is that of precopy
 }
 
+// Lines of a scenario file: those between which the guest's speed is taken, before and
+// afterwards; the one that gives the migration some time to converge, and lifts its downtime
+// limit then; and the one at which it is over.
+const (
+	beforehand = "await heartbeats 8"
+	converge   = "await convergence {time}"
+	arrive     = "await switchover within 30s"
+	afterwards = "destination: await heartbeats 8"
+)
+
 // Methods are all there are, in the order in which they are shown.
 func Methods() []Method {
 	multifd := func(channels int) Method {
@@ -37,7 +47,7 @@ func Methods() []Method {
 			enable: []string{"enable multifd", "both: set multifd-channels 2", "both: set multifd-compression " + with},
 		}
 	}
-	postcopy := []string{"listen tcp", "migrate", "await passes 1", "migrate-start-postcopy", "await switchover"}
+	postcopy := []string{"listen tcp", "migrate", "await passes 1", "migrate-start-postcopy", converge, arrive}
 	return []Method{
 		{Name: "precopy", Doc: "pages go over one connection", needs: []string{"needs host loopback"}},
 		{
@@ -49,7 +59,7 @@ func Methods() []Method {
 		{
 			Name: "mapped-ram", Doc: "a file has a fixed place for each page, and the destination reads it when the source is done",
 			needs: []string{"needs capability mapped-ram since 9.0"}, enable: []string{"enable mapped-ram"},
-			moves: []string{"migrate file:{dir}/stream", "await saved", "load", "await switchover"},
+			moves: []string{"migrate file:{dir}/stream", converge, "await saved", "load", arrive},
 		},
 		{
 			Name: "postcopy", Doc: "one pass, then the guest runs on the destination before its RAM is there",
@@ -92,29 +102,29 @@ func FindMethod(name string) (Method, error) {
 }
 
 // Text is the scenario file of a cell: what is measured, for drover run, and to read.
-func Text(c stats.Cell) (string, error) {
+func (p Plan) Text(c stats.Cell) (string, error) {
 	m, err := FindMethod(c.Method)
 	if err != nil {
 		return "", err
 	}
-	guest, err := dial(c)
+	guest, err := dial(c, p.Arch)
 	if err != nil {
 		return "", err
 	}
 	moves := m.moves
 	if moves == nil {
-		moves = []string{"listen tcp", "migrate", "await switchover"}
+		moves = []string{"listen tcp", "migrate", converge, arrive}
 	}
 	lines := slices.Concat(
 		[]string{"# " + c.String() + ".", ""}, m.needs, guest, []string{""}, m.enable,
 		[]string{
 			fmt.Sprintf("set max-bandwidth %d", c.Bandwidth),
 			fmt.Sprintf("set downtime-limit %s", time.Duration(c.DowntimeMS)*time.Millisecond),
-			"boot",
-		}, moves,
+			"boot", beforehand,
+		}, moves, []string{afterwards},
 	)
 	text := strings.Join(lines, "\n") + "\n"
-	return strings.ReplaceAll(text, "{memory}", cacheSize(c.MemoryMiB)), nil
+	return strings.NewReplacer("{memory}", cacheSize(c.MemoryMiB), "{time}", p.MaxTime.String()).Replace(text), nil
 }
 
 // cacheSize is the smallest power of two, as QEMU wants it, that is no less than the RAM.

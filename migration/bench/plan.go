@@ -12,6 +12,7 @@ import (
 
 // A Plan says what is measured.
 type Plan struct {
+	Arch    string // the target; empty means x86_64
 	Cells   []stats.Cell
 	Repeats int // of each cell, at least 1
 	// WarmUp is how many migrations of each method come before all, and are not counted: the
@@ -44,7 +45,7 @@ func (p Plan) Check() error {
 		return fmt.Errorf("a migration has some time to converge, up to %s, not %s", mostMaxTime, p.MaxTime)
 	}
 	for _, c := range p.Cells {
-		if _, err := Scenario(c, p.MaxTime, p.Proof); err != nil {
+		if _, err := p.Scenario(c); err != nil {
 			return err
 		}
 	}

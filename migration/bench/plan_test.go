@@ -58,7 +58,8 @@ func TestEachRoundHasEveryCellOnceInAnOrderOfItsOwn(t *testing.T) {
 // TestEveryMethodIsAScenarioThatCanBeRun: drover run takes its text too.
 func TestEveryMethodIsAScenarioThatCanBeRun(t *testing.T) {
 	for _, cell := range usualCells(bench.MethodNames()...) {
-		text, err := bench.Text(cell)
+		p := bench.Plan{MaxTime: time.Second}
+		text, err := p.Text(cell)
 		require.NoError(t, err)
 		s, err := migration.Parse("x", "x", text, steps.Verbs())
 		require.NoError(t, err, text)
@@ -66,15 +67,22 @@ func TestEveryMethodIsAScenarioThatCanBeRun(t *testing.T) {
 		require.Equal(t, cell.MemoryMiB, s.Guest.MemoryMiB)
 		require.Contains(t, text, "set downtime-limit 300ms\n")
 		require.Contains(t, text, "set max-bandwidth 500000000\n")
-		require.NotContains(t, text, "{memory}")
+		require.Contains(t, text, "await convergence 1s\n")
+		require.NotRegexp(t, `\{(memory|time)\}`, text)
 
-		measured, err := bench.Scenario(cell, time.Second, false)
+		measured, err := p.Scenario(cell)
 		require.NoError(t, err)
 		require.NoError(t, measured.Check())
 		require.Empty(t, measured.Proof)
 		require.NotNil(t, measured.Proof, "nil stands for the usual proof")
-		require.Len(t, measured.Steps, len(s.Steps)+2, "what is measured is watched before and afterwards")
-		proven, err := bench.Scenario(cell, time.Second, true)
+		require.Len(t, measured.Steps, len(s.Steps))
+		names := []string{}
+		for _, step := range measured.Steps {
+			names = append(names, step.Name)
+		}
+		require.Contains(t, names, "await switchover within 30s", "which the look at a guest that has moved goes by")
+		p.Proof = true
+		proven, err := p.Scenario(cell)
 		require.NoError(t, err)
 		require.Nil(t, proven.Proof)
 	}
@@ -82,7 +90,7 @@ func TestEveryMethodIsAScenarioThatCanBeRun(t *testing.T) {
 
 func TestXBZRLEsCacheHoldsTheGuestsRAM(t *testing.T) {
 	for mib, want := range map[int]string{150: "256MiB", 256: "256MiB", 257: "512MiB", 4096: "4GiB"} {
-		text, err := bench.Text(stats.Cell{Method: "xbzrle", MemoryMiB: mib, Bandwidth: 1e6, DowntimeMS: 1})
+		text, err := bench.Plan{MaxTime: time.Second}.Text(stats.Cell{Method: "xbzrle", MemoryMiB: mib, Bandwidth: 1e6, DowntimeMS: 1})
 		require.NoError(t, err)
 		require.Contains(t, text, "set xbzrle-cache-size "+want+"\n")
 	}

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/drover-vm/drover/host"
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/launcher/probe"
 
@@ -69,17 +68,18 @@ func TestEveryMethodIsMeasuredAndProven(t *testing.T) {
 
 // TestTheSameQEMUIsNoDifferenceAndASlowerOneIsWorse measures by turns, so that whatever else
 // this host does meanwhile is done to all alike: a QEMU, itself again, with half of the
-// bandwidth, and with an accelerator that is made slow.
+// bandwidth, and with an accelerator that is made slow. The bandwidth is so little that time
+// goes by it, also where others leave next to nothing of this host.
 func TestTheSameQEMUIsNoDifferenceAndASlowerOneIsWorse(t *testing.T) {
-	if _, err := host.Userfaultfd(); err != nil {
-		t.Skip(err)
+	if testing.Short() {
+		t.Skip("it takes a minute; run it without -short")
 	}
 	const rounds = 5
 	plan := func(bandwidth int64) bench.Plan {
-		cells := bench.Cells([]string{"postcopy"}, []stats.Rate{stats.All}, []int64{bandwidth}, []int{150}, []time.Duration{10 * time.Millisecond})
-		return bench.Plan{Cells: cells, Repeats: 1, MaxTime: 10 * time.Second}
+		cells := bench.Cells([]string{"precopy"}, []stats.Rate{0}, []int64{bandwidth}, []int{150}, []time.Duration{100 * time.Millisecond})
+		return bench.Plan{Cells: cells, Repeats: 1, MaxTime: 20 * time.Second}
 	}
-	usual, again, halved, slow := benchOn(t, plan(200e6)), benchOn(t, plan(200e6)), benchOn(t, plan(100e6)), benchOn(t, plan(200e6))
+	usual, again, halved, slow := benchOn(t, plan(5e5)), benchOn(t, plan(5e5)), benchOn(t, plan(25e4)), benchOn(t, plan(1e8))
 	slow.Options.Accel = "tcg,one-insn-per-tb=on" // since 8.1
 	arms := []*bench.Bench{&usual, &again, &halved, &slow}
 	if v := qemutest.Version(t, usual.Options.Source); v < "8.1" && v > "3" {
@@ -107,7 +107,7 @@ func TestTheSameQEMUIsNoDifferenceAndASlowerOneIsWorse(t *testing.T) {
 	require.Empty(t, texts(same.Better()))
 
 	half := compare(2)
-	require.Equal(t, []string{"bandwidth 200MB/s, now 100MB/s"}, half.Changed)
+	require.Equal(t, []string{"bandwidth 500kB/s, now 250kB/s"}, half.Changed)
 	require.Contains(t, metricsOf(half.Worse()), stats.Total, texts(half.Differences))
 	if len(arms) > 3 {
 		require.Contains(t, metricsOf(compare(3).Worse()), stats.GuestSpeed, texts(compare(3).Differences))

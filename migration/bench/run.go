@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"os"
@@ -46,6 +47,7 @@ const fewestFailures = 2
 // Run does the plan. It returns what was measured also where ctx ended before all was, with
 // the cause, or where no QEMU starts, with the reason; nil only for a plan that can't be done.
 func (b Bench) Run(ctx context.Context) (*stats.Results, error) {
+	b.Arch = cmp.Or(b.Options.Arch, b.Arch)
 	if err := b.Check(); err != nil {
 		return nil, err
 	}
@@ -105,7 +107,7 @@ func (b Bench) tell(e Event) {
 
 // one runs a cell's scenario once.
 func (b Bench) one(ctx context.Context, e Event) (*record.Result, error) {
-	s, err := Scenario(e.Cell, b.MaxTime, b.Proof)
+	s, err := b.Scenario(e.Cell)
 	if err != nil {
 		return nil, err
 	}

@@ -18,10 +18,10 @@ func SampleOf(r *record.Record) (stats.Sample, error) {
 	if r.Error != "" {
 		return stats.Sample{}, errors.New(r.Error)
 	}
-	if r.Migration == nil || r.Source == nil || r.Destination == nil {
-		return stats.Sample{}, errors.New("the record has no migration that is completed")
+	if r.Migration == nil || r.Costs == nil || r.Source == nil || r.Destination == nil {
+		return stats.Sample{}, errors.New("the record has no migration that is completed, with its costs")
 	}
-	s := stats.Sample{Values: map[stats.Metric]float64{}}
+	s := stats.Sample{Converged: !r.Costs.Forced, Values: map[stats.Metric]float64{}}
 	put := func(m stats.Metric, x float64) {
 		if x >= 0 && !math.IsInf(x, 0) {
 			s.Values[m] = x
@@ -32,11 +32,20 @@ func SampleOf(r *record.Record) (stats.Sample, error) {
 			put(stats.Metric(name), m.Value)
 		}
 	}
-	if missing, ok := s.Values[stats.NotConverged]; ok {
-		s.Converged = missing == 0
-		delete(s.Values, stats.NotConverged)
-	} else {
-		return stats.Sample{}, errors.New("the record has no measures of a bench")
+	c := r.Costs
+	put(stats.Total, c.Seconds)
+	for _, side := range []struct {
+		cost           record.SideCost
+		own, vcpu, rss stats.Metric
+	}{
+		{c.Source, stats.CPUSource, stats.VCPUSource, stats.RSSSource},
+		{c.Destination, stats.CPUDestination, stats.VCPUDestination, stats.RSSDestination},
+	} {
+		if side.cost.PeakRSS > 0 { // else it could not be read
+			put(side.own, side.cost.OtherSeconds)
+			put(side.vcpu, side.cost.VCPUSeconds)
+			put(side.rss, float64(side.cost.PeakRSS))
+		}
 	}
 	stop, resume := moments(r)
 	if stop.IsZero() || resume.IsZero() {

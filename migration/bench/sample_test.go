@@ -29,11 +29,11 @@ func measured() *record.Record {
 		Destination: &record.SideFacts{Events: []record.EventFacts{event(480, "RESUME", `{}`)}},
 		Migration:   &record.MigrationFacts{TotalMS: 498, DowntimeMS: 38, Passes: 3, Bytes: 150e6},
 		Measures: []record.Measure{
-			{What: "connections", Value: 1},
-			{What: "bench: total-sec", Value: 0.5},
-			{What: "bench: not-converged", Value: 0},
-			{What: "bench: cpu-source-sec", Value: 0.2},
-			{What: "bench: guest-during-ratio", Value: 0.7},
+			{What: "connections", Value: 1}, {What: "bench: guest-pages/s", Value: 25}, {What: "bench: guest-during-ratio", Value: 0.7},
+		},
+		Costs: &record.CostFacts{
+			Seconds: 0.5, Source: record.SideCost{VCPUSeconds: 0.3, OtherSeconds: 0.2, PeakRSS: 180e6},
+			Destination: record.SideCost{VCPUSeconds: 0.01, OtherSeconds: 0.1, PeakRSS: 160e6},
 		},
 	}
 }
@@ -44,7 +44,8 @@ func TestASampleIsTakenFromARecord(t *testing.T) {
 	require.True(t, s.Converged)
 	require.InDeltaMapValues(t, map[stats.Metric]float64{
 		stats.Total: 0.5, stats.Downtime: 0.04, stats.DowntimeReported: 0.038, stats.Sent: 150e6, stats.Throughput: 300e6,
-		stats.Passes: 3, stats.CPUSource: 0.2, stats.GuestDuring: 0.7,
+		stats.Passes: 3, stats.CPUSource: 0.2, stats.CPUDestination: 0.1, stats.VCPUSource: 0.3, stats.VCPUDestination: 0.01,
+		stats.RSSSource: 180e6, stats.RSSDestination: 160e6, stats.GuestSpeed: 25, stats.GuestDuring: 0.7,
 	}, s.Values, 1e-6)
 }
 
@@ -58,7 +59,7 @@ func TestARecordThatHasNoSampleSaysWhy(t *testing.T) {
 		"no destination":      {func(r *record.Record) { r.Destination = nil }, "no migration that is completed"},
 		"never resumed":       {func(r *record.Record) { r.Destination.Events = nil }, "no STOP of the source with a RESUME"},
 		"stopped only before": {func(r *record.Record) { r.Source.Events = r.Source.Events[:3] }, "no STOP of the source with a RESUME"},
-		"not a bench's":       {func(r *record.Record) { r.Measures = r.Measures[:1] }, "no measures of a bench"},
+		"no costs":            {func(r *record.Record) { r.Costs = nil }, "with its costs"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := measured()
@@ -71,16 +72,19 @@ func TestARecordThatHasNoSampleSaysWhy(t *testing.T) {
 
 func TestWhatIsNoNumberIsNotMeasured(t *testing.T) {
 	r := measured()
-	r.Measures[3].Value, r.Measures[4].Value = math.NaN(), math.Inf(1)
+	r.Measures[1].Value, r.Measures[2].Value = math.NaN(), math.Inf(1)
+	r.Costs.Source.PeakRSS = 0 // nothing could be read of that process
 	s, err := bench.SampleOf(r)
 	require.NoError(t, err)
 	require.NotContains(t, s.Values, stats.CPUSource)
+	require.NotContains(t, s.Values, stats.GuestSpeed)
 	require.NotContains(t, s.Values, stats.GuestDuring)
+	require.Contains(t, s.Values, stats.CPUDestination)
 }
 
 func TestAMigrationWhoseLimitWasLiftedHasNotConverged(t *testing.T) {
 	r := measured()
-	r.Measures[2].Value = 1
+	r.Costs.Forced = true
 	s, err := bench.SampleOf(r)
 	require.NoError(t, err)
 	require.False(t, s.Converged)

@@ -169,10 +169,23 @@ func (c Check) apply(r *Record) (v Verdict, asked bool) {
 		}
 	}
 	v.Outcome, v.Witness = c.Judge(r)
-	if c.Events && v.Outcome == Fail && r.outOfTime() != "" { // what was to come did not come any more
-		v.Outcome, v.Witness = Unknown, fmt.Sprintf("the host was too busy, and the run ended early (%s): %s", r.outOfTime(), v.Witness)
+	if v.Outcome == Fail {
+		v.Outcome, v.Witness = r.excused(c, v.Witness)
 	}
 	return v, true
+}
+
+// excused is what a failed check comes to where something else than QEMU may be why.
+func (r *Record) excused(c Check, witness string) (Outcome, string) {
+	switch busy := r.outOfTime(); {
+	case r.Unsure != "":
+		return Unknown, witness + "; but " + r.Unsure
+	case r.untried() && (c.Events || c.Name == "steps"):
+		return Unknown, "it could not be tried: " + witness
+	case busy != "" && c.Events: // what was to come did not come any more
+		return Unknown, fmt.Sprintf("the host was too busy, and the run ended early (%s): %s", busy, witness)
+	}
+	return Fail, witness
 }
 
 // longestWitness bounds a sentence that may hold what a QEMU wrote, in bytes.

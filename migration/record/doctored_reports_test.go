@@ -154,6 +154,35 @@ func doctoredCounts() []doctored {
 func doctoredDowntimes() []doctored {
 	return []doctored{
 		{"downtime", "longer than its limit", nil, func(r *Record) { linger(r, 800*time.Millisecond) }, Fail, []string{"841 ms", "downtime-limit was 300"}},
+		{"downtime", "for half as long again as its limit allows", nil, func(r *Record) { linger(r, 420*time.Millisecond) }, Fail, []string{"461 ms", "downtime-limit was 300"}},
+		{"downtime", "for 2.5 s, and there is no limit", nil, func(r *Record) {
+			delete(r.Parameters, "downtime-limit")
+			linger(r, 2500*time.Millisecond)
+		}, Fail, []string{"unexplained downtime", "2542 ms"}},
+		{"downtime", "for 2.5 s, and the limit allows all", nil, func(r *Record) {
+			r.Parameters["downtime-limit"] = raw("60000")
+			linger(r, 2500*time.Millisecond)
+		}, Fail, []string{"unexplained downtime", "2542 ms"}},
+		{"downtime", "for 1.5 s in postcopy", nil, func(r *Record) {
+			linger(r, 1500*time.Millisecond)
+			r.Source.Events = append(r.Source.Events[:4:4], append([]EventFacts{status(r.Source.Events[3].Time, "postcopy-active")}, r.Source.Events[4:]...)...)
+			r.Migration.Source = r.Migration.reply(map[string]any{"postcopy-bytes": 1, "mbps": float64(r.Migration.Bytes) * 8 / 1000 / float64(r.Migration.TotalMS-r.Migration.SetupMS)})
+		}, Fail, []string{"unexplained downtime", "1542 ms"}},
+		{"reported", "a migration that begins 2 s after it was asked for", nil, func(r *Record) {
+			r.Source.Began = r.Source.Began.Add(-2 * time.Second)
+		}, Fail, []string{"was told to migrate", "2001 ms later"}},
+		{"reported", "a setup of 2 s", nil, func(r *Record) {
+			r.Source.Events[1].Time = r.Source.Events[1].Time.Add(-2 * time.Second)
+			r.Source.Began = r.Source.Events[1].Time
+			reports(func(m *MigrationFacts) { m.TotalMS, m.SetupMS = m.TotalMS+2000, 2000 })(r)
+		}, Fail, []string{"in setup for 2000 ms"}},
+		{"reported", "a destination that tells its end 1 s late", nil, func(r *Record) {
+			r.Destination.Events[4].Time = r.Destination.Events[4].Time.Add(time.Second)
+		}, Fail, []string{"the destination ran the guest", "1008 ms later"}},
+		{"reported", "a source that tells its end 1 s late, and counts it", nil, func(r *Record) {
+			r.Source.Events[4].Time = r.Source.Events[4].Time.Add(time.Second)
+			reports(func(m *MigrationFacts) { m.TotalMS += 1000; m.DowntimeMS += 1000 })(r)
+		}, Fail, []string{"the source told only 998 ms later"}},
 		{"downtime", "the destination ran late", nil, func(r *Record) {
 			for _, i := range []int{0, 4} { // RESUME, and completed
 				r.Destination.Events[i].Time = r.Destination.Events[i].Time.Add(time.Second)

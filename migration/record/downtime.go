@@ -65,6 +65,9 @@ func judgeDowntime(r *Record) (Outcome, string) {
 	case !r.staged() && !r.isPostcopy() && gap > latest:
 		return r.late("the source reports a downtime of %.0f ms, and the destination ran only %.0f ms after the source had stopped", reported, gap)
 	}
+	if more := r.unexplained(gap, limit); more > r.allow(unexplainedDowntime) {
+		return r.late("unexplained downtime: the guest was paused for %.0f ms by both sides' events, and neither the downtime-limit nor what was left to send explains %.0f of them", gap, more)
+	}
 	outcome, console := r.judgeConsole(gap)
 	if outcome != Pass {
 		return outcome, console

@@ -21,6 +21,9 @@ type Measure struct {
 type Bounds struct {
 	Min *float64 `json:",omitempty"`
 	Max *float64 `json:",omitempty"`
+	// Timed says that how fast the host is decides whether they are kept, whatever the unit:
+	// on a busy one nobody can tell.
+	Timed bool `json:",omitempty"`
 }
 
 // AtLeast bounds a quantity from below.
@@ -72,7 +75,7 @@ type savedMeasure struct {
 
 // MarshalJSON implements json.Marshaler.
 func (m Measure) MarshalJSON() ([]byte, error) {
-	saved := savedMeasure{m.What, finite(&m.Value), m.Unit, Bounds{finite(m.Min), finite(m.Max)}}
+	saved := savedMeasure{m.What, finite(&m.Value), m.Unit, Bounds{finite(m.Min), finite(m.Max), m.Timed}}
 	if !m.comparable() { // a bound that is no number bounds nothing
 		saved.Value = nil
 	}
@@ -119,7 +122,7 @@ func (r *Record) stretched(m Measure) Bounds {
 
 // timed says whether a measure depends on how fast the host is.
 func (m Measure) timed() bool {
-	return slices.Contains([]string{"ms", "s", "µs", "bytes a second", "MB a second", "pages a second", "times", "syncs"}, m.Unit)
+	return m.Timed || slices.Contains([]string{"ms", "s", "µs", "bytes a second", "MB a second", "pages a second", "times", "syncs"}, m.Unit)
 }
 
 func judgeMeasures(r *Record) (Outcome, string) {

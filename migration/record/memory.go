@@ -58,7 +58,7 @@ func judgeStillness(r *Record) (Outcome, string) {
 			s.Changed, s.Pages, s.Seconds, s.First)
 	case s.Running:
 		return fail("the destination's status is %s (running), and it had been stopped", s.Status)
-	case !slices.Contains([]string{"paused", "suspended"}, s.Status) && s.Status != r.keptState():
+	case !slices.Contains([]string{"paused", "suspended"}, s.Status) && (s.Status == "" || s.Status != r.keptState()):
 		return unsure("the destination's status is %q, expected paused", s.Status)
 	case s.Changed < 0 || s.First != 0 || !(s.Seconds > 0):
 		return unsure("%d pages changed within %g s, the first at %#x", s.Changed, s.Seconds, s.First)

@@ -68,6 +68,10 @@ type Record struct {
 	// Strangers are connections that came neither from the source nor from drover, and were
 	// not taken for the migration's: where they came to, and from.
 	Strangers []string `json:",omitempty"`
+	// Unsure says who else than QEMU may have caused a failure: somebody whose connection
+	// drover can't rule out. No check fails then, and none passes of a migration that was
+	// to fail.
+	Unsure string `json:",omitempty"`
 	// Recoveries is how often a destination that lost its connection was told to
 	// listen again.
 	Recoveries int `json:",omitempty"`
@@ -122,6 +126,9 @@ type StepFacts struct {
 	// was, by more than the host's measured slowdown explains: if the host was busy, nobody
 	// can tell.
 	Timed bool `json:",omitempty"`
+	// Untried says that the step could not be tried: a QEMU did not start, or somebody else
+	// had connected.
+	Untried bool `json:",omitempty"`
 	// Measured is how many measures the step added; Legs how many of the guest's ways
 	// lay behind it when the step was done. Both are 0 where nobody counted.
 	Measured int `json:",omitempty"`

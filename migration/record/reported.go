@@ -18,7 +18,7 @@ func judgeReported(r *Record) (Outcome, string) {
 	if wrong := m.unlikeItsSource(); wrong != "" {
 		return Unknown, wrong
 	}
-	for _, judge := range []func() (Outcome, string){r.judgeTimes, r.judgePasses, r.judgeStatuses, r.judgeBytes} {
+	for _, judge := range []func() (Outcome, string){r.judgeTimes, r.judgePrompt, r.judgePasses, r.judgeStatuses, r.judgeBytes} {
 		if outcome, witness := judge(); outcome != Pass {
 			return outcome, witness
 		}

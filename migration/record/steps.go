@@ -49,6 +49,9 @@ func judgeSteps(r *Record) (Outcome, string) {
 	if name, set, had := r.unlikeSet(); name != "" {
 		return unsure("a step set %s to %s, and by the record it was %.60s in the end", name, set, had)
 	}
+	if r.Unsure != "" && r.Ends != OnDestination {
+		return Unknown, r.Unsure
+	}
 	return pass("%d steps in %.2f s", len(r.Steps), r.Seconds)
 }
 
@@ -58,6 +61,11 @@ func (r *Record) outOfTime() string {
 		return ""
 	}
 	return r.busy()
+}
+
+// untried says that a step could not be tried.
+func (r *Record) untried() bool {
+	return slices.ContainsFunc(r.Steps, func(s StepFacts) bool { return s.Error != "" && s.Untried })
 }
 
 // swapped is how often the guest moved before, by the steps.

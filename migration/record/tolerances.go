@@ -19,7 +19,8 @@ type Tolerance struct {
 func Tolerances() []Tolerance {
 	return []Tolerance{
 		totalShorter, totalLonger, totalShare, setupLonger, setupShare, downtimeLater, downtimeShorter, downtimeShare,
-		overLimit, lateResume, lateResumeShare, lateResumeUnlimited, lateResumeUnlimitedShare,
+		lateStart, lateCompletion,
+		overLimit, unexplainedDowntime, lateResume, lateResumeShare, lateResumeUnlimited, lateResumeUnlimitedShare,
 		consoleEarlier, consoleLater, consoleLaterShare, bootedBefore, quickestLonger,
 		linkBytes, linkShare, bandwidthBytes, bandwidthAtOnce, bandwidthShare,
 		besideRAM, besideRAMVirt, sentAtLeast, pageHead, zeroPage, devicesBytes, devicesBytesPPC64, sumShare,
@@ -68,12 +69,29 @@ var (
 	}
 )
 
+// When a migration begins and is told to be over (check "reported").
+var (
+	lateStart = Tolerance{
+		"a migration's beginning after it was asked for, and its setup", 1000, "ms", true,
+		"connections are made, and TLS is agreed on", "60 ms on a busy machine",
+	}
+	lateCompletion = Tolerance{
+		"a side's word that a migration is completed after the guest ran on the destination", 600, "ms", true,
+		"what was used for it is released first, threads of channels ended", "30 ms",
+	}
+)
+
 // How long the guest is paused (checks "downtime" and "quickest move").
 var (
 	overLimit = Tolerance{
-		"downtime beyond downtime-limit", 500, "ms", true,
+		"downtime beyond downtime-limit", 150, "ms", true,
 		"the limit is held against QEMU's estimate of what is left to send, made before the guest is paused",
 		"nothing; 621 to 1265 ms beyond a limit of 300 with a load of 14 and more",
+	}
+	unexplainedDowntime = Tolerance{
+		"downtime beyond its limit, and beyond three passes as long as those before", 1000, "ms", true,
+		"how long a pass takes differs with what is in it, and a busy host may take the CPU away at any time",
+		"nothing on a quiet host",
 	}
 	lateResume = Tolerance{
 		"the destination's RESUME after the downtime that is reported", 250, "ms", true,

@@ -133,13 +133,21 @@ func versionsOf(r *stats.Results) string {
 	return r.Source.Version + " to " + r.Destination.Version
 }
 
+// mostDifferences is how many are printed.
+const mostDifferences = 12
+
 // ComparisonText writes how a bench compares with its baseline.
 func ComparisonText(w io.Writer, c stats.Comparison, baseline string) {
-	for _, d := range c.Worse() {
-		fmt.Fprintf(w, "worse   %s\n", plain.Text(d.String()))
-	}
-	for _, d := range c.Better() {
-		fmt.Fprintf(w, "better  %s\n", plain.Text(d.String()))
+	for _, kind := range []struct {
+		word string
+		all  []stats.Difference
+	}{{"worse ", c.Worse()}, {"better", c.Better()}} {
+		for _, d := range kind.all[:min(mostDifferences, len(kind.all))] {
+			fmt.Fprintf(w, "%s  %s\n", kind.word, plain.Text(d.String()))
+		}
+		if more := len(kind.all) - mostDifferences; more > 0 {
+			fmt.Fprintf(w, "%s  and %d more, which %s has\n", kind.word, more, BenchFile)
+		}
 	}
 	fmt.Fprintf(w, "%s, compared with %s\n", comparisonGist(c), plain.Text(baseline))
 	if len(c.Changed) > 0 {
@@ -175,7 +183,11 @@ func AdviceText(w io.Writer, q stats.Question, a stats.Advice, version string) {
 	}
 	switch {
 	case len(a.Keep) > 0:
-		fmt.Fprintf(w, "%d settings kept it, the fastest first (QEMU %s): %s\n", len(a.Keep), plain.Text(version), asked)
+		settings := fmt.Sprintf("%d settings", len(a.Keep))
+		if len(a.Keep) == 1 {
+			settings = "one setting"
+		}
+		fmt.Fprintf(w, "%s kept it, the fastest first (QEMU %s): %s\n", settings, plain.Text(version), asked)
 	case len(a.Not) > 0:
 		fmt.Fprintf(w, "no setting that was measured kept it (QEMU %s): %s\n", plain.Text(version), asked)
 	default:

@@ -52,17 +52,6 @@ type logs struct {
 	beats     []time.Time // when the console spoke
 }
 
-// ReadFolder reads what a run left in a folder. It takes time and memory in proportion to
-// the record and to 8 MiB a file. The error is that of the record: what else is missing, is
-// missing in the report.
-func ReadFolder(dir string) (*Folder, error) {
-	r, err := record.Load(dir)
-	if err != nil {
-		return nil, err
-	}
-	return readBeside(dir, r), nil
-}
-
 // readBeside reads what lies beside a record.
 func readBeside(dir string, r *record.Record) *Folder {
 	f := &Folder{Record: r}

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"unicode"
@@ -11,14 +12,19 @@ import (
 
 // JSONLine writes a value as JSON, on one line. What a terminal would obey is escaped in it,
 // control characters beyond ASCII too. In place of a value that JSON doesn't know it writes
-// an object whose Error says so.
-func JSONLine(w io.Writer, value any) {
+// an object whose Error says so, and returns that error; else it returns that of writing.
+func JSONLine(w io.Writer, value any) error {
 	var line bytes.Buffer
-	if err := json.NewEncoder(&line).Encode(value); err != nil {
+	wrong := json.NewEncoder(&line).Encode(value)
+	if wrong != nil {
+		wrong = fmt.Errorf("report: %T can't be written as JSON: %w", value, wrong)
 		line.Reset()
-		_ = json.NewEncoder(&line).Encode(struct{ Error string }{err.Error()})
+		if err := json.NewEncoder(&line).Encode(struct{ Error string }{wrong.Error()}); err != nil {
+			return errors.Join(wrong, err)
+		}
 	}
-	_, _ = w.Write(printable(line.Bytes()))
+	_, err := w.Write(printable(line.Bytes()))
+	return errors.Join(wrong, err)
 }
 
 // printable escapes, in JSON, what encoding/json leaves as it is and is not to be seen.

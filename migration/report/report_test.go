@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"unicode"
 
@@ -78,8 +79,8 @@ func TestSumCountsEachOutcome(t *testing.T) {
 
 func TestJSONIsOneObjectALine(t *testing.T) {
 	var b strings.Builder
-	report.JSONLine(&b, passed())
-	report.JSONLine(&b, failed())
+	_ = report.JSONLine(&b, passed())
+	_ = report.JSONLine(&b, failed())
 	lines := strings.Split(strings.TrimSpace(b.String()), "\n")
 	require.Len(t, lines, 2)
 	var back record.Result
@@ -100,7 +101,7 @@ func TestTextOfOthersIsShownAndNotObeyed(t *testing.T) {
 		"verdicts": func(w io.Writer) { report.Verdicts(w, r.Verdicts) },
 		"print":    func(w io.Writer) { report.Print(w, r, 28, false) },
 		"steps":    func(w io.Writer) { report.Steps(w, []record.StepFacts{{Name: hostile}}) },
-		"JSON":     func(w io.Writer) { report.JSONLine(w, r) },
+		"JSON":     func(w io.Writer) { _ = report.JSONLine(w, r) },
 	} {
 		var b strings.Builder
 		write(&b)
@@ -122,7 +123,7 @@ func TestJSONWithEscapesIsTheSameValue(t *testing.T) {
 	r := failed()
 	r.Reason = hostile
 	var b strings.Builder
-	report.JSONLine(&b, r)
+	_ = report.JSONLine(&b, r)
 	var back record.Result
 	require.NoError(t, json.Unmarshal([]byte(b.String()), &back))
 	require.Equal(t, *r, back)
@@ -130,8 +131,14 @@ func TestJSONWithEscapesIsTheSameValue(t *testing.T) {
 
 func TestValueThatJSONDoesNotKnowIsSaid(t *testing.T) {
 	var b strings.Builder
-	report.JSONLine(&b, math.NaN())
-	require.Equal(t, `{"Error":"json: unsupported value: NaN"}`+"\n", b.String())
+	require.ErrorContains(t, report.JSONLine(&b, math.NaN()), "NaN")
+	require.Equal(t, `{"Error":"report: float64 can't be written as JSON: json: unsupported value: NaN"}`+"\n", b.String())
+}
+
+func TestLineThatCanNotBeWrittenIsAnError(t *testing.T) {
+	r, w := io.Pipe()
+	require.NoError(t, r.CloseWithError(syscall.ENOSPC))
+	require.ErrorIs(t, report.JSONLine(w, 1), syscall.ENOSPC)
 }
 
 func ExampleLine() {

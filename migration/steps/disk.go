@@ -27,7 +27,7 @@ func diskVerbs() migration.Vocabulary {
 			Doc:     "Gives a side's guest the image as a virtio-blk disk; failing, on storage whose next flush fails once with ENOSPC.",
 			Example: "destination: attach image",
 			Step: func(a *migration.Args) migration.Step {
-				return attachImage(a.Side(), a.Option("failing"))
+				return AttachImage(a.Side(), a.Option("failing"))
 			},
 		},
 		{
@@ -39,7 +39,7 @@ func diskVerbs() migration.Vocabulary {
 				if strings.ContainsAny(command, "\"\\\n") {
 					a.Fail("%q has quotes, backslashes or line ends, which no command of qemu-io needs here", command)
 				}
-				return qemuIO(a.Side(), command)
+				return QemuIO(a.Side(), command)
 			},
 		},
 		{
@@ -91,18 +91,10 @@ func CreateImage() migration.Step {
 	})
 }
 
-// AttachImage gives the source's guest the image.
-func AttachImage() migration.Step { return attachImage(migration.SourceName, false) }
-
-// AttachImageOnDestination gives the destination the image, which it may not touch
-// before the guest is there.
-func AttachImageOnDestination() migration.Step { return attachImage(migration.DestinationName, false) }
-
-// AttachFailingImage gives the source's guest the image on storage whose next flush fails
-// (docs/devel/blkdebug.rst in QEMU).
-func AttachFailingImage() migration.Step { return attachImage(migration.SourceName, true) }
-
-func attachImage(side string, failing bool) migration.Step {
+// AttachImage gives a side, [migration.SourceName] or [migration.DestinationName], the image;
+// a destination may not touch it before the guest is there. The next flush of failing storage
+// fails (docs/devel/blkdebug.rst in QEMU).
+func AttachImage(side string, failing bool) migration.Step {
 	name := "attach image"
 	if failing {
 		name += " failing"
@@ -110,12 +102,17 @@ func attachImage(side string, failing bool) migration.Step {
 	attach := onImage("create image", onSide(side, name), func(ctx context.Context, p *migration.Pair) error {
 		return each(p, side, func(s *migration.Side) error {
 			node := imageOf(p, failing)
-			if s == p.Destination {
-				return addDisk(ctx, s, p.Program.PCIPort, node)
+			driver := "virtio-blk-pci"
+			if p.Facts.Arch == "s390x" {
+				driver = "virtio-blk-ccw"
 			}
-			return addDiskPaused(ctx, s, p.Program.PCIPort, node)
+			if s == p.Destination {
+				return addDisk(ctx, s, driver, p.Program.PCIPort, node)
+			}
+			return addDiskPaused(ctx, s, driver, p.Program.PCIPort, node)
 		})
 	})
+	attach.Plugs = true
 	attach.Gives = []string{"attach image", name}
 	return attach
 }
@@ -147,7 +144,7 @@ func imageOf(p *migration.Pair, failing bool) map[string]any {
 }
 
 // addDisk gives a guest a disk, on a PCI port where it isn't "".
-func addDisk(ctx context.Context, s *migration.Side, port string, node map[string]any) error {
+func addDisk(ctx context.Context, s *migration.Side, driver, port string, node map[string]any) error {
 	if err := qapi.BlockdevAdd(ctx, s.QMP(), node); err != nil {
 		return err
 	}
@@ -157,31 +154,24 @@ func addDisk(ctx context.Context, s *migration.Side, port string, node map[strin
 	if port != "" {
 		properties["bus"] = port
 	}
-	return qapi.DeviceAdd(ctx, s.QMP(), "virtio-blk-pci", "disk0", properties)
+	return qapi.DeviceAdd(ctx, s.QMP(), driver, "disk0", properties)
 }
 
 // addDiskPaused is addDisk with the guest paused: 5.2's device_add waits for ever for a
 // vCPU whose guest takes no interrupts, and so never leaves TCG's loop.
-func addDiskPaused(ctx context.Context, s *migration.Side, port string, node map[string]any) error {
+func addDiskPaused(ctx context.Context, s *migration.Side, driver, port string, node map[string]any) error {
 	if err := qapi.Stop(ctx, s.QMP()); err != nil {
 		return err
 	}
-	if err := addDisk(ctx, s, port, node); err != nil {
+	if err := addDisk(ctx, s, driver, port, node); err != nil {
 		return err
 	}
 	return qapi.Cont(ctx, s.QMP())
 }
 
-// QemuIO has a command of qemu-io carried out on the image, through the source.
-func QemuIO(command string) migration.Step { return qemuIO(migration.SourceName, command) }
-
-// QemuIOOnDestination has a command of qemu-io carried out on the image, through the
-// destination.
-func QemuIOOnDestination(command string) migration.Step {
-	return qemuIO(migration.DestinationName, command)
-}
-
-func qemuIO(side, command string) migration.Step {
+// QemuIO has a command of qemu-io carried out on the image, through a side:
+// [migration.SourceName] or [migration.DestinationName].
+func QemuIO(side, command string) migration.Step {
 	return onImage("attach image", onSide(side, fmt.Sprintf("qemu-io %q", command)), func(ctx context.Context, p *migration.Pair) error {
 		return each(p, side, func(s *migration.Side) error {
 			reply, err := qapi.HumanMonitor(ctx, s.QMP(), fmt.Sprintf("qemu-io %s \"%s\"", imageNode, command))

@@ -2,8 +2,10 @@ package steps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
 	"github.com/drover-vm/drover/protocol/qmp"
@@ -50,12 +52,19 @@ func AwaitRefusal(why string) migration.Step {
 	return await
 }
 
+// cancelTime is how long a cancel may take, whatever the other side does. It takes 20 ms.
+const cancelTime = time.Second
+
 // AwaitCancelled waits until the source calls its migration cancelled, which it has to
 // have called cancelling before.
 func AwaitCancelled() migration.Step {
 	return onMigration("await cancelled", func(ctx context.Context, p *migration.Pair) error {
-		if _, err := p.Source.AwaitStatus(ctx, qapi.MigrationCancelled); err != nil {
+		event, err := p.Source.AwaitStatus(ctx, qapi.MigrationCancelled)
+		if err != nil {
 			return err
+		}
+		if at := *cancelledAt.Of(p); !at.IsZero() && event.Time.After(at) {
+			p.Measure("time that it took to cancel", float64(event.Time.Sub(at).Milliseconds()), "ms", record.AtMost(float64(cancelTime.Milliseconds())))
 		}
 		if all := p.Source.Statuses(ctx); !strings.HasSuffix(all, "cancelling cancelled") {
 			return fmt.Errorf("the source announced the statuses %q, expected cancelling before cancelled", all)
@@ -78,6 +87,9 @@ func AwaitExit(words ...string) migration.Step {
 		if d.ExitState().ExitCode() != 1 {
 			return fmt.Errorf("the destination ended with %s, expected exit status 1: %s", d.ExitState(), d.Stderr())
 		}
+		if strings.TrimSpace(strings.TrimPrefix(d.Stderr(), d.Facts.SaidBefore)) == "" {
+			return errors.New("the destination has exited with status 1 and does not say why: its error output is empty")
+		}
 		for _, word := range words {
 			if err := expectStderr(d, word); err != nil {
 				return err
@@ -95,9 +107,12 @@ func expectStderr(s *migration.Side, words string) error {
 	return nil
 }
 
-// ExpectStderr demands that the destination's error output has this text.
-func ExpectStderr(words string) migration.Step {
-	return step("expect stderr "+words, func(_ context.Context, p *migration.Pair) error { return expectStderr(p.Destination, words) })
+// ExpectStderr demands that the error output of a side, [migration.SourceName] or
+// [migration.DestinationName], has this text.
+func ExpectStderr(on, words string) migration.Step {
+	return step("expect stderr", func(_ context.Context, p *migration.Pair) error {
+		return each(p, on, func(s *migration.Side) error { return expectStderr(s, words) })
+	})
 }
 
 // ExpectError demands that the source's error-desc for its migration has this text.

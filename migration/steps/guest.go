@@ -35,8 +35,9 @@ func guestVerbs() migration.Vocabulary {
 			},
 		},
 		{
-			Name: "system_reset", Doc: "Resets the source's machine, and waits until the guest program runs again.", Example: "system_reset",
-			Step: do(ResetGuest),
+			Name: "system_reset", Args: "[within TIME]",
+			Doc: "Resets the source's machine, and waits until the guest runs again.", Example: "system_reset",
+			Step: func(a *migration.Args) migration.Step { return timed(a, ResetGuest()) },
 		},
 		{
 			Name: "expect run-state", Args: "STATE", Sides: migration.OnSource,
@@ -102,6 +103,12 @@ func Boot() migration.Step {
 // the devices' canaries anew.
 func ResetGuest() migration.Step {
 	return step("system_reset", func(ctx context.Context, p *migration.Pair) error {
+		if p.Linux() != nil { // its lines tell which boot they are of, so it need not be stopped
+			if err := qapi.SystemReset(ctx, p.Source.QMP()); err != nil {
+				return err
+			}
+			return p.AwaitBoot(ctx, 1)
+		}
 		if err := qapi.Stop(ctx, p.Source.QMP()); err != nil {
 			return err
 		}

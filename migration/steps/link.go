@@ -138,6 +138,9 @@ func newRelay(p *migration.Pair, network, to string) (*Relay, error) {
 	*have = r
 	p.LinkSent = r.Sent
 	p.OnGather(func() {
+		if why := r.doubt(); why != "" {
+			p.Unsure(why)
+		}
 		for _, from := range r.named() {
 			if text := "the tap: " + from; !slices.Contains(p.Facts.Strangers, text) {
 				p.Facts.Strangers = append(p.Facts.Strangers, text)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
 
@@ -57,13 +58,13 @@ func migrateVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "expect refusal", Args: "COMMAND [ARGUMENTS]", Sides: migration.OnSource,
-			Doc:     "A QMP command, with a JSON object of arguments, is answered with an error.",
+			Doc:     "A QMP command, with a JSON object of arguments, is answered with an error, and has changed no migration parameter or capability.",
 			Example: `expect refusal migrate {"uri": "file:{dir}/stream,offset=0x20M"}`,
 			Step: func(a *migration.Args) migration.Step {
 				command, arguments, on := a.Word("the command"), a.JSON(), a.Side()
 				return step("expect refusal "+command, func(ctx context.Context, p *migration.Pair) error {
 					return each(p, on, func(s *migration.Side) error {
-						return refused(execute(ctx, p, s, command, arguments), command+" "+string(arguments))
+						return refusedWhole(ctx, p, s, command, arguments)
 					})
 				})
 			},
@@ -80,6 +81,42 @@ func execute(ctx context.Context, p *migration.Pair, s *migration.Side, command 
 		return s.Execute(ctx, command, nil)
 	}
 	return s.Execute(ctx, command, json.RawMessage(expand(p, string(arguments))))
+}
+
+// refusedWhole demands that a command is refused, and that nothing of it was done: what it sets
+// beside what is wrong reads as it did.
+func refusedWhole(ctx context.Context, p *migration.Pair, s *migration.Side, command string, arguments json.RawMessage) error {
+	before, err := settingsOf(ctx, s)
+	if err != nil {
+		return err
+	}
+	if err := refused(execute(ctx, p, s, command, arguments), command+" "+string(arguments)); err != nil {
+		return err
+	}
+	now, err := settingsOf(ctx, s)
+	for name, value := range now {
+		if err == nil && before[name] != value {
+			err = fmt.Errorf("the %s refused %s %s, and its %s went from %s to %s all the same", s.Name(), command, arguments, name, before[name], value)
+		}
+	}
+	return err
+}
+
+// settingsOf are a side's migration parameters and capabilities, as text.
+func settingsOf(ctx context.Context, s *migration.Side) (map[string]string, error) {
+	parameters, err := qapi.QueryMigrateParameters(ctx, s.QMP())
+	if err != nil {
+		return nil, err
+	}
+	capabilities, err := qapi.QueryMigrateCapabilities(ctx, s.QMP())
+	all := map[string]string{}
+	for name, value := range parameters {
+		all[name] = string(value)
+	}
+	for name, on := range capabilities {
+		all["capability "+name] = fmt.Sprint(on)
+	}
+	return all, err
 }
 
 // Migrate begins to send the guest to where the destination listens.
@@ -140,9 +177,13 @@ func Continue() migration.Step {
 	}
 }
 
+// cancelledAt is when the migration was cancelled last.
+var cancelledAt migration.Slot[time.Time]
+
 // Cancel cancels the migration, if there is one.
 func Cancel() migration.Step {
 	return step("migrate_cancel", func(ctx context.Context, p *migration.Pair) error {
+		*cancelledAt.Of(p) = time.Now()
 		return qapi.MigrateCancel(ctx, p.Source.QMP())
 	})
 }

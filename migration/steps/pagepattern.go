@@ -3,8 +3,10 @@ package steps
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/internal/ram"
@@ -19,7 +21,7 @@ func patternVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
 			Name: "write page-pattern", Args: "0..3",
-			Doc:     "Writes a pattern of data and zeros to 6144 pages that the guest doesn't touch.",
+			Doc:     "Writes a pattern of data and zeros to 8192 pages that the guest doesn't touch.",
 			Example: "write page-pattern 1",
 			Step:    func(a *migration.Args) migration.Step { return WritePagePattern(patternNumber(a, which)) },
 		},
@@ -74,6 +76,10 @@ const (
 	fullPages   stretchKind = iota // in all its bytes
 	singleBytes                    // in one byte, each page in another; the rest is zero
 	nearlySame                     // in a few bytes; the rest isn't zero, and always the same
+	longRun                        // in half of its bytes, in a row; the rest is as in nearlySame
+	eachEighth                     // in every eighth byte; the rest is as in nearlySame
+	random                         // in what random numbers begin with
+	words                          // in the text that it is a part of, which is long to compress well
 )
 
 // stretchPages is how many pages are in a stretch: enough for several packets of a multifd
@@ -100,6 +106,16 @@ func stretches(ramStart uint64) []stretch {
 	for i := range all {
 		all[i].at = ramStart + uint64(first+i*apart)
 	}
+	const below = 102 << 20
+	for i, s := range []stretch{
+		{kind: random, hold: [patterns]byte{0xb1, 0xb2, 0, 0xb4}},
+		{kind: longRun, hold: [patterns]byte{0xc1, 0xc2, 0xc3, 0xc2}},
+		{kind: eachEighth, hold: [patterns]byte{0xd1, 0xd2, 0xd3, 0}},
+		{kind: words, hold: [patterns]byte{0xe1, 0xe2, 0xe2, 0}},
+	} {
+		s.at = uint64(below + i*apart)
+		all = append(all, s)
+	}
 	return all
 }
 
@@ -123,11 +139,29 @@ func (s stretch) page(n, pattern int) []byte {
 	case s.kind == singleBytes:
 		page[singleAt(n)] = value
 		return page
-	case s.kind == nearlySame:
+	case s.kind == random:
+		from := rand.New(rand.NewPCG(uint64(value), uint64(n)))
+		for i := range page {
+			page[i] = byte(from.Uint32())
+		}
+	case s.kind == words:
+		from := rand.New(rand.NewPCG(uint64(value), uint64(n)))
+		for i := 0; i < len(page); i += copy(page[i:], wordOf(from.IntN(mostWords))) {
+		}
+	case s.kind != fullPages:
 		for i := range page {
 			page[i] = byte(i)
 		}
-		copy(page[1024:1040], bytes.Repeat([]byte{value}, 16))
+		switch s.kind {
+		case nearlySame:
+			copy(page[1024:1040], bytes.Repeat([]byte{value}, 16))
+		case longRun:
+			copy(page[1000:3048], bytes.Repeat([]byte{value}, 2048))
+		case eachEighth:
+			for i := 4; i < len(page); i += 8 {
+				page[i] = value
+			}
+		}
 	default:
 		for i := range page {
 			page[i] = value
@@ -135,6 +169,15 @@ func (s stretch) page(n, pattern int) []byte {
 	}
 	page[0], page[1] = byte(n), byte(n>>8) // no two pages are the same
 	return page
+}
+
+// mostWords is how many words there are.
+const mostWords = 500
+
+// wordOf is the n-th of the words that pages of text are made of, six bytes each.
+func wordOf(n int) []byte {
+	from := rand.New(rand.NewPCG(0, uint64(n)))
+	return binary.BigEndian.AppendUint64(nil, from.Uint64())[:6]
 }
 
 func (s stretch) pages(pattern int) []byte {

@@ -108,6 +108,7 @@ func ExpectPreemptChannel(bounds record.Bounds) migration.Step {
 			least = min(least, float64(c.Forward))
 		}
 		p.Measure("connections", float64(len(p.Facts.Link.Connections)), "connections", record.Exactly(2))
+		bounds.Timed = true // a guest that gets no time waits for no page
 		p.Measure("sent over the less used connection", least, "bytes", bounds)
 		return nil
 	})
@@ -118,6 +119,7 @@ func ExpectPreemptChannel(bounds record.Bounds) migration.Step {
 // ExpectRequestedPages gathers how many pages the guest waited for, and was sent.
 func ExpectRequestedPages(bounds record.Bounds) migration.Step {
 	expect := onPostcopyEnded("expect requested-pages "+bounds.String(), func(p *migration.Pair, info qapi.MigrationInfo) {
+		bounds.Timed = true // a guest that gets no time waits for no page
 		p.Measure("pages that the destination requested", float64(info.RAM.PostcopyRequests), "pages", bounds)
 	})
 	expect.Wants = append(expect.Wants, awaitSwitchover)
@@ -166,7 +168,7 @@ func ExpectPostcopyBlocktime() migration.Step {
 				return errors.New("the destination's query-migrate has no postcopy-blocktime, and the kernel has the thread-id feature")
 			}
 			p.Measure("postcopy-blocktime", float64(*reported.Blocktime), "ms", record.Between(0, float64(p.Facts.Migration.TotalMS)))
-			return nil
+			return expectBlocktimes(p, float64(*reported.Blocktime))
 		},
 	}
 }

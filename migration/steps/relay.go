@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"sync"
@@ -24,6 +25,7 @@ type Relay struct {
 
 	source    int      // the process whose connections are expected
 	strangers []string // addresses of others that came, and were sent away
+	unsure    int      // how many were taken for the source's though nobody can tell
 	fault     *fault   // the one that was put there
 }
 
@@ -147,15 +149,29 @@ const mostStrangers = 16
 // TCP port: others are sent away, and named in the record.
 func (r *Relay) expects(in net.Conn) bool {
 	ours, err := procfs.Owns(r.source, in)
-	if ours || err != nil { // where it can't be found out, it is taken for the source's
-		return true
-	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err != nil { // where it can't be found out, it is taken for the source's
+		r.unsure++
+		return true
+	}
+	if ours {
+		return true
+	}
 	if len(r.strangers) < mostStrangers {
 		r.strangers = append(r.strangers, in.RemoteAddr().String())
 	}
 	return false
+}
+
+// doubt says why some that were taken may not be the source's, "" where all are.
+func (r *Relay) doubt() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.unsure == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%d connections to the tap were closed before drover could tell whose they were: they may be somebody else's", r.unsure)
 }
 
 // named are the strangers that came.

@@ -150,7 +150,7 @@ func ExpectRequestCompleted() migration.Step {
 
 // ioPort is where a side's PCI device with that id has its ports.
 func ioPort(ctx context.Context, s *migration.Side, id string) (uint16, error) {
-	devices, err := pciDevices(ctx, s)
+	devices, err := s.PCIDevices(ctx)
 	if err != nil {
 		return 0, err
 	}
@@ -162,28 +162,4 @@ func ioPort(ctx context.Context, s *migration.Side, id string) (uint16, error) {
 		}
 	}
 	return 0, fmt.Errorf("the %s has no PCI device %q with ports, which its firmware has placed: give both sides one (source args, destination args)", s.Name(), id)
-}
-
-// A pciDevice is one of those on a machine's first bus, as query-pci has them.
-type pciDevice struct {
-	Slot, Function int
-	ID             string `json:"qdev_id"`
-	IDs            struct {
-		Vendor, Device int
-	} `json:"id"`
-	Regions []struct {
-		Type    string // io or memory
-		BAR     int
-		Address int64 // -1 where the firmware has not placed it
-		Size    int64
-	}
-}
-
-func pciDevices(ctx context.Context, s *migration.Side) (all []pciDevice, err error) {
-	var buses []struct{ Devices []pciDevice }
-	err = s.QMP().Execute(ctx, "query-pci", nil, &buses)
-	for _, b := range buses {
-		all = append(all, b.Devices...)
-	}
-	return all, err
 }

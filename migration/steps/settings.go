@@ -78,9 +78,6 @@ func settingVerbs() migration.Vocabulary {
 // be sent within the downtime limit, so no pass is the last.
 func EnsureNonConverge() migration.Step { return Set(qapi.ParamDowntimeLimit, time.Millisecond) }
 
-// EnsureConverge gives a migration enough downtime to end with.
-func EnsureConverge() migration.Step { return Set(qapi.ParamDowntimeLimit, 300*time.Millisecond) }
-
 // UnlimitedDowntime lets a migration switch over after the pass that it is in, in scenarios
 // that are not about how long the guest is paused: on a busy machine it may be long.
 func UnlimitedDowntime() migration.Step { return Set(qapi.ParamDowntimeLimit, time.Minute) }

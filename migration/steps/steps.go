@@ -18,7 +18,7 @@ func Verbs() migration.Vocabulary {
 		migration.Declarations(),
 		settingVerbs(), guestVerbs(), listenVerbs(), migrateVerbs(), waitVerbs(), linkVerbs(), throughputVerbs(),
 		faultVerbs(), postcopyVerbs(), fileVerbs(), mappedFileVerbs(), streamVerbs(), tlsVerbs(), multifdVerbs(), handoverVerbs(),
-		throttleVerbs(), dirtyVerbs(), diskVerbs(), suspendVerbs(), limitVerbs(), exactVerbs(), patternVerbs(), deviceMemoryVerbs(), resourceVerbs(), xbzrleVerbs(), queryMigrateVerbs(), pulseVerbs(), guestRateVerbs(), costVerbs(), runStateVerbs(), socketVerbs(),
+		throttleVerbs(), dirtyVerbs(), diskVerbs(), suspendVerbs(), limitVerbs(), exactVerbs(), patternVerbs(), deviceMemoryVerbs(), resourceVerbs(), xbzrleVerbs(), queryMigrateVerbs(), pulseVerbs(), costVerbs(), runStateVerbs(), socketVerbs(), guestRateVerbs(), announceVerbs(), numberVerbs(), releasedVerbs(), bitmapVerbs(), fileThroughputVerbs(), guestTimeVerbs(),
 	)
 }
 

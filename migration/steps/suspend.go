@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/drover-vm/drover/guest"
+	"github.com/drover-vm/drover/guest/wire"
 	"github.com/drover-vm/drover/protocol/qapi"
 
 	"github.com/drover-vm/drover/migration"
@@ -31,6 +33,11 @@ func suspendVerbs() migration.Vocabulary {
 			Example: "await suspended-arrival", Step: do(AwaitSuspendedArrival),
 		},
 		{
+			Name:    "wake",
+			Doc:     "Wakes a suspended Linux guest on the destination, and waits until it says that it lives.",
+			Example: "wake", Step: do(Wake),
+		},
+		{
 			Name: "ends suspended", Last: true,
 			Doc:     "The guest is suspended on the destination when the steps are done: that, and that it continues there after wakeup, has to be proven; the last line.",
 			Example: "ends suspended",
@@ -52,6 +59,13 @@ var suspended migration.Slot[*record.Reading]
 func Suspend() migration.Step {
 	return migration.Step{Name: "suspend", Wants: []string{"boot"}, Gives: []string{"suspend"}, Do: func(ctx context.Context, p *migration.Pair) error {
 		q, since := p.Source.QTest(), p.Source.QMP().Mark()
+		if p.Linux() != nil {
+			if _, err := p.Tell(ctx, p.Source, wire.Suspend, ""); err != nil {
+				return err
+			}
+			_, err := p.Source.AwaitFrom(ctx, since, "SUSPEND", migration.Named("SUSPEND"))
+			return err
+		}
 		sleep, err := acpi.FindSleep(q.Memory(ctx))
 		if err != nil {
 			return err
@@ -72,6 +86,22 @@ func Suspend() migration.Step {
 		counter, err := p.Counter(ctx, p.Source)
 		*suspended.Of(p) = &counter
 		return err
+	}}
+}
+
+// Wake wakes a suspended Linux guest on the destination.
+func Wake() migration.Step {
+	return migration.Step{Name: "wake", Wants: []string{"suspend", "migrate"}, Do: func(ctx context.Context, p *migration.Pair) error {
+		since := p.Destination.QMP().Mark()
+		if err := qapi.SystemWakeup(ctx, p.Destination.QMP()); err != nil {
+			return err
+		}
+		if _, err := p.Destination.AwaitFrom(ctx, since, "WAKEUP", migration.Named("WAKEUP")); err != nil {
+			return err
+		}
+		return p.HearUntil(ctx, p.Destination, "a sign of life after wakeup", func(g *guest.Session) bool {
+			return g.From(migration.DestinationName).Beats > 0
+		})
 	}}
 }
 

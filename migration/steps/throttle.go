@@ -41,9 +41,10 @@ func throttleVerbs() migration.Vocabulary {
 			Step:    func(a *migration.Args) migration.Step { return ExpectThrottled(a.Percent("how far")) },
 		},
 		{
-			Name:    "expect full-speed",
-			Doc:     "The guest is no longer throttled: it is at least half as fast as when its speed was noted, and the source reports no throttle.",
-			Example: "expect full-speed", Step: do(ExpectFullSpeed),
+			Name: "expect full-speed", Sides: []string{migration.SourceName, migration.DestinationName},
+			Doc:     "The guest is no longer throttled: it is at least half as fast as when its speed was noted, and that side reports no throttle.",
+			Example: "expect full-speed",
+			Step:    func(a *migration.Args) migration.Step { return expectFullSpeed(a.Side()) },
 		},
 	}
 }
@@ -93,14 +94,14 @@ const speedWatched = 200 * time.Millisecond
 
 // guestSpeed is how many rounds over its part of the workload each vCPU makes a second that
 // works on one, as its counter shows, which counts modulo 256.
-func guestSpeed(ctx context.Context, p *migration.Pair) ([]float64, error) {
+func guestSpeed(ctx context.Context, p *migration.Pair, s *migration.Side) ([]float64, error) {
 	parts := p.Program.PartRanges()
 	counters := make([]uint64, len(parts))
 	for i, part := range parts {
 		counters[i] = part.Start
 	}
 	counters[0] = p.Program.Counter()
-	last, err := p.Source.QTest().ReadEach(ctx, counters)
+	last, err := s.QTest().ReadEach(ctx, counters)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +109,7 @@ func guestSpeed(ctx context.Context, p *migration.Pair) ([]float64, error) {
 	watch, cancel := p.AtMost(ctx, speedWatched)
 	defer cancel()
 	for watch.Err() == nil {
-		now, err := p.Source.QTest().ReadEach(ctx, counters)
+		now, err := s.QTest().ReadEach(ctx, counters)
 		if err != nil {
 			return nil, err
 		}
@@ -129,7 +130,7 @@ var notedSpeed migration.Slot[[]float64]
 // NoteGuestSpeed measures how fast the guest is, to hold what comes against it.
 func NoteGuestSpeed() migration.Step {
 	return migration.Step{Name: "note guest-speed", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		now, err := guestSpeed(ctx, p)
+		now, err := guestSpeed(ctx, p, p.Source)
 		*notedSpeed.Of(p) = now
 		return err
 	}}
@@ -141,7 +142,7 @@ func NoteGuestSpeed() migration.Step {
 func ExpectThrottled(percent int64) migration.Step {
 	return afterSpeed(fmt.Sprintf("expect throttled %d%%", percent), func(ctx context.Context, p *migration.Pair) error {
 		const most = 1.0 / 2
-		ratios, err := awaitSpeed(ctx, p, func(ratio float64) bool { return ratio <= most })
+		ratios, err := awaitSpeed(ctx, p, p.Source, func(ratio float64) bool { return ratio <= most })
 		for i, ratio := range ratios {
 			p.Measure(fmt.Sprintf("speed of %s under a throttle of %d %%, to that without", ofVCPU(i, ratios), percent), ratio, "times", record.AtMost(most))
 		}
@@ -151,19 +152,21 @@ func ExpectThrottled(percent int64) migration.Step {
 
 // ExpectFullSpeed gathers whether the guest is as fast again as it was before it was
 // throttled, and whether the source reports so.
-func ExpectFullSpeed() migration.Step {
+func ExpectFullSpeed() migration.Step { return expectFullSpeed(migration.SourceName) }
+
+func expectFullSpeed(on string) migration.Step {
 	return afterSpeed("expect full-speed", func(ctx context.Context, p *migration.Pair) error {
 		const least = 1.0 / 2
-		ratios, err := awaitSpeed(ctx, p, func(ratio float64) bool { return ratio >= least })
+		ratios, err := awaitSpeed(ctx, p, side(p, on), func(ratio float64) bool { return ratio >= least })
 		for i, ratio := range ratios {
 			p.Measure(fmt.Sprintf("speed of %s that is no longer throttled, to that before", ofVCPU(i, ratios)), ratio, "times", record.AtLeast(least))
 		}
 		if err != nil {
 			return err
 		}
-		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+		info, err := qapi.QueryMigrate(ctx, side(p, on).QMP())
 		if err == nil && info.CPUThrottle != nil {
-			err = fmt.Errorf("the source reports that it throttles the guest to %d %%, when the migration is over", *info.CPUThrottle)
+			err = fmt.Errorf("the "+on+" reports that it throttles the guest to %d %%, when the migration is over", *info.CPUThrottle)
 		}
 		return err
 	})
@@ -186,7 +189,7 @@ func afterSpeed(name string, do func(ctx context.Context, p *migration.Pair) err
 // awaitSpeed returns how fast each vCPU is on average, to what was noted. A throttled one
 // runs in bursts, so it looks twice, and again where a speed is not as it should be:
 // the machine may have had something else to do.
-func awaitSpeed(ctx context.Context, p *migration.Pair, right func(ratio float64) bool) ([]float64, error) {
+func awaitSpeed(ctx context.Context, p *migration.Pair, s *migration.Side, right func(ratio float64) bool) ([]float64, error) {
 	before := *notedSpeed.Of(p)
 	if before == nil {
 		return nil, errors.New("the guest's speed was not noted before")
@@ -196,7 +199,7 @@ func awaitSpeed(ctx context.Context, p *migration.Pair, right func(ratio float64
 	sums, ratios := make([]float64, len(before)), make([]float64, len(before))
 	wrong := func(ratio float64) bool { return !right(ratio) }
 	for looks := 1.0; looks <= 2 || slices.ContainsFunc(ratios, wrong) && watch.Err() == nil; looks++ {
-		now, err := guestSpeed(ctx, p)
+		now, err := guestSpeed(ctx, p, s)
 		if err != nil {
 			return nil, err
 		}

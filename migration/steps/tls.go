@@ -21,14 +21,17 @@ import (
 func tlsVerbs() migration.Vocabulary {
 	return append(migration.Vocabulary{
 		{
-			Name: "use psk", Args: "[mismatch|again]",
-			Doc:     "Makes both sides use TLS with a pre-shared key: the same, or each another one with mismatch; again gives a destination that was started in place of another the key of the first.",
+			Name: "use psk", Args: "[mismatch|again] [source-priority=PRIORITY] [destination-priority=PRIORITY]",
+			Doc:     "Makes both sides use TLS with a pre-shared key: the same, or with mismatch one that differs in its last digit; again gives a destination that was started in place of another the key of the first; a priority, as GnuTLS writes it, says which versions and ciphers a side takes.",
 			Example: "use psk",
 			Step: func(a *migration.Args) migration.Step {
 				if a.Option("again") {
 					return UsePSKAgain()
 				}
-				return UsePSK(a.Option("mismatch"))
+				priorities := map[string]string{
+					migration.SourceName: a.Key("source-priority"), migration.DestinationName: a.Key("destination-priority"),
+				}
+				return usePSK(a.Option("mismatch"), priorities)
 			},
 		},
 		{
@@ -72,8 +75,12 @@ const (
 // all the same.
 const pskHost = "drover.test"
 
-// UsePSK gives both sides a key, and makes them use it: the same, or each another one.
-func UsePSK(mismatch bool) migration.Step {
+// UsePSK gives both sides a key, and makes them use it: the same, or one that differs in its
+// last digit.
+func UsePSK(mismatch bool) migration.Step { return usePSK(mismatch, nil) }
+
+// usePSK is UsePSK where a side takes only what its priority says.
+func usePSK(mismatch bool, priorities map[string]string) migration.Step {
 	return migration.Step{Name: "use psk", Gives: []string{"use psk"}, Do: func(ctx context.Context, p *migration.Pair) error {
 		key := rand.Text()
 		for _, s := range p.Sides() {
@@ -81,16 +88,19 @@ func UsePSK(mismatch bool) migration.Step {
 			if err != nil {
 				return err
 			}
-			if mismatch {
-				key = rand.Text()
+			line := fmt.Sprintf("%s:%x30\n", pskUser, key)
+			if mismatch && s == p.Destination { // in one place only
+				line = fmt.Sprintf("%s:%x31\n", pskUser, key)
 			}
-			line := fmt.Sprintf("%s:%x\n", pskUser, key)
 			if err := os.WriteFile(filepath.Join(dir, "keys.psk"), []byte(line), 0o600); err != nil {
 				return err
 			}
 			more := ""
 			if s == p.Source {
 				more = ",username=" + pskUser
+			}
+			if priority := priorities[s.Name()]; priority != "" {
+				more += ",priority=" + escaped(priority)
 			}
 			if err := useTLS(ctx, s, "tls-creds-psk", dir, more); err != nil {
 				return err

@@ -13,19 +13,21 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-func waitVerbs() migration.Vocabulary {
-	within := func(a *migration.Args, s migration.Step) migration.Step {
-		if a.Option("within") {
-			return s.WithTimeout(a.Duration("the time"))
-		}
-		return s
+// timed gives a step the time that a line may end with.
+func timed(a *migration.Args, s migration.Step) migration.Step {
+	if a.Option("within") {
+		return s.WithTimeout(a.Duration("the time"))
 	}
+	return s
+}
+
+func waitVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
 			Name: "await passes", Args: "NUMBER [within TIME]",
 			Doc:     "Waits until the source has sent so many full passes over the guest's RAM; a switchover before that fails the step.",
 			Example: "await passes 1",
-			Step:    func(a *migration.Args) migration.Step { return within(a, AwaitPasses(int64(a.Int("the number")))) },
+			Step:    func(a *migration.Args) migration.Step { return timed(a, AwaitPasses(int64(a.Int("the number")))) },
 		},
 		{
 			Name: "await more-passes", Args: "NUMBER",
@@ -44,7 +46,7 @@ func waitVerbs() migration.Vocabulary {
 			Doc:     "Waits until a side announces that its migration has the status.",
 			Example: "await status active",
 			Step: func(a *migration.Args) migration.Step {
-				return awaitStatusOn(a.Side(), qapi.MigrationStatus(a.OneOf("a migration status", statuses()...)))
+				return AwaitStatus(a.Side(), qapi.MigrationStatus(a.OneOf("a migration status", statuses()...)))
 			},
 		},
 		{
@@ -74,7 +76,7 @@ func waitVerbs() migration.Vocabulary {
 			Name: "await switchover", Args: "[within TIME]",
 			Doc:     "Waits until the guest has stopped on the source and runs on the destination, and until both sides call the migration completed.",
 			Example: "await switchover",
-			Step:    func(a *migration.Args) migration.Step { return within(a, AwaitSwitchover()) },
+			Step:    func(a *migration.Args) migration.Step { return timed(a, AwaitSwitchover()) },
 		},
 		{
 			Name: "await arrival", Args: "[in STATE]",
@@ -128,9 +130,7 @@ func waitVerbs() migration.Vocabulary {
 			Example: `destination: expect stderr "known issuer"`,
 			Step: func(a *migration.Args) migration.Step {
 				on, words := a.Side(), a.Word("the words, in quotes")
-				return step("expect stderr", func(_ context.Context, p *migration.Pair) error {
-					return each(p, on, func(s *migration.Side) error { return expectStderr(s, words) })
-				})
+				return ExpectStderr(on, words)
 			},
 		},
 	}
@@ -144,12 +144,9 @@ func statuses() []string {
 	}
 }
 
-// AwaitStatus waits until the source announces that its migration has the status.
-func AwaitStatus(status qapi.MigrationStatus) migration.Step {
-	return awaitStatusOn(migration.SourceName, status)
-}
-
-func awaitStatusOn(on string, status qapi.MigrationStatus) migration.Step {
+// AwaitStatus waits until a side, [migration.SourceName] or [migration.DestinationName],
+// announces that its migration has the status.
+func AwaitStatus(on string, status qapi.MigrationStatus) migration.Step {
 	return onMigration("await status "+string(status), func(ctx context.Context, p *migration.Pair) error {
 		return each(p, on, func(s *migration.Side) error {
 			_, err := s.AwaitStatus(ctx, status)

@@ -28,13 +28,6 @@ type Fault struct {
 // order in which faults were injected, at most one a message.
 func (q *QEMU) Inject(f Fault) { q.inject(nil, f) }
 
-// InjectQMP is [QEMU.Inject] for the monitors there are.
-func (q *QEMU) InjectQMP(f Fault) {
-	for _, m := range q.monitorList() {
-		q.inject(m.stream, f)
-	}
-}
-
 // InjectQTest is [QEMU.Inject] for the qtest connections there are.
 func (q *QEMU) InjectQTest(f Fault) {
 	q.mu.Lock()

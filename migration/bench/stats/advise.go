@@ -57,8 +57,8 @@ func Advise(r *Results, q Question) Advice {
 			a.Nearest = append(a.Nearest, c.Cell)
 		}
 	}
-	slices.SortStableFunc(a.Keep, func(x, y Setting) int { return cmp.Compare(x.Total.Median, y.Total.Median) })
-	slices.SortStableFunc(a.Not, func(x, y Setting) int { return cmp.Compare(x.Downtime.Median, y.Downtime.Median) })
+	a.Keep, a.Not = q.nearest(a.Keep), q.nearest(a.Not)
+	a.order()
 	slices.SortStableFunc(a.Nearest, func(x, y Cell) int { return cmp.Compare(q.distance(x), q.distance(y)) })
 	a.Nearest = distinct(a.Nearest)
 	a.settle()
@@ -70,6 +70,24 @@ func (a *Advice) settle() {
 	if len(a.Keep)+len(a.Not) > 0 {
 		a.Nearest = nil
 	}
+}
+
+// order puts what took least time, and what was paused for least time, first.
+func (a *Advice) order() {
+	slices.SortStableFunc(a.Keep, func(x, y Setting) int { return cmp.Compare(x.Total.Median, y.Total.Median) })
+	slices.SortStableFunc(a.Not, func(x, y Setting) int { return cmp.Compare(x.Downtime.Median, y.Downtime.Median) })
+}
+
+// nearest are the settings, each with the conditions that are nearest to those in question.
+func (q Question) nearest(all []Setting) (some []Setting) {
+	slices.SortStableFunc(all, func(x, y Setting) int { return cmp.Compare(q.distance(x.Cell), q.distance(y.Cell)) })
+	for _, s := range all {
+		same := func(o Setting) bool { return o.Method == s.Method && o.DowntimeMS == s.DowntimeMS }
+		if !slices.ContainsFunc(some, same) {
+			some = append(some, s)
+		}
+	}
+	return some
 }
 
 func setting(c CellResult, q Question) Setting {
@@ -135,8 +153,7 @@ func (s Setting) String() string {
 // Join adds what other results advise.
 func (a *Advice) Join(other Advice) {
 	a.Keep, a.Not = append(a.Keep, other.Keep...), append(a.Not, other.Not...)
-	slices.SortStableFunc(a.Keep, func(x, y Setting) int { return cmp.Compare(x.Total.Median, y.Total.Median) })
-	slices.SortStableFunc(a.Not, func(x, y Setting) int { return cmp.Compare(x.Downtime.Median, y.Downtime.Median) })
+	a.order()
 	a.Nearest = append(a.Nearest, other.Nearest...)
 	a.settle()
 }

@@ -202,19 +202,23 @@ func discovered(all []Difference, p func(Difference) float64) []bool {
 	return found
 }
 
-// tooFew says that no test could have found anything, for want of samples.
+// tooFew says that there are too few samples to find one quantity that has changed in every
+// cell, however much.
 func tooFew(all []Difference) string {
 	if len(all) == 0 {
 		return "no cell was measured in both"
 	}
-	most := 0
+	counts, most := map[Metric]int{}, 0
 	for _, d := range all {
-		if smallestP(d.Before.N, d.Now.N) <= FalseAlarms {
-			return ""
-		}
+		counts[d.Metric]++
 		most = max(most, min(d.Before.N, d.Now.N))
 	}
-	return fmt.Sprintf("with %d samples of each cell no difference can be told from chance: at least 4 of both are needed, and 6 where only one of many cells differs", most)
+	for _, d := range all {
+		if smallestP(d.Before.N, d.Now.N) <= FalseAlarms*float64(counts[d.Metric])/float64(len(all)) {
+			return ""
+		}
+	}
+	return fmt.Sprintf("with %d samples of each cell no difference can be told from chance: measure 5 or more, and 7 or more to find one in one of many cells", most)
 }
 
 // smallestP is the least probability that a one-sided test of so many samples can come to:

@@ -16,8 +16,8 @@ const (
 	CPUDestination   Metric = "cpu-destination-sec"
 	VCPUSource       Metric = "vcpu-source-sec" // CPU time of its vCPUs' threads
 	VCPUDestination  Metric = "vcpu-destination-sec"
-	GuestSpeed       Metric = "guest-heartbeats/s" // on the source, before the migration
-	DirtyRate        Metric = "dirty-rate-B/s"     // what the guest dirtied then: whole pages
+	GuestSpeed       Metric = "guest-pages/s"      // written on the source, before the migration
+	DirtyRate        Metric = "dirty-rate-B/s"     // the same in bytes; not there where it is always the same page
 	GuestDuring      Metric = "guest-during-ratio" // its speed while it is sent, to that before
 	GuestPostcopy    Metric = "guest-postcopy-ratio"
 	GuestAfter       Metric = "guest-after-ratio" // on the destination, when all is over
@@ -56,7 +56,7 @@ func Metrics() []MetricInfo {
 		{CPUDestination, "CPU time of the destination, without its vCPUs", "s", false, true, 20 * ms},
 		{VCPUSource, "CPU time of the source's vCPUs", "s", false, false, 20 * ms},
 		{VCPUDestination, "CPU time of the destination's vCPUs", "s", false, false, 20 * ms},
-		{GuestSpeed, "heartbeats a second before the migration", "", true, true, 0},
+		{GuestSpeed, "pages a second that the guest wrote before the migration", "", true, true, 0},
 		{DirtyRate, "dirty rate before the migration", "bytes/s", true, false, mib},
 		{GuestDuring, "speed of the guest while it is sent", "", true, true, 0.05},
 		{GuestPostcopy, "speed of the guest in postcopy", "", true, true, 0.05},

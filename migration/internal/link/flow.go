@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net"
@@ -19,6 +20,7 @@ type Flow struct {
 	gate   gate
 	bytes  atomic.Int64
 	first  atomic.Pointer[[]byte]
+	kept   []byte       // the first of what was passed on, under mu
 	rate   atomic.Int64 // bytes a second; 0 is no limit
 	drops  atomic.Bool
 	done   chan struct{}
@@ -41,6 +43,26 @@ func (f *Flow) First() []byte {
 		return *first
 	}
 	return nil
+}
+
+// mostKept is how much of what goes back Kept has at most.
+const mostKept = 4 << 20
+
+// Kept returns what was passed on, of the flow that goes back: at most the first 4 MiB. All
+// says whether that is all.
+func (f *Flow) Kept() (data []byte, all bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return bytes.Clone(f.kept), int64(len(f.kept)) == f.bytes.Load()
+}
+
+func (f *Flow) keep(data []byte) {
+	if f != f.link.Back {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.kept = append(f.kept, data[:min(len(data), mostKept-len(f.kept))]...)
 }
 
 // Done is closed when the flow's last byte has been passed on.
@@ -155,6 +177,7 @@ func (f *Flow) write(to net.Conn, data []byte) error {
 		f.first.Store(&first)
 	}
 	n, err := to.Write(data)
+	f.keep(data[:n])
 	f.bytes.Add(int64(n))
 	if err != nil && f.drops.Load() {
 		return nil

@@ -69,3 +69,21 @@ func LoadAverage() float64 {
 	load, _ := strconv.ParseFloat(first, 64)
 	return load
 }
+
+// CPUBeside is the CPU time that those threads of a process have used whose names don't begin
+// so; those that have ended are not counted.
+func CPUBeside(pid int, prefix string) (sum time.Duration, err error) {
+	folder := fmt.Sprintf("/proc/%d/task/", pid)
+	tasks, err := os.ReadDir(folder)
+	for _, task := range tasks {
+		name, _ := os.ReadFile(folder + task.Name() + "/comm") // a thread may end meanwhile
+		if len(name) == 0 || strings.HasPrefix(string(name), prefix) {
+			continue
+		}
+		text, _ := os.ReadFile(folder + task.Name() + "/schedstat")
+		ran, _, _ := strings.Cut(string(text), " ")
+		n, _ := strconv.ParseInt(ran, 10, 64)
+		sum += time.Duration(n)
+	}
+	return sum, err
+}

@@ -32,7 +32,7 @@ func inodeOf(local, remote netip.AddrPort) (inode string, err error) {
 		return "", err
 	case len(replies) != 1 || len(replies[0].Data) < diagReplySize:
 		return "", errShortDiag
-	case replies[0].Data[diagState] == listening: // the kernel's answer where nobody is connected
+	case replies[0].Data[diagState] == listens: // the kernel's answer where nobody is connected
 		return "", nil
 	}
 	return strconv.FormatUint(uint64(binary.NativeEndian.Uint32(replies[0].Data[diagInode:])), 10), nil
@@ -47,8 +47,8 @@ const (
 	diagInode     = 68
 )
 
-// listening is TCP_LISTEN of linux/tcp_states.h.
-const listening = 10
+// listens is TCP_LISTEN of linux/tcp_states.h.
+const listens = 10
 
 // diagRequest is a struct inet_diag_req_v2 of linux/inet_diag.h: family, protocol, states,
 // and both ends in network byte order, on any interface, with any cookie.

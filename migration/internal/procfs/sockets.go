@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"iter"
 	"net"
@@ -15,8 +16,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// ErrClosed says that whoever made a connection had closed it before it could be told who.
+var ErrClosed = errors.New("its other end was closed before drover could look")
+
 // Owns reports whether the other end of a connection that was accepted here is a process, or
-// one that it has started. Of a TCP connection the other end must be on this host.
+// one that it has started. Of a TCP connection the other end must be on this host; where that
+// is closed already it is taken for the process's, with [ErrClosed].
 func Owns(pid int, accepted net.Conn) (bool, error) {
 	switch c := accepted.(type) {
 	case *net.UnixConn:
@@ -42,8 +47,11 @@ func ownsTCP(pid int, peer, ours netip.AddrPort) (bool, error) {
 	if err != nil { // a kernel without sock_diag
 		inode, err = tcpInode(int(peer.Port()), int(ours.Port()))
 	}
-	if err != nil || inode == "" || inode == closedInode {
-		return err == nil, err
+	switch {
+	case err != nil:
+		return false, err
+	case inode == "" || inode == closedInode:
+		return true, ErrClosed
 	}
 	for look := 1; !holds(pid, inode); look++ {
 		if look == fileLooks {
@@ -108,6 +116,7 @@ type tcpSocket struct {
 	local, remote int // ports
 	state         string
 	uid, inode    string
+	queued        int // to be read; of a listener, connections to be taken
 }
 
 const established = "01"
@@ -119,9 +128,11 @@ func tcpTable() (all []tcpSocket, err error) {
 			err = wrong
 		}
 		for line := range strings.Lines(string(text)) {
-			const local, remote, state, uid, inode = 1, 2, 3, 7, 9
+			const local, remote, state, queues, uid, inode = 1, 2, 3, 4, 7, 9
 			if f := strings.Fields(line); len(f) > inode {
-				all = append(all, tcpSocket{portOf(f[local]), portOf(f[remote]), f[state], f[uid], f[inode]})
+				_, received, _ := strings.Cut(f[queues], ":")
+				queued, _ := strconv.ParseInt(received, 16, 64)
+				all = append(all, tcpSocket{portOf(f[local]), portOf(f[remote]), f[state], f[uid], f[inode], int(queued)})
 			}
 		}
 	}

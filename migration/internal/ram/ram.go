@@ -142,6 +142,29 @@ func (s *Set) Walk(visit func(at uint64, pages [][]byte)) error {
 	return nil
 }
 
+// A Copy is the memory of a VM as it was, but for what was left out.
+type Copy struct{ pages map[uint64][]byte }
+
+// Copy reads the memory of the first VM, without the ranges given. Pages of zeros cost
+// nothing.
+func (s *Set) Copy(without []fixtures.Range) (*Copy, error) {
+	c := &Copy{pages: map[uint64][]byte{}}
+	err := s.Walk(func(at uint64, pages [][]byte) {
+		if !IsZero(pages[0]) && !slices.ContainsFunc(without, func(r fixtures.Range) bool { return r.Contains(at) }) {
+			c.pages[at] = bytes.Clone(pages[0])
+		}
+	})
+	return c, err
+}
+
+// Page is what the page at an address held.
+func (c *Copy) Page(at uint64) []byte {
+	if page := c.pages[at]; page != nil {
+		return page
+	}
+	return zeroPage[:]
+}
+
 // Compare takes a page of both sides into account.
 func Compare(f *record.MemoryFacts, at uint64, source, destination []byte) {
 	f.Compared += uint64(len(source))

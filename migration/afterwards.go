@@ -1,0 +1,154 @@
+package migration
+
+import (
+	"context"
+	"time"
+
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration/internal/procfs"
+	"github.com/drover-vm/drover/migration/record"
+)
+
+// before is what the source was like when it was told to migrate first.
+type before struct {
+	side      *Side
+	resources procfs.Resources
+	rounds    float64 // of the guest's over its memory a second; 0 where nobody looked
+}
+
+// noteBefore keeps what the source is like before its first migration.
+func (p *Pair) noteBefore(ctx context.Context) (err error) {
+	if p.before.side == p.Source {
+		return nil
+	}
+	p.before = before{side: p.Source}
+	if p.before.resources, err = p.Source.Resources(); err != nil || p.run.scenario.Ends != record.OnSource {
+		return err
+	}
+	p.before.rounds, err = p.rounds(ctx, p.Source)
+	return err
+}
+
+// roundsWatched is for how long a guest's rounds are counted: a dozen of them.
+const roundsWatched = 60 * time.Millisecond
+
+// rounds is how many rounds over its memory a side's guest makes a second; 0 where it does
+// not run.
+func (p *Pair) rounds(ctx context.Context, s *Side) (float64, error) {
+	status, err := qapi.QueryStatus(ctx, s.QMP())
+	if err != nil || !status.Running {
+		return 0, err
+	}
+	last, err := p.Counter(ctx, s)
+	if err != nil {
+		return 0, err
+	}
+	began, n := time.Now(), 0
+	for time.Since(began) < roundsWatched {
+		now, err := p.Counter(ctx, s)
+		if err != nil {
+			return 0, err
+		}
+		n += int(now.Value - last.Value)
+		last = now
+	}
+	return float64(n) / time.Since(began).Seconds(), nil
+}
+
+const (
+	// leastSpeed is how fast a guest has to be when a migration is over, to before.
+	leastSpeed = 0.5
+	// moreMemory is how much more anonymous memory a source may have then, in bytes: what its C
+	// library keeps of what it was given back, for each of its threads.
+	moreMemory = 4 << 20
+	// mostBusy is the share of a CPU that a QEMU may use then, beside its vCPUs, and
+	// busyWindow for how long it is looked at.
+	mostBusy   = 0.25
+	busyWindow = 40 * time.Millisecond
+)
+
+// afterwards gathers what is left of a migration when it is over, however it ended: on the
+// source threads, open files and memory, how fast its guest is where it stayed, and on both
+// sides how busy QEMU is.
+func afterwards() Step {
+	return Step{Name: "check what is left", Do: func(ctx context.Context, p *Pair) error {
+		if p.before.side == p.Source && p.Source.ExitState() == nil {
+			if err := p.leftOnSource(ctx); err != nil {
+				return err
+			}
+		}
+		for _, s := range p.Sides() {
+			if s.ExitState() != nil {
+				continue
+			}
+			share, err := p.busy(ctx, s)
+			if err != nil {
+				return ExitErrorOnly(err)
+			}
+			p.Measure("of a CPU that the "+s.Name()+" uses beside its vCPUs when all is over", share, "times", record.AtMost(mostBusy))
+		}
+		return nil
+	}}
+}
+
+func (p *Pair) leftOnSource(ctx context.Context) error {
+	was, now := p.before.resources, procfs.Resources{}
+	wait, cancel := p.AtMost(ctx, releaseTimeout)
+	defer cancel()
+	err := Poll(wait, "the source to release what it used", func() (bool, error) {
+		var err error
+		now, err = p.Source.Resources()
+		return len(now.Threads) <= len(was.Threads) && len(now.Files) <= len(was.Files) && now.Resident <= was.Resident+moreMemory, err
+	})
+	if err != nil && wait.Err() == nil {
+		return ExitErrorOnly(err)
+	}
+	p.MeasureMore("threads", "threads of the source, beyond those before it migrated", was.Threads, now.Threads)
+	p.MeasureMore("files", "open files of the source, beyond those before it migrated", was.Files, now.Files)
+	p.Measure("memory of the source, beyond that before it migrated", float64(now.Resident-was.Resident), "bytes", record.AtMost(moreMemory))
+	if p.before.rounds == 0 {
+		return nil
+	}
+	watch, cancelWatch := p.AtMost(ctx, LifeTimeout)
+	defer cancelWatch()
+	speed := 0.0
+	err = Poll(watch, "the guest to be as fast as before", func() (bool, error) {
+		rounds, err := p.rounds(watch, p.Source)
+		speed = max(speed, rounds/p.before.rounds)
+		return speed >= leastSpeed, err
+	})
+	if err != nil && watch.Err() == nil {
+		return ExitErrorOnly(err)
+	}
+	p.Measure("speed of the guest that has stayed, to that before", speed, "times", record.AtLeast(leastSpeed))
+	return nil
+}
+
+// busy is which share of a CPU a side's QEMU uses beside its vCPUs, in a window in which that
+// is little, if there is any.
+func (p *Pair) busy(ctx context.Context, s *Side) (share float64, err error) {
+	watch, cancel := p.AtMost(ctx, releaseTimeout)
+	defer cancel()
+	from, at := time.Duration(-1), time.Now()
+	waited := Poll(watch, "the "+s.Name()+" to idle", func() (bool, error) {
+		if passed := time.Since(at); from >= 0 && passed < busyWindow {
+			return false, nil
+		}
+		used, err := procfs.CPUBeside(s.PID(), "CPU ")
+		if err != nil {
+			return false, err
+		}
+		if from < 0 {
+			from, at = used, time.Now()
+			return false, nil
+		}
+		share = max(0, (used-from).Seconds()/time.Since(at).Seconds())
+		from, at = used, time.Now()
+		return share <= mostBusy, nil
+	})
+	if waited != nil && watch.Err() == nil {
+		err = waited
+	}
+	return share, err
+}

@@ -1,0 +1,199 @@
+package canary
+
+import (
+	"context"
+
+	"github.com/drover-vm/drover/protocol/qtest"
+)
+
+// A PCIDevice is a function on a PC's first PCI bus.
+type PCIDevice struct {
+	Vendor, Device, Slot, Function int
+	// BARs are where the firmware has placed its registers, by number: ports or memory.
+	BARs map[int]uint64
+}
+
+// Of PCI's configuration space.
+const (
+	configAddress, configData = 0xcf8, 0xcfc
+	configEnable              = 1 << 31
+	capabilitiesAt            = 0x34
+	idMSI, idMSIX             = 0x05, 0x11
+)
+
+// PCI returns the canaries of those devices of a machine that it knows, in their registers and
+// in the capabilities by which they interrupt. They have to be planted before those of PC, for
+// which the address register is one.
+func PCI(ctx context.Context, q *qtest.Session, devices []PCIDevice) (all []Canary, err error) {
+	for _, d := range devices {
+		all = append(all, d.registers()...)
+		interrupts, err := d.interrupts(ctx, q)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, interrupts...)
+	}
+	return all, nil
+}
+
+func (d PCIDevice) at(offset uint32) uint32 {
+	return configEnable | uint32(d.Slot)<<11 | uint32(d.Function)<<8 | offset&^3
+}
+
+func (d PCIDevice) config(ctx context.Context, q *qtest.Session, offset uint32) (uint32, error) {
+	if err := q.Outl(ctx, configAddress, d.at(offset)); err != nil {
+		return 0, err
+	}
+	return q.Inl(ctx, configData)
+}
+
+// mostCapabilities is more than configuration space has room for.
+const mostCapabilities = 48
+
+// interrupts are the canaries of its MSI and MSI-X.
+func (d PCIDevice) interrupts(ctx context.Context, q *qtest.Session) (all []Canary, err error) {
+	status, err := d.config(ctx, q, 4)
+	const hasCapabilities = 1 << 20
+	if err != nil || status == 1<<32-1 || status&hasCapabilities == 0 {
+		return nil, err
+	}
+	next, err := d.config(ctx, q, capabilitiesAt)
+	for n := 0; err == nil && next&0xfc != 0 && n < mostCapabilities; n++ {
+		at := next & 0xfc
+		var head uint32
+		if head, err = d.config(ctx, q, at); err != nil {
+			break
+		}
+		switch head & 0xff {
+		case idMSI:
+			data := at + 8
+			if const64 := uint32(1 << 23); head&const64 != 0 {
+				data = at + 12
+			}
+			all = append(all, d.word("message data of MSI", data, 0x4321, 0xffff))
+		case idMSIX:
+			all = append(all, d.word("function mask of MSI-X", at+2, 0x4000, 0xc000))
+			var table uint32
+			if table, err = d.config(ctx, q, at+4); err != nil {
+				break
+			}
+			if base, placed := d.BARs[int(table&7)]; placed {
+				all = append(all, d.msix(base+uint64(table&^7))...)
+			}
+		}
+		next = head >> 8
+	}
+	return all, err
+}
+
+// word is a canary in 16 bits of its configuration space.
+func (d PCIDevice) word(what string, offset, value, mask uint32) Canary {
+	choose := write{port(configAddress, 4), d.at(offset)}
+	cell := port(uint16(configData+offset&3), 2)
+	return Canary{Device: d.name() + "'s " + what, plant: []write{choose, {cell, value}}, ask: []write{choose}, cell: cell, Value: value, mask: mask}
+}
+
+// msix are the canaries in its table: the first entry is masked, the second is not. QEMU keeps
+// the bits beside the mask as well.
+func (d PCIDevice) msix(table uint64) []Canary {
+	entry := func(what string, offset uint64, value uint32) Canary {
+		return at(d.name()+"'s "+what, cell{memory: true, address: table + offset}, value)
+	}
+	return []Canary{
+		entry("MSI-X address of vector 0", 0, 0xfee0100c),
+		entry("MSI-X data of vector 0", 8, 0x4155),
+		entry("MSI-X mask of vector 0", 12, 0x5a5a0001),
+		entry("MSI-X address of vector 1", 16, 0xfee0200c),
+		entry("MSI-X data of vector 1", 24, 0x4266),
+		entry("MSI-X mask of vector 1", 28, 0xa5a50000),
+	}
+}
+
+// A kind is a type of device, by its vendor and its own number.
+type kind struct{ vendor, device int }
+
+func kinds() map[kind]string {
+	return map[kind]string{
+		{0x8086, 0x100e}: "the e1000", {0x10ec, 0x8139}: "the rtl8139", {0x8086, 0x2922}: "the AHCI controller",
+		{0x8086, 0x7020}: "the UHCI controller", {0x1234, 0x1111}: "the VGA", {0x1af4, 0x1003}: "the virtio console",
+		{0x1af4, 0x1043}: "the virtio console", {0x1af4, 0x1000}: "the virtio NIC", {0x1af4, 0x1041}: "the virtio NIC",
+		{0x8086, 0x10d3}: "the e1000e",
+	}
+}
+
+func (d PCIDevice) name() string {
+	if name := kinds()[kind{d.Vendor, d.Device}]; name != "" {
+		return name
+	}
+	return "a PCI device"
+}
+
+// registers are the canaries in what its BARs lead to.
+func (d PCIDevice) registers() []Canary {
+	memory := func(bar int, what string, offset uint64, value uint32) []Canary {
+		base, placed := d.BARs[bar]
+		if !placed {
+			return nil
+		}
+		return []Canary{at(d.name()+"'s "+what, cell{memory: true, address: base + offset}, value)}
+	}
+	ports := func(bar int, what string, offset uint16, size int, value uint32) []Canary {
+		base, placed := d.BARs[bar]
+		if !placed || base > 0xffff {
+			return nil
+		}
+		return []Canary{at(d.name()+"'s "+what, port(uint16(base)+offset, size), value)}
+	}
+	var all []Canary
+	switch d.name() {
+	case "the e1000":
+		all = append(all, memory(0, "second address filter", 0x5408, 0x11223344)...)
+		all = append(all, memory(0, "upper half of the second address filter", 0x540c, 0x80005566)...)
+		all = append(all, memory(0, "multicast filter", 0x520c, 0xc3a50f81)...)
+		all = append(all, memory(0, "VLAN filter", 0x5614, 0x5ac3f018)...)
+		all = append(all, memory(0, "base of its receive queue", 0x2800, 0x06a10000)...)
+		all = append(all, memory(0, "length of its receive queue", 0x2808, 0x1000)...)
+		all = append(all, memory(0, "base of its send queue", 0x3800, 0x06a20000)...)
+	case "the rtl8139":
+		all = append(all, ports(0, "multicast filter", 0x08, 4, 0xa55a3cc3)...)
+		all = append(all, ports(0, "second half of the multicast filter", 0x0c, 4, 0x1f2e3d4c)...)
+		all = append(all, ports(0, "address of the first packet to send", 0x20, 4, 0x06a30000)...)
+	case "the AHCI controller":
+		for _, number := range []uint64{0, 3} {
+			base := 0x100 + 0x80*number
+			name := map[uint64]string{0: "port 0", 3: "port 3"}[number]
+			all = append(all, memory(5, "command list of "+name, base, 0x06a40400+uint32(number)<<16)...)
+			all = append(all, memory(5, "received FIS of "+name, base+8, 0x06a50800+uint32(number)<<16)...)
+			all = append(all, memory(5, "interrupts of "+name, base+0x14, 0x02000005)...)
+		}
+	case "the UHCI controller":
+		all = append(all, ports(4, "frame list", 0x08, 4, 0x06a60000)...)
+		all = append(all, ports(4, "start of frame", 0x0c, 1, 0x33)...)
+	case "the VGA":
+		all = append(all, vga()...)
+	}
+	return all
+}
+
+// vga are the canaries in the registers that a VGA has behind an index.
+func vga() []Canary {
+	readIndex, writeIndex, color := port(0x3c7, 1), port(0x3c8, 1), port(0x3c9, 1)
+	palette := func(device string, n uint32, red, green, blue uint32) Canary {
+		return Canary{
+			Device: device, plant: []write{{writeIndex, n}, {color, red}, {color, green}, {color, blue}},
+			ask: []write{{readIndex, n}}, cell: color, Value: red,
+		}
+	}
+	crtc, crtcData := port(0x3d4, 1), port(0x3d5, 1)
+	graphics, graphicsData := port(0x3ce, 1), port(0x3cf, 1)
+	display, displayData := port(0x1ce, 2), port(0x1cf, 2)
+	return []Canary{
+		palette("the VGA's palette, entry 7", 7, 0x15, 0x2a, 0x3f),
+		palette("the VGA's palette, entry 200", 200, 0x2b, 0x16, 0x0d),
+		behind("the VGA's cursor location", crtc, 0x0e, crtcData, 0x5a),
+		behind("the VGA's start address", crtc, 0x0c, crtcData, 0x35),
+		behind("the VGA's bit mask", graphics, 8, graphicsData, 0xa7),
+		behind("the VGA's VBE width", display, 1, displayData, 0x320),
+		behind("the VGA's VBE bank", display, 5, displayData, 0x3),
+	}
+}

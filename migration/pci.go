@@ -1,0 +1,53 @@
+package migration
+
+import (
+	"context"
+
+	"github.com/drover-vm/drover/migration/internal/canary"
+)
+
+// A PCIDevice is a function on a machine's first PCI bus, as query-pci has it.
+type PCIDevice struct {
+	Slot, Function int
+	ID             string `json:"qdev_id"` // the one that it was given, "" for none
+	IDs            struct {
+		Vendor, Device int
+	} `json:"id"`
+	Regions []PCIRegion
+}
+
+// A PCIRegion is where the firmware has placed a device's registers.
+type PCIRegion struct {
+	Type    string // io or memory
+	BAR     int
+	Address int64 // -1 where it has not
+	Size    int64
+}
+
+// PCIDevices are those on a side's first PCI bus; none where the machine has no PCI.
+func (s *Side) PCIDevices(ctx context.Context) ([]PCIDevice, error) {
+	var buses []struct{ Devices []PCIDevice }
+	if err := s.QMP().Execute(ctx, "query-pci", nil, &buses); err != nil || len(buses) == 0 {
+		return nil, err
+	}
+	return buses[0].Devices, nil
+}
+
+// pciCanaries are those of the source's PCI devices.
+func (p *Pair) pciCanaries(ctx context.Context) ([]canary.Canary, error) {
+	devices, err := p.Source.PCIDevices(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var all []canary.PCIDevice
+	for _, d := range devices {
+		placed := canary.PCIDevice{Vendor: d.IDs.Vendor, Device: d.IDs.Device, Slot: d.Slot, Function: d.Function, BARs: map[int]uint64{}}
+		for _, r := range d.Regions {
+			if r.Address > 0 {
+				placed.BARs[r.BAR] = uint64(r.Address)
+			}
+		}
+		all = append(all, placed)
+	}
+	return canary.PCI(ctx, p.Source.QTest(), all)
+}
