@@ -201,9 +201,6 @@ func Declarations() Vocabulary {
 			Example: "guest pulse",
 			Declare: func(a *Args, s *Scenario) {
 				s.Guest.Program = a.OneOf("a guest program", fixtures.Names()...)
-				if s.Guest.Program == fixtures.Tide && a.More() {
-					s.Guest.Rate = a.Size("the rate")
-				}
 				targets := fixtures.Archs(s.Guest.Program)
 				instead := a.Option("else")
 				if !instead && a.More() {

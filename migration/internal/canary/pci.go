@@ -3,6 +3,7 @@ package canary
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/drover-vm/drover/protocol/qtest"
 )
@@ -24,7 +25,8 @@ const (
 
 // PCI returns the canaries of those devices of a machine that it knows, in their registers and
 // in the capabilities by which they interrupt. They have to be planted before those of PC, for
-// which the address register is one.
+// which the address register is one. Of several devices of a kind the first has them: others may
+// share its registers, as displays do a VGA's.
 func PCI(ctx context.Context, q *qtest.Session, devices []PCIDevice) (all []Canary, err error) {
 	for _, d := range devices {
 		all = append(all, d.registers()...)
@@ -34,7 +36,12 @@ func PCI(ctx context.Context, q *qtest.Session, devices []PCIDevice) (all []Cana
 		}
 		all = append(all, interrupts...)
 	}
-	return all, nil
+	seen := map[string]bool{}
+	return slices.DeleteFunc(all, func(c Canary) bool {
+		twice := seen[c.Device]
+		seen[c.Device] = true
+		return twice
+	}), nil
 }
 
 func (d PCIDevice) at(offset uint32) uint32 {
