@@ -198,13 +198,21 @@ func (n FixedIn) lacking(_ context.Context, s *Side, _ map[string]bool) error {
 type Outside struct {
 	First, Last Release
 	Bug         string // what such a QEMU does, in a clause
+	On          string // the only target whose guests it concerns; "" is any
 }
 
 func (n Outside) String() string {
-	return fmt.Sprintf("outside %s %s %q", n.First, n.Last, n.Bug)
+	text := fmt.Sprintf("outside %s %s %q", n.First, n.Last, n.Bug)
+	if n.On != "" {
+		text += " on " + n.On
+	}
+	return text
 }
 func (n Outside) lacks(Options) error { return nil }
 func (n Outside) lacking(_ context.Context, s *Side, _ map[string]bool) error {
+	if n.On != "" && n.On != s.run.options.Arch {
+		return nil
+	}
 	return n.of(s.Version())
 }
 

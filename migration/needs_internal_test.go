@@ -10,7 +10,7 @@ import (
 
 // TestOnlyReleasesWithTheBugAreLeftOut: a newer one is tried, and shows whether it still has it.
 func TestOnlyReleasesWithTheBugAreLeftOut(t *testing.T) {
-	bug := Outside{"9.1", "10.0", "it aborts"}
+	bug := Outside{First: "9.1", Last: "10.0", Bug: "it aborts"}
 	for version, lacks := range map[qmp.Version]bool{
 		{Major: 8, Minor: 2}: false, {Major: 9, Minor: 0, Micro: 4}: false, {Major: 9, Minor: 1}: true, {Major: 9, Minor: 2}: true,
 		{Major: 10, Minor: 0, Micro: 13}: true, {Major: 10, Minor: 1}: false, {Major: 11, Minor: 0}: false,

@@ -172,11 +172,14 @@ func Declarations() Vocabulary {
 			},
 		},
 		{
-			Name: "needs outside", Args: "FIRST LAST BUG",
-			Doc:     "QEMUs of the releases from FIRST to LAST have a known bug that keeps them from the scenario, and none is known to be without it since; a newer one is tried.",
+			Name: "needs outside", Args: "FIRST LAST BUG [on TARGET]",
+			Doc:     "QEMUs of the releases from FIRST to LAST have a known bug that keeps them from the scenario, and none is known to be without it since; a newer one is tried. With a target, only those of guests of that one.",
 			Example: `needs outside 10.0 11.1 "under TCG it is killed by SIGABRT where memory was plugged"`,
 			Declare: func(a *Args, s *Scenario) {
-				n := Outside{a.Release(), a.Release(), a.Word("what the bug does, in quotes")}
+				n := Outside{First: a.Release(), Last: a.Release(), Bug: a.Word("what the bug does, in quotes")}
+				if a.Option("on") {
+					n.On = a.Word("the target")
+				}
 				if !n.Last.atLeast(n.First) {
 					a.Fail("the first release with the bug, %s, is newer than the last, %s", n.First, n.Last)
 				}
