@@ -136,7 +136,7 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 		s.Facts.SaidBefore = s.Stderr()
 	}
 	p.run.sampler.sent = p.LinkSent
-	p.run.sampler.of(p.Source, p.Facts)
+	p.run.sampler.of(p.Source, p.Destination, p.Facts)
 	p.beginCosts()
 	return p.migrate(ctx, arguments)
 }

@@ -20,8 +20,8 @@ type sampler struct {
 	sent  func() int64        // bytes over the link; nil where it isn't tapped
 	limit uint64
 
-	source *Side // whose migration it is; nil before there is one
-	began  time.Time
+	source, destination *Side // whose migration it is; nil before there is one
+	began               time.Time
 
 	mu      sync.Mutex
 	waiting int // steps, or parts of one, that wait
@@ -39,13 +39,13 @@ const (
 )
 
 // of makes the sampler one of a migration that begins now.
-func (s *sampler) of(source *Side, facts *record.Record) {
+func (s *sampler) of(source, destination *Side, facts *record.Record) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.source != source || s.stride == 0 { // another attempt from the same source goes on
 		s.samples, s.stride, s.skipped = nil, 1, 0
 	}
-	s.source, s.began, s.limit = source, time.Now(), 0
+	s.source, s.destination, s.began, s.limit = source, destination, time.Now(), 0
 	_ = json.Unmarshal(facts.Parameters[string(qapi.ParamMaxBandwidth)], &s.limit) // 0 where none was set
 }
 
@@ -100,6 +100,7 @@ func (s *sampler) keep(at time.Time, info qapi.MigrationInfo) {
 	if info.CPUThrottle != nil {
 		sample.Throttle = *info.CPUThrottle
 	}
+	sample.DowntimeMS = s.downtime(at)
 	if s.sent != nil {
 		n := s.sent()
 		sample.OnLink = &n
@@ -121,6 +122,33 @@ func (s *sampler) keep(at time.Time, info qapi.MigrationInfo) {
 	}
 }
 
+// downtime is how long the guest has been paused, in milliseconds.
+func (s *sampler) downtime(now time.Time) float64 {
+	stop := eventSince(s.source, "STOP", s.began)
+	if stop.IsZero() {
+		return 0
+	}
+	if resume := eventSince(s.destination, "RESUME", stop); !resume.IsZero() {
+		now = resume
+	}
+	return float64(now.Sub(stop).Microseconds()) / 1000
+}
+
+// eventSince is when a side had an event of that name since then; the zero time where it had
+// none.
+func eventSince(s *Side, name string, since time.Time) (at time.Time) {
+	if s == nil || s.VM == nil {
+		return at
+	}
+	events, _ := s.Events(context.Background())
+	for _, e := range events {
+		if e.Name == name && !e.Time.Before(since) {
+			return e.Time
+		}
+	}
+	return at
+}
+
 // take ends the sampling of a migration, and returns what there is.
 func (s *sampler) take() []record.Sample {
 	s.mu.Lock()
@@ -132,6 +160,6 @@ func (s *sampler) take() []record.Sample {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	taken := s.samples
-	s.source, s.samples, s.stride, s.waiting = nil, nil, 0, 0
+	s.source, s.destination, s.samples, s.stride, s.waiting = nil, nil, nil, 0, 0
 	return taken
 }

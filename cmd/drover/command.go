@@ -204,6 +204,9 @@ func unknownCommand(stderr io.Writer, err error) int {
 func help(w io.Writer, c *cobra.Command) {
 	fmt.Fprintf(w, "usage: %s\n\n%s\n", c.UseLine(), c.Long)
 	if c.HasAvailableSubCommands() {
+		if c.Runnable() {
+			fmt.Fprintf(w, "\nflags:\n%s", c.Flags().FlagUsages())
+		}
 		fmt.Fprintln(w)
 		for _, next := range inOrderOfHelp(c) {
 			if !next.Hidden {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,9 +17,11 @@ import (
 // A display shows a run as it goes. Its methods may be called at once by
 // several scenarios.
 type display interface {
+	expect(o outlook) // what will run
 	begin(name string)
 	step(name, step string)
-	done(name string, r *record.Result) // r is nil where it could not run
+	sample(name string, s record.Sample) // of its migration, while steps wait
+	done(name string, r *record.Result)  // r is nil where it could not run
 	end(sum report.Sum)
 }
 
@@ -30,8 +33,11 @@ type jsonDisplay struct {
 	last  *lastRun // where results are kept
 }
 
+func (d *jsonDisplay) expect(outlook)      {}
 func (d *jsonDisplay) begin(string)        {}
 func (d *jsonDisplay) step(string, string) {}
+
+func (d *jsonDisplay) sample(string, record.Sample) {}
 
 func (d *jsonDisplay) done(name string, r *record.Result) {
 	if r == nil {
@@ -68,8 +74,8 @@ func (d *jsonDisplay) write(value any) {
 	_ = report.JSONLine(d.out, value) // what can't be written, the output remembers; what is no JSON, the line says
 }
 
-// textDisplay writes a line a scenario. On a terminal a last line shows what
-// is under way, and goes away again. Scenarios that were skipped are summed up at the
+// textDisplay writes a line a scenario. On a terminal two last lines show what
+// is under way, and go away again. Scenarios that were skipped are summed up at the
 // end, unless verbose.
 type textDisplay struct {
 	out     io.Writer // what others wrote goes here
@@ -82,18 +88,15 @@ type textDisplay struct {
 	skips   *skips        // where those that were skipped are summed up
 	rates   *rates        // where scenarios are repeated
 	last    *lastRun      // where results are kept
+	took    *durations    // where times are kept
 	pages   bool          // an index links to what passed runs left: no line of each says where
 
 	mu      sync.Mutex
 	running []*underWay
+	outlook outlook
 	paused  bool
 	stop    chan struct{}
 	stopped sync.WaitGroup
-}
-
-type underWay struct {
-	name, step string
-	since      time.Time
 }
 
 // liveEvery is how often the line of what is under way is drawn anew.
@@ -124,23 +127,59 @@ func (d *textDisplay) redraw() {
 	}
 }
 
-// wipe takes the line of what is under way off the terminal.
+// wipe takes the lines of what is under way off the terminal.
 func (d *textDisplay) wipe() {
 	if d.live {
-		fmt.Fprint(d.raw, "\r\x1b[K")
+		fmt.Fprint(d.raw, "\r\x1b[J")
 	}
 }
 
+// draw draws them, and leaves the cursor at the beginning of the first.
 func (d *textDisplay) draw() {
 	if !d.live || d.paused || len(d.running) == 0 {
 		return
 	}
-	u := d.running[0]
-	line := fmt.Sprintf("...      %s %.1f s: %s", u.name, time.Since(u.since).Seconds(), u.step)
-	if others := len(d.running) - 1; others > 0 {
-		line += fmt.Sprintf(" (and %d more)", others)
+	lines := liveLines(d.outlook, d.running, time.Now(), columnsOf(d.out))
+	text := "\r\x1b[J" + strings.Join(lines, "\r\n")
+	if below := len(lines) - 1; below > 0 {
+		text += fmt.Sprintf("\r\x1b[%dA", below)
 	}
-	fmt.Fprint(d.raw, "\r\x1b[K"+fitted(plain.Text(line), d.out))
+	fmt.Fprint(d.raw, text)
+}
+
+func (d *textDisplay) expect(o outlook) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.outlook = o
+}
+
+func (d *textDisplay) sample(name string, s record.Sample) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, u := range d.running {
+		if u.name == name {
+			u.sample(s)
+		}
+	}
+}
+
+// passed prints a line about a scenario that has passed, in place of that of done.
+func (d *textDisplay) passed(name string, r *record.Result, line string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.gone(name)
+	if d.verbose && r.Record != nil {
+		report.Steps(d.out, plainResult(r).Record.Steps)
+	}
+	fmt.Fprintln(d.out, plain.Text(line))
+	d.draw()
+}
+
+// gone takes a scenario off those that run.
+func (d *textDisplay) gone(name string) {
+	d.running = slices.DeleteFunc(d.running, func(u *underWay) bool { return u.name == name })
+	d.outlook.next(name)
+	d.wipe()
 }
 
 func (d *textDisplay) begin(name string) {
@@ -164,12 +203,14 @@ func (d *textDisplay) step(name, step string) {
 func (d *textDisplay) done(name string, r *record.Result) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.running = slices.DeleteFunc(d.running, func(u *underWay) bool { return u.name == name })
-	d.wipe()
+	d.gone(name)
 	if r == nil {
 		return
 	}
 	count(name, r, d.rates, d.last)
+	if d.took != nil {
+		d.took.add(name, r)
+	}
 	whole := r
 	r = plainResult(r)
 	if d.times != nil {
@@ -239,6 +280,9 @@ func (d *textDisplay) end(sum report.Sum) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.wipe()
+	if d.took != nil {
+		d.took.save()
+	}
 	if d.times != nil {
 		d.times.Write(d.out)
 	}

@@ -39,7 +39,7 @@ func (d *fetchDisplay) progress(p fleet.Progress) {
 	case d.live && p.Step == "done":
 		fmt.Fprintf(d.raw, "\r\x1b[K%s\n", plain.Text(p.String()))
 	case d.live && (step != d.step || now.Sub(d.drawn) > liveEvery):
-		fmt.Fprintf(d.raw, "\r\x1b[K%s", fitted(plain.Text(p.String()), d.out))
+		fmt.Fprintf(d.raw, "\r\x1b[K%s", cut(plain.Text(p.String()), columnsOf(d.out)))
 	case !d.live && (step != d.step || now.Sub(d.drawn) > plainEvery):
 		fmt.Fprintln(d.out, plain.Text(p.String()))
 	default:

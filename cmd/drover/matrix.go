@@ -50,6 +50,7 @@ type matrixFlags struct {
 	qemus, patterns                            []string
 	args                                       qemuArgs
 	pages                                      pageFlags
+	took                                       *durations
 }
 
 // mostQEMUs is how many QEMUs a matrix takes: the runs grow with their square.
@@ -106,6 +107,8 @@ const matrixWidth = 28
 func (f *matrixFlags) run(ctx context.Context, _ []string, _ *os.File, stdout, stderr io.Writer) int {
 	text := newTextDisplay(stdout, f.verbose, matrixWidth)
 	text.pages = f.pages.dir != ""
+	f.took = openDurations()
+	text.took = f.took
 	var show display = text
 	if f.json {
 		show = &jsonDisplay{out: io.Discard}
@@ -225,6 +228,7 @@ func predictAll(ctx context.Context, fleet []member, o migration.Options, show d
 func (f *matrixFlags) runPairs(ctx context.Context, m *report.Matrix, scenarios []job, o migration.Options, show display) (left []string) {
 	var mu sync.Mutex
 	path := map[string]string{}
+	show.expect(f.outlook(m, scenarios))
 	for _, q := range m.QEMUs {
 		path[q.Name] = q.Path
 	}
@@ -251,6 +255,22 @@ func (f *matrixFlags) runPairs(ctx context.Context, m *report.Matrix, scenarios 
 	}
 	_ = work.Wait()
 	return left
+}
+
+// outlook is how far the matrix is: a run for each scenario and pair.
+func (f *matrixFlags) outlook(m *report.Matrix, scenarios []job) outlook {
+	var names []string
+	for _, pair := range m.Pairs {
+		for _, j := range scenarios {
+			j.scenario = j.scenario.Between(pair.Source, pair.Destination)
+			names = append(names, job{j.scenario, migration.Options{Arch: m.Arch}}.name())
+		}
+	}
+	times := f.took
+	if times == nil {
+		times = &durations{}
+	}
+	return outlookOf(names, min(f.parallel, mostParallel), times)
 }
 
 // runPair runs one scenario between two QEMUs, and puts its result beside the

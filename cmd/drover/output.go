@@ -125,22 +125,3 @@ func terminal(w io.Writer) (*os.File, bool) {
 	}
 	return o.file, true
 }
-
-// drawable says whether w is a terminal on which a line can be drawn anew.
-func drawable(w io.Writer) bool {
-	_, ok := terminal(w)
-	return ok && os.Getenv("TERM") != "dumb"
-}
-
-// fitted shortens a line to the width of the terminal that w writes to.
-func fitted(line string, w io.Writer) string {
-	f, ok := terminal(w)
-	if !ok {
-		return line
-	}
-	width, _, err := term.GetSize(int(f.Fd()))
-	if runes := []rune(line); err == nil && width > 1 && len(runes) >= width {
-		return string(runes[:width-1])
-	}
-	return line
-}

@@ -37,6 +37,19 @@ func nameWidth(jobs []job) (width int) {
 	return width
 }
 
+// namesOf are the names of jobs, as often as they are run; none where nobody knows how often.
+func namesOf(jobs []job, count int) (names []string) {
+	const most = 100_000
+	for range count {
+		for _, j := range jobs {
+			if len(names) < most {
+				names = append(names, j.name())
+			}
+		}
+	}
+	return names
+}
+
 func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, stderr io.Writer) int {
 	flags := *f
 	jobs, err := flags.jobs(stdin)
@@ -68,6 +81,8 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 			text.skips = &skips{}
 		}
 		text.rates, text.last = often, last
+		text.took = openDurations()
+		text.expect(outlookOf(namesOf(jobs, flags.repeats.count), flags.parallel, text.took))
 		text.pages = flags.pages.dir != "" && !flags.keep
 		show = text
 	}
@@ -309,6 +324,7 @@ func runOne(ctx context.Context, j job, show display) (*record.Result, error) {
 	name := j.name()
 	show.begin(name)
 	j.options.Progress = func(step string) { show.step(name, step) }
+	j.options.Watch = func(s record.Sample) { show.sample(name, s) }
 	result, err := j.scenario.Run(ctx, j.options)
 	if err != nil {
 		failed := &runError{cause: fmt.Errorf("%s: %w", name, err)}

@@ -115,12 +115,35 @@ func anyQEMU(dir string) bool {
 }
 
 func TestLiveLineOnATerminal(t *testing.T) {
-	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64")}, "run", "bad_dest")
-	s.await(t, "\r\x1b[K...      x86_64/bad_dest")
+	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "DROVER_CACHE=" + t.TempDir()}, "run", "bad_dest")
+	s.await(t, "\r\x1b[J1/1      x86_64/bad_dest")
 	require.Equal(t, 0, s.exit(t), s)
 	require.Contains(t, s.String(), "\x1b[32mpass   \x1b[0m  x86_64/bad_dest")
 	lines := strings.Split(strings.TrimSpace(s.String()), "\r\n")
 	require.Contains(t, lines[len(lines)-1], "1 scenario: 1 passed")
+}
+
+func TestLiveLinesShowHowFarTheMigrationIs(t *testing.T) {
+	cache := t.TempDir()
+	env := []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "DROVER_CACHE=" + cache}
+	s := atTerminal(t, env, "run", "postcopy/plain")
+	require.Equal(t, 0, s.exit(t), s)
+	require.Regexp(t, `\r\x1b\[J1/1      x86_64/postcopy/plain [\d.]+ s: await passes 1\r\r?\n         active, \d+ MB sent, .*left, pass \d+\r\x1b\[1A`, s.String())
+	require.NotContains(t, s.String(), "1/1, ", "nobody knows yet how long it takes")
+
+	s = atTerminal(t, env, "run", "postcopy/plain")
+	require.Equal(t, 0, s.exit(t), s)
+	require.Regexp(t, `1/1, \d+s left`, s.String(), "by the time that it took before")
+}
+
+func TestDumbTerminalIsWrittenPlainLines(t *testing.T) {
+	s := atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "TERM=dumb"}, "run", "bad_dest")
+	require.Equal(t, 0, s.exit(t), s)
+	require.NotContains(t, s.String(), "\x1b")
+	s = atTerminal(t, []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "NO_COLOR=1"}, "run", "bad_dest")
+	require.Equal(t, 0, s.exit(t), s)
+	require.Contains(t, s.String(), "\x1b[J", "lines are drawn")
+	require.NotRegexp(t, `\x1b\[[\d;]*m`, s.String(), "and not coloured")
 }
 
 func TestCtrlCEndsBothVMsAndSaysWhereTheArtifactsAre(t *testing.T) {

@@ -45,6 +45,7 @@ type table struct {
 	Rows    [][]string
 	Marks   []string // of each row; may be shorter
 	Files   bool     // the first cell of each row is a file in the folder
+	Tight   bool     // cells are numbers, which are not broken into lines
 }
 
 // A listing is text of lines.

@@ -28,7 +28,7 @@ const fewestSamples = 3
 // three. Of a curve that reaches far above the first, as a limit may, only a label is seen.
 func (f *Folder) chart(caption, unit string, curves ...series) *figure {
 	s, ok := f.span()
-	const height, left, bottom = 120.0, 90.0, 20.0
+	const top, height, left, bottom = 20.0, 130.0, 90.0, 20.0
 	fig := &figure{Caption: caption, Picture: picture{Width: pictureWidth, Height: height + bottom}}
 	first, most := 0.0, 0.0
 	for i, c := range curves {
@@ -48,10 +48,10 @@ func (f *Folder) chart(caption, unit string, curves ...series) *figure {
 		most = 1
 	}
 	x := func(at time.Time) float64 { return left + (pictureWidth-left-10)*s.share(at) }
-	y := func(v float64) float64 { return 8 + (height-8)*(1-v/most) }
-	f.shadeDowntime(&fig.Picture, x, 8, height-8)
-	fig.Picture.line("axis", [][2]float64{{left, 8}, {left, height}, {pictureWidth - 10, height}})
-	fig.Picture.text("label", "end", left-6, 16, amount(most, unit))
+	y := func(v float64) float64 { return top + (height-top)*(1-v/most) }
+	f.shadeDowntime(&fig.Picture, x, top, height-top)
+	fig.Picture.line("axis", [][2]float64{{left, top}, {left, height}, {pictureWidth - 10, height}})
+	fig.Picture.text("label", "end", left-6, top+8, axisAmount(most, unit))
 	fig.Picture.text("label", "end", left-6, height, "0")
 	f.timeAxis(&fig.Picture, s, left, height+16)
 	var alt []string
@@ -73,13 +73,24 @@ func (f *Folder) chart(caption, unit string, curves ...series) *figure {
 		} else {
 			fig.Picture.line(fmt.Sprintf("series s%d", i), points)
 		}
-		fig.Picture.text(fmt.Sprintf("label s%d", i), "start", left+8+float64(i)*200, 18, label)
+		fig.Picture.text(fmt.Sprintf("label s%d", i), "start", left+8+float64(i)*200, 12, label)
 		says := fmt.Sprintf("at most %s, in the end %s", amount(peak, unit), amount(end, unit))
 		fig.Text = append(fig.Text, fmt.Sprintf("%-13s |%s| %s", c.label, signs, says))
 		alt = append(alt, fmt.Sprintf("%s: %s, %d readings", c.label, says, len(c.points)))
 	}
 	fig.Alt = caption + ", over the migration's time. " + strings.Join(alt, "; ")
 	return fig
+}
+
+// axisAmount is an amount that fits beside an axis.
+func axisAmount(x float64, unit string) string {
+	switch unit {
+	case "bytes a second":
+		return size(x) + "/s"
+	case "pages a second":
+		return thousands(math.Round(x)) + "/s"
+	}
+	return amount(x, unit)
 }
 
 func peakOf(points []sample) (peak float64) {
@@ -169,7 +180,7 @@ func (f *Folder) figures() (all []*figure) {
 		f.heartbeat(),
 		f.chart("Bytes sent", "bytes", curves...),
 		f.chart("RAM that is dirty and not sent (remaining)", "bytes", series{"remaining", remaining}),
-		f.chart("Dirty rate, as QEMU measures it", "pages a second", series{"dirty rate", dirty}),
+		f.chart("Pages that the guest dirties, as QEMU measures it", "pages a second", series{"dirty rate", dirty}),
 		f.chart("Throughput, and its limit", "bytes a second", rate...),
 		f.chart("Throttle of the guest's vCPUs (auto-converge)", "%", series{"throttle", throttle}),
 		paced(f.Record.Paced),
@@ -180,7 +191,8 @@ func (f *Folder) figures() (all []*figure) {
 func paced(all []record.Paced) *figure {
 	var rows []bar
 	for i, p := range all {
-		if p.Seconds > 0 && p.Bytes >= 0 && i < record.MaxListed {
+		const least = 0.005 // s; a stretch between two settings says nothing
+		if p.Seconds > least && p.Bytes >= 0 && i < record.MaxListed {
 			rate := float64(p.Bytes) / p.Seconds
 			rows = append(rows, bar{label: fmt.Sprintf("link, %.2f s", p.Seconds), value: rate, unit: "bytes a second", bad: p.Limit > 0 && rate > 1.25*p.Limit})
 			if p.Limit > 0 {

@@ -120,6 +120,9 @@ func (r *Results) JSON() ([]byte, error) {
 	return append(printable(text), '\n'), err
 }
 
+// Versions are those of both sides' QEMUs: "10.0.13", or "7.2.22 to 10.0.13".
+func Versions(r *record.Record) string { return plainVersions(r) }
+
 // plainVersions is versions without the name in front.
 func plainVersions(r *record.Record) string {
 	v := versions(r)

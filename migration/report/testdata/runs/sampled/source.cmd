@@ -1,0 +1,1 @@
+/usr/bin/qemu-system-x86_64 -name guest=source,debug-threads=on -sandbox on,elevateprivileges=deny -machine accel=tcg -m 150 -nodefaults -display none -chardev socket,id=drover-qmp,server=on,wait=off,path=source.qmp.sock -qmp chardev:drover-qmp -serial stdio -drive file=source.boot.img,format=raw,if=ide
