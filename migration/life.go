@@ -95,7 +95,7 @@ func (p *Pair) PlantCanaries(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if found == c.Value {
+		if found == c.Value || c.ByGuest() { // who may not have begun
 			p.canaries = append(p.canaries, c)
 		}
 	}
