@@ -95,7 +95,7 @@ func (p *Pair) PlantCanaries(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if found == c.Value || c.ByGuest() { // who may not have begun
+		if found == c.Value {
 			p.canaries = append(p.canaries, c)
 		}
 	}

@@ -119,9 +119,6 @@ func (c Canary) Plant(ctx context.Context, vm VM) error {
 	return nil
 }
 
-// ByGuest says whether it is the guest program that writes the canary.
-func (c Canary) ByGuest() bool { return c.get != nil && c.put == nil }
-
 // mostAnswers is more than any device's queue holds.
 const mostAnswers = 300
 
