@@ -199,16 +199,25 @@ type Outside struct {
 	First, Last Release
 	Bug         string // what such a QEMU does, in a clause
 	Accel       string // the accelerator under which it does; "" for any
+	On          string // the only target whose guests it concerns; "" is any
 }
 
 func (n Outside) String() string {
+	text := fmt.Sprintf("outside %s %s", n.First, n.Last)
 	if n.Accel != "" {
-		return fmt.Sprintf("outside %s %s %s %q", n.First, n.Last, n.Accel, n.Bug)
+		text += " " + n.Accel
 	}
-	return fmt.Sprintf("outside %s %s %q", n.First, n.Last, n.Bug)
+	text += fmt.Sprintf(" %q", n.Bug)
+	if n.On != "" {
+		text += " on " + n.On
+	}
+	return text
 }
 func (n Outside) lacks(Options) error { return nil }
 func (n Outside) lacking(_ context.Context, s *Side, _ map[string]bool) error {
+	if n.On != "" && n.On != s.run.options.Arch {
+		return nil
+	}
 	accel, _, _ := strings.Cut(s.run.options.Accel, ",")
 	return n.of(s.Version(), accel)
 }

@@ -172,8 +172,8 @@ func Declarations() Vocabulary {
 			},
 		},
 		{
-			Name: "needs outside", Args: "FIRST LAST [tcg | kvm] BUG",
-			Doc:     "QEMUs of the releases from FIRST to LAST have a known bug that keeps them from the scenario, under any accelerator or only the one named, and none is known to be without it since; a newer one is tried.",
+			Name: "needs outside", Args: "FIRST LAST [tcg | kvm] BUG [on TARGET]",
+			Doc:     "QEMUs of the releases from FIRST to LAST have a known bug that keeps them from the scenario, under any accelerator or only the one named, and none is known to be without it since; a newer one is tried. With a target, only those of guests of that one.",
 			Example: `needs outside 10.0 11.1 tcg "it is killed by SIGABRT where memory was plugged"`,
 			Declare: func(a *Args, s *Scenario) {
 				n := Outside{First: a.Release(), Last: a.Release()}
@@ -183,6 +183,9 @@ func Declarations() Vocabulary {
 					}
 				}
 				n.Bug = a.Word("what the bug does, in quotes")
+				if a.Option("on") {
+					n.On = a.Word("the target")
+				}
 				if !n.Last.atLeast(n.First) {
 					a.Fail("the first release with the bug, %s, is newer than the last, %s", n.First, n.Last)
 				}

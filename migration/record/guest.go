@@ -24,6 +24,9 @@ type LifeFacts struct {
 	Heartbeats  int     // on the console since it began to run there
 	Unexpected  string  `json:",omitempty"` // what else was on the console
 	PassSeconds float64 `json:",omitempty"` // how long one pass of the workload takes
+	// Beats are the signs of life of a Linux guest, which has no such byte and whose console is
+	// its kernel's: Heartbeats counts them. Nil for other guests.
+	Beats *BeatFacts `json:",omitempty"`
 	// Of a workload that several vCPUs share, the first byte of each further vCPU's part.
 	Others []CounterFacts `json:",omitempty"`
 }

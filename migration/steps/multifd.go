@@ -114,7 +114,12 @@ func ExpectMainChannel(bounds record.Bounds) migration.Step {
 				sum += c.Forward
 			}
 		}
-		p.Measure("sent over the main channel", float64(sum), "bytes", bounds)
+		demanded := bounds
+		if bounds.Max != nil {
+			most := *bounds.Max + float64(perPage(p))
+			demanded.Max = &most
+		}
+		p.Measure("sent over the main channel", float64(sum), "bytes", demanded)
 		return nil
 	})
 }
