@@ -55,6 +55,9 @@ func TestNoTwoPagesOfAStretchAreTheSame(t *testing.T) {
 func TestPagePatternsChangeInEveryWay(t *testing.T) {
 	ways := map[stretchKind]map[string]bool{fullPages: {}, singleBytes: {}, nearlySame: {}}
 	for _, s := range stretches(0) {
+		if ways[s.kind] == nil {
+			ways[s.kind] = map[string]bool{}
+		}
 		for pattern := 1; pattern < patterns; pattern++ {
 			switch was, is := s.hold[pattern-1], s.hold[pattern]; {
 			case was == is:
