@@ -40,6 +40,12 @@ var namedRegister = regexp.MustCompile(`(\w+) *=`)
 // code that the PSW's mask has. That is no register, and of one value there are several.
 var lazyConditionCode = regexp.MustCompile(` cc +\w+\s*$`)
 
+// countsOn says whether it is a register of riscv64's that counts on while the guest is
+// paused: QEMU prints them since 11.0, and takes them from the host's clock.
+func countsOn(name string) bool {
+	return slices.Contains([]string{"cycle", "instret", "mcycle", "minstret", "time"}, name)
+}
+
 // registers are the values by name. A name that comes again, as a segment's DPL does,
 // has its number behind it; in a line without names the first word is one.
 func registers(printed string) map[string]string {
@@ -58,6 +64,7 @@ func registers(printed string) map[string]string {
 		case len(words) == 0:
 		case strings.HasPrefix(words[0], "CPU#"):
 			cpu = words[0] + " "
+		case len(names) == 0 && countsOn(words[0]):
 		case len(names) == 0:
 			add(words[0], strings.Join(words[1:], ""))
 		}

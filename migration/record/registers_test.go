@@ -35,3 +35,12 @@ func TestRegistersAreComparedByName(t *testing.T) {
 		})
 	}
 }
+
+// TestCountersThatGoOnAreNotCompared: riscv64's follow the host's clock, and a name that only
+// begins like one of them is a register like any other.
+func TestCountersThatGoOnAreNotCompared(t *testing.T) {
+	facts := CompareRegisters("CPU#0\n cycle    01\n mcycle   01\n instret  01\n minstret 01\n time     01\n mie      01\n timer    01\n",
+		"CPU#0\n cycle    02\n mcycle   02\n instret  02\n minstret 02\n time     02\n mie      01\n timer    02\n")
+	require.Equal(t, 2, facts.Compared)
+	require.Equal(t, []string{"the source has CPU#0 timer=01, the destination 02"}, facts.Different)
+}

@@ -113,7 +113,7 @@ func stretches(ramStart uint64) []stretch {
 		{kind: eachEighth, hold: [patterns]byte{0xd1, 0xd2, 0xd3, 0}},
 		{kind: words, hold: [patterns]byte{0xe1, 0xe2, 0xe2, 0}},
 	} {
-		s.at = uint64(below + i*apart)
+		s.at = ramStart + uint64(below+i*apart)
 		all = append(all, s)
 	}
 	return all

@@ -2,6 +2,8 @@ package steps
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,6 +17,7 @@ import (
 func TestPagePatternIsWhereNobodyWrites(t *testing.T) {
 	for _, p := range fixtures.All() {
 		all := stretches(p.RAMStart)
+		slices.SortFunc(all, func(a, b stretch) int { return cmp.Compare(a.at, b.at) })
 		last := p.Workload().End
 		for _, s := range all {
 			require.GreaterOrEqual(t, s.at, last, p.Arch)
@@ -52,6 +55,9 @@ func TestNoTwoPagesOfAStretchAreTheSame(t *testing.T) {
 func TestPagePatternsChangeInEveryWay(t *testing.T) {
 	ways := map[stretchKind]map[string]bool{fullPages: {}, singleBytes: {}, nearlySame: {}}
 	for _, s := range stretches(0) {
+		if ways[s.kind] == nil {
+			ways[s.kind] = map[string]bool{}
+		}
 		for pattern := 1; pattern < patterns; pattern++ {
 			switch was, is := s.hold[pattern-1], s.hold[pattern]; {
 			case was == is:
