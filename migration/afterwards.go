@@ -69,9 +69,9 @@ const (
 	// leastSpeed is how fast a guest has to be when a migration is over, to before.
 	leastSpeed = 0.5
 	// moreMemory is how much more anonymous memory a source may have then, in bytes: what its C
-	// library keeps of what it was given back; moreAfterRecovery where a lost connection was
-	// replaced, after which QEMU keeps what it had for the first.
-	moreMemory, moreAfterRecovery = 8 << 20, 40 << 20
+	// library keeps of what it was given back, and what the kernel adds where it joins a page
+	// that was written and those around it to a huge one.
+	moreMemory = 48 << 20
 	// mostBusy is the share of a CPU that a QEMU may use then, beside its vCPUs, and
 	// busyWindow for how long it is looked at.
 	mostBusy   = 0.25
@@ -104,9 +104,6 @@ func afterwards() Step {
 
 func (p *Pair) leftOnSource(ctx context.Context) error {
 	was, now, most := p.before.resources, procfs.Resources{}, int64(moreMemory)
-	if p.Facts.Recoveries > 0 {
-		most = moreAfterRecovery
-	}
 	most += int64(p.before.untouched)
 	cache, _ := strconv.ParseInt(string(p.Facts.Parameters["xbzrle-cache-size"]), 10, 64)
 	most += cache // which is made of pages that the C library keeps

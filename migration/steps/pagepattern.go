@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/internal/ram"
@@ -114,7 +115,7 @@ func stretches(ramStart uint64) []stretch {
 		{kind: words, hold: [patterns]byte{0xe1, 0xe2, 0xe2, 0}},
 	} {
 		s.at = ramStart + uint64(below+i*apart)
-		all = append(all, s)
+		all = slices.Insert(all, i, s)
 	}
 	return all
 }

@@ -53,11 +53,8 @@ func TestNoTwoPagesOfAStretchAreTheSame(t *testing.T) {
 // TestPagePatternsChangeInEveryWay: from data to zero, back, and to other data, whichever
 // way the page holds it.
 func TestPagePatternsChangeInEveryWay(t *testing.T) {
-	ways := map[stretchKind]map[string]bool{fullPages: {}, singleBytes: {}, nearlySame: {}}
+	ways := map[stretchKind]map[string]bool{fullPages: {}, singleBytes: {}, nearlySame: {}, longRun: {}, eachEighth: {}, random: {}, words: {}}
 	for _, s := range stretches(0) {
-		if ways[s.kind] == nil {
-			ways[s.kind] = map[string]bool{}
-		}
 		for pattern := 1; pattern < patterns; pattern++ {
 			switch was, is := s.hold[pattern-1], s.hold[pattern]; {
 			case was == is:
