@@ -8,7 +8,7 @@ GO ?= go
 FUZZTIME ?= 60s
 
 # The targets that the tests run on.
-TARGETS = x86_64 i386 ppc64 aarch64 riscv64
+TARGETS = x86_64 i386 ppc64 aarch64 riscv64 s390x
 BENCH ?= .
 
 # The linters live in a module of their own: see tools/lint/go.mod.

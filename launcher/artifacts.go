@@ -18,7 +18,7 @@ func (v *VM) ShellCommand() string {
 func (v *VM) SaveCommand(dir string) error {
 	name := filepath.Join(dir, v.config.Name)
 	if p := v.config.Program; p != nil {
-		for _, image := range images(p) {
+		for _, image := range images(p, v.config.diskless()) {
 			if err := os.WriteFile(name+image.suffix, image.content, 0o600); err != nil {
 				return err
 			}

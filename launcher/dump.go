@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/internal/ended"
+	"github.com/drover-vm/drover/launcher/probe"
 	"github.com/drover-vm/drover/protocol/qapi"
 )
 
@@ -128,7 +130,7 @@ func (v *VM) bootProgram() error {
 	if p == nil {
 		return nil
 	}
-	for _, image := range images(p) {
+	for _, image := range images(p, v.config.diskless()) {
 		f, err := v.memory("drover-boot")
 		if err != nil {
 			return err
@@ -159,14 +161,22 @@ type image struct {
 	option  func(path string) []string // that names it to QEMU
 }
 
+// diskless says that the machine has no disk controller of a PC's, so that a disk is a
+// virtio device's: microvm.
+func (c Config) diskless() bool {
+	machine, _ := probe.MachineOption(c.Args)
+	name, _, _ := strings.Cut(cmp.Or(machine, c.Machine), ",")
+	return name == "microvm"
+}
+
 // images are those of a program: one, or none.
-func images(p *fixtures.Program) []image {
+func images(p *fixtures.Program, diskless bool) []image {
 	named := func(option string) func(string) []string {
 		return func(path string) []string { return []string{option, path} }
 	}
 	switch {
 	case len(p.BootBlock) > 0:
-		return []image{{".boot.img", bootDisk(p), func(path string) []string { return []string{"-drive", drive(path)} }}}
+		return []image{{".boot.img", bootDisk(p), func(path string) []string { return driveOf(path, diskless) }}}
 	case len(p.Kernel) > 0:
 		return []image{{".kernel.img", p.Kernel, named("-kernel")}}
 	case len(p.Firmware) > 0:
@@ -184,9 +194,20 @@ func bootDisk(p *fixtures.Program) []byte {
 	return disk
 }
 
-func drive(path string) string {
+// bootID is what the disk is called that a virtio device has.
+const bootID = "drover-boot"
+
+// driveOf are the options for the disk that a machine boots from.
+func driveOf(path string, diskless bool) []string {
+	if diskless {
+		return []string{"-drive", drive(path, "none") + ",id=" + bootID, "-device", "virtio-blk-device,drive=" + bootID}
+	}
+	return []string{"-drive", drive(path, "ide")}
+}
+
+func drive(path, of string) string {
 	if strings.Contains(path, ":") && !strings.HasPrefix(path, "/") {
 		path = "./" + path // or what is before the colon would be a protocol
 	}
-	return Option("", "file", path, "format", "raw", "if", "ide")
+	return Option("", "file", path, "format", "raw", "if", of)
 }

@@ -22,12 +22,13 @@ import (
 )
 
 // describeTimeout bounds the description of one machine, which takes a second.
-const describeTimeout = 30 * time.Second
+const describeTimeout = time.Minute
 
 // Preflight predicts what becomes of a guest that moves from the source to the
 // destination, without moving one: each QEMU is started with the machine that a
 // scenario would have, and is asked what it would send of it; then its guest runs
-// for a moment, while it is sent to nobody. The error says that one of them could
+// for a moment, while it is sent to nobody; and where nothing is known against it, what the
+// source then sent is given to the destination's. The error says that one of them could
 // not be asked; it is a *[probe.NoCommonMachineError] where they have no machine type
 // in common.
 func Preflight(ctx context.Context, o Options) (*preflight.Report, error) {
@@ -70,7 +71,17 @@ func (a *Describer) Preflight(ctx context.Context, o Options) (*preflight.Report
 	if err := asking.Wait(); err != nil {
 		return nil, err
 	}
-	return preflight.Compare(sides[0], sides[1]), nil
+	r := preflight.Compare(sides[0], sides[1])
+	if r.Prediction.Outcome != preflight.Completes || sides[0].Stream == nil {
+		return r, nil
+	}
+	own := o
+	own.Args = slices.Concat(o.Args, o.DestinationArgs)
+	tried := *sides[1]
+	if tried.Loading = own.load(ctx, o.Destination, sides[0].Stream); tried.Loading == nil {
+		return r, context.Cause(ctx)
+	}
+	return preflight.Compare(sides[0], &tried), nil
 }
 
 // shareMachine makes sure that both sides are given the same machine type, and that
@@ -82,7 +93,7 @@ func (o *Options) shareMachine(ctx context.Context) error {
 		return nil
 	}
 	own := "qemu-system-" + cmp.Or(o.Arch, "x86_64")
-	machine, err := probe.SharedMachineOf(ctx, cmp.Or(o.Source, own), cmp.Or(o.Destination, own), o.Machine)
+	machine, err := probe.SharedMachineOf(ctx, inPath(cmp.Or(o.Source, own)), inPath(cmp.Or(o.Destination, own)), o.Machine)
 	if err != nil {
 		return fmt.Errorf("migration: %w", err)
 	}
@@ -120,6 +131,7 @@ func Describe(ctx context.Context, binary string, o Options) (*preflight.Descrip
 	defer cancel()
 	o.machineFromArgs()
 	o.defaults()
+	binary = inPath(binary)
 	info, err := probe.Inspect(ctx, binary)
 	if err != nil {
 		return nil, fmt.Errorf("migration: %w", err)

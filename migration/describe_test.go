@@ -121,6 +121,42 @@ func TestCPUsAreThoseRecorded(t *testing.T) {
 	}
 }
 
+// TestDestinationThatDiesOfWhatTheSourceSendsIsPredictedTo: 10.0 is killed by what it sends of
+// an isa-vga itself. Others take theirs.
+func TestDestinationThatDiesOfWhatTheSourceSendsIsPredictedTo(t *testing.T) {
+	for _, binary := range qemutest.Fleet(t, "x86_64") {
+		version := qemutest.Version(t, binary)
+		if version != "10.0" && version != "11.1" {
+			continue
+		}
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			r, err := migration.Preflight(t.Context(), migration.Options{Source: binary, Args: []string{"-device", "isa-vga"}})
+			require.NoError(t, err)
+			if version == "10.0" {
+				require.Equal(t, preflight.Refused, r.Prediction.Outcome)
+				require.Contains(t, r.Prediction.Sentence, "the destination's QEMU dies when it is sent the source's guest: ")
+				return
+			}
+			require.Equal(t, preflight.Completes, r.Prediction.Outcome, r.Prediction)
+		})
+	}
+}
+
+// TestProgramWithoutAPathIsLookedForInPATH, as a shell does.
+func TestProgramWithoutAPathIsLookedForInPATH(t *testing.T) {
+	binary, err := filepath.Abs(qemutest.Binary(t, "x86_64"))
+	require.NoError(t, err)
+	folder := t.TempDir()
+	require.NoError(t, os.Symlink(binary, filepath.Join(folder, "qemu-system-x86_64")))
+	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
+	for _, o := range []migration.Options{{}, {Source: "qemu-system-x86_64"}, {Source: "qemu-system-x86_64", Destination: binary}} {
+		r, err := migration.Preflight(t.Context(), o)
+		require.NoError(t, err)
+		require.Equal(t, preflight.Completes, r.Prediction.Outcome, r.Prediction)
+	}
+}
+
 // TestSourceThatDiesOverARunningGuestIsPredictedTo: 10.0 and 11.1 fail an assertion
 // when they send a guest that runs under TCG on a machine that has a memory backend
 // beside its RAM. Others may have mended it.

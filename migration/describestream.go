@@ -22,7 +22,7 @@ import (
 const (
 	describedPages  = 64 // that it writes: few, so that it is sent in a moment
 	bootTimeout     = 600 * time.Millisecond
-	runningTimeout  = 10 * time.Second
+	runningTimeout  = 20 * time.Second
 	runningRate     = 1 << 40 // bytes a second
 	runningDowntime = 2000    // milliseconds
 )
@@ -50,7 +50,8 @@ func describeRunning(ctx context.Context, vm *launcher.VM, program fixtures.Prog
 	limited, cancel := context.WithTimeout(ctx, runningTimeout)
 	defer cancel()
 	before := vm.Stderr()
-	refused, err := sendRunning(limited, vm, program)
+	var all wholeStream
+	refused, err := sendRunning(limited, vm, program, &all)
 	died := deathOf(err, before)
 	switch {
 	case ctx.Err() != nil:
@@ -63,12 +64,14 @@ func describeRunning(ctx context.Context, vm *launcher.VM, program fixtures.Prog
 		return nil
 	case refused != "":
 		d.Refused = "while its guest runs: " + refused
+	case err == nil:
+		d.Stream = all.bytes()
 	}
 	return err
 }
 
 // sendRunning sends a guest whose migration is over, and which is paused since.
-func sendRunning(ctx context.Context, vm *launcher.VM, program fixtures.Program) (refused string, err error) {
+func sendRunning(ctx context.Context, vm *launcher.VM, program fixtures.Program, out io.Writer) (refused string, err error) {
 	if err := qapi.Cont(ctx, vm.QMP()); err != nil {
 		return "", unlessRefused(err)
 	}
@@ -84,7 +87,7 @@ func sendRunning(ctx context.Context, vm *launcher.VM, program fixtures.Program)
 	if err := qapi.SetMigrateParameters(ctx, vm.QMP(), atOnce); err != nil {
 		return "", err
 	}
-	return sendTo(ctx, vm, io.Discard)
+	return sendTo(ctx, vm, out)
 }
 
 // sendTo migrates a VM into out. Where QEMU refuses, or fails, refused is its message.
@@ -156,6 +159,26 @@ func (e *streamEnd) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// A wholeStream keeps all that is written to it, or, where that is too much, nothing. The
+// guest's RAM is zero but for what its firmware and a few pages hold.
+type wholeStream struct {
+	kept []byte
+	over bool
+}
+
+const maxWhole = 32 << 20 // bytes
+
+func (w *wholeStream) Write(p []byte) (int, error) {
+	if w.over = w.over || len(w.kept)+len(p) > maxWhole; w.over {
+		w.kept = nil
+		return len(p), nil
+	}
+	w.kept = append(w.kept, p...)
+	return len(p), nil
+}
+
+func (w *wholeStream) bytes() []byte { return w.kept }
+
 // deathOf is how a QEMU has ended by itself, nil where an error has another cause; before
 // is what it had written to its error output until then.
 func deathOf(err error, before string) *preflight.Death {
@@ -164,7 +187,7 @@ func deathOf(err error, before string) *preflight.Death {
 		return nil
 	}
 	if line := lastLine(strings.TrimPrefix(exit.Stderr, before)); line != "" && !strings.HasPrefix(line, "warning: ") {
-		return &preflight.Death{Message: line}
+		return &preflight.Death{Message: line, Exited: exit.State.Exited()}
 	}
-	return &preflight.Death{Message: exit.State.String()}
+	return &preflight.Death{Message: exit.State.String(), Exited: exit.State.Exited()}
 }

@@ -198,19 +198,24 @@ func (n FixedIn) lacking(_ context.Context, s *Side, _ map[string]bool) error {
 type Outside struct {
 	First, Last Release
 	Bug         string // what such a QEMU does, in a clause
+	Accel       string // the accelerator under which it does; "" for any
 }
 
 func (n Outside) String() string {
+	if n.Accel != "" {
+		return fmt.Sprintf("outside %s %s %s %q", n.First, n.Last, n.Accel, n.Bug)
+	}
 	return fmt.Sprintf("outside %s %s %q", n.First, n.Last, n.Bug)
 }
 func (n Outside) lacks(Options) error { return nil }
 func (n Outside) lacking(_ context.Context, s *Side, _ map[string]bool) error {
-	return n.of(s.Version())
+	accel, _, _ := strings.Cut(s.run.options.Accel, ",")
+	return n.of(s.Version(), accel)
 }
 
-// of says what a QEMU of that version does.
-func (n Outside) of(v qmp.Version) error {
-	if !n.First.In(v) || n.Last.In(v) && !n.Last.is(v) {
+// of says what a QEMU of that version does under an accelerator.
+func (n Outside) of(v qmp.Version, accel string) error {
+	if n.Accel != "" && n.Accel != accel || !n.First.In(v) || n.Last.In(v) && !n.Last.is(v) {
 		return nil
 	}
 	return &UnsupportedError{fmt.Sprintf("QEMU %s has a known bug, seen from %s to %s: %s", v, n.First, n.Last, n.Bug)}

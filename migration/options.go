@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/drover-vm/drover/launcher"
@@ -59,9 +61,20 @@ type Options struct {
 // defaults fills in what empty options mean.
 func (o *Options) defaults() {
 	o.Arch = cmp.Or(o.Arch, "x86_64")
-	o.Source = cmp.Or(o.Source, "qemu-system-"+o.Arch)
-	o.Destination = cmp.Or(o.Destination, o.Source)
+	o.Source = inPath(cmp.Or(o.Source, "qemu-system-"+o.Arch))
+	o.Destination = inPath(cmp.Or(o.Destination, o.Source))
 	o.Accel = cmp.Or(o.Accel, "tcg")
+}
+
+// inPath is the path of a program that is named without one, where PATH has it; whoever starts
+// any other says why it can't be.
+func inPath(name string) string {
+	if !strings.Contains(name, "/") {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	return name
 }
 
 // checkArgs returns why options for QEMU can't be given.

@@ -23,13 +23,19 @@ import (
 func TestWhatAGuestLostIsInItsPulse(t *testing.T) {
 	t.Parallel()
 	long(t)
+	requireNoticedInPulse(t, "x86_64", "pulse/smp2", tamperings(), "-smp", "4", "-cpu", "max")
+}
+
+// requireNoticedInPulse has a target's guest arrive, and tampers with it.
+func requireNoticedInPulse(t *testing.T, arch, name string, tamperings [][]tampering, args ...string) {
+	t.Helper()
 	done := 0
-	result := run(t, scenario(t, "pulse/smp2"), migration.Options{
-		Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(), Args: []string{"-smp", "4", "-cpu", "max"}, Rewrite: func(all migration.Steps) migration.Steps {
+	result := run(t, scenario(t, name), migration.Options{
+		Arch: arch, Source: qemutest.Binary(t, arch), Artifacts: t.TempDir(), Args: args, Rewrite: func(all migration.Steps) migration.Steps {
 			at := slices.IndexFunc(all, func(s migration.Step) bool { return s.Name == "expect pulse" })
 			require.Positive(t, at)
 			all = slices.Insert(slices.Clone(all), at+1, migration.Step{Name: "end", Do: func(context.Context, *migration.Pair) error { return errTampered }})
-			for _, group := range slices.Backward(tamperings()) {
+			for _, group := range slices.Backward(tamperings) {
 				all = slices.Insert(slices.Clone(all), at+1, migration.Step{
 					Name: "tamper with " + group[0].what, Timeout: 3 * migration.StepTimeout,
 					Do: func(ctx context.Context, p *migration.Pair) error {
@@ -44,7 +50,7 @@ func TestWhatAGuestLostIsInItsPulse(t *testing.T) {
 			return all
 		},
 	})
-	require.Equal(t, len(tamperings()), done, explain(result))
+	require.Equal(t, len(tamperings), done, "%s\n%s", result.Reason, explain(result))
 	require.Contains(t, result.Reason, errTampered.Error())
 }
 

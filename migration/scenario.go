@@ -69,6 +69,9 @@ type Step struct {
 	// scenario file.
 	Name string
 	Line int // in the scenario file, from 1 on; 0 where there is none
+	// Plugs says that it plugs a PCI device into a machine that runs, for which some machines
+	// need a port.
+	Plugs bool
 	// Do returns as soon as ctx ends. An [*UnsupportedError] makes the run a skip.
 	Do func(ctx context.Context, p *Pair) error
 	// Phase is the part of a run that begins with the step, "" for none.

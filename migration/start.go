@@ -47,6 +47,9 @@ func (r *run) config(side string) launcher.Config {
 	}
 	if r.scenario.Ends != record.NoGuest {
 		c.Program = &r.program
+		if slices.ContainsFunc(r.scenario.Steps, func(s Step) bool { return s.Plugs }) {
+			c.Args = slices.Concat(r.program.PCIPortArgs(), c.Args)
+		}
 	} else {
 		c.Args = append(c.Args, waits) // a firmware that finds nothing to boot may end the machine
 	}

@@ -172,11 +172,17 @@ func Declarations() Vocabulary {
 			},
 		},
 		{
-			Name: "needs outside", Args: "FIRST LAST BUG",
-			Doc:     "QEMUs of the releases from FIRST to LAST have a known bug that keeps them from the scenario, and none is known to be without it since; a newer one is tried.",
-			Example: `needs outside 10.0 11.1 "under TCG it is killed by SIGABRT where memory was plugged"`,
+			Name: "needs outside", Args: "FIRST LAST [tcg | kvm] BUG",
+			Doc:     "QEMUs of the releases from FIRST to LAST have a known bug that keeps them from the scenario, under any accelerator or only the one named, and none is known to be without it since; a newer one is tried.",
+			Example: `needs outside 10.0 11.1 tcg "it is killed by SIGABRT where memory was plugged"`,
 			Declare: func(a *Args, s *Scenario) {
-				n := Outside{a.Release(), a.Release(), a.Word("what the bug does, in quotes")}
+				n := Outside{First: a.Release(), Last: a.Release()}
+				for _, accel := range []string{"tcg", "kvm"} {
+					if a.Option(accel) {
+						n.Accel = accel
+					}
+				}
+				n.Bug = a.Word("what the bug does, in quotes")
 				if !n.Last.atLeast(n.First) {
 					a.Fail("the first release with the bug, %s, is newer than the last, %s", n.First, n.Last)
 				}
@@ -195,6 +201,9 @@ func Declarations() Vocabulary {
 			Example: "guest pulse",
 			Declare: func(a *Args, s *Scenario) {
 				s.Guest.Program = a.OneOf("a guest program", fixtures.Names()...)
+				if s.Guest.Program == fixtures.Tide && a.More() {
+					s.Guest.Rate = a.Size("the rate")
+				}
 				targets := fixtures.Archs(s.Guest.Program)
 				instead := a.Option("else")
 				if !instead && a.More() {

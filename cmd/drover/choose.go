@@ -50,12 +50,12 @@ func choose(jobs []job, suite string, patterns []string) ([]job, error) {
 }
 
 // suites are the versions whose own migration-test a suite is of.
-var suites = []string{"7.2", "10.0", linuxSuite}
+var suites = []string{"7.2", "10.0", "11.1", linuxSuite}
 
 // linuxSuite are the scenarios whose guest is Linux: they are run where they are asked for.
 const linuxSuite = "linux"
 
-const suiteUsage = "only what QEMU's own migration-test of this `version` does (7.2 or 10.0), or with Linux guests: linux"
+const suiteUsage = "only what QEMU's own migration-test of this `version` does (7.2, 10.0 or 11.1), or with Linux guests: linux"
 
 // ofSuite keeps the jobs whose scenarios do what QEMU's own migration-test of that
 // version does, all where it is empty.
@@ -68,7 +68,7 @@ func ofSuite(jobs []job, version string) ([]job, error) {
 	}
 	names := scenarios.Suite(version)
 	if names == nil {
-		return nil, usageError("--suite must be 7.2, 10.0 or linux, not " + quoted(version))
+		return nil, usageError("--suite must be 7.2, 10.0, 11.1 or linux, not " + quoted(version))
 	}
 	return slices.DeleteFunc(jobs, func(j job) bool { return !slices.Contains(names, j.scenario.Name) }), nil
 }

@@ -231,6 +231,12 @@ var doctored = []struct {
 	{"another CPU model", func(s, d *preflight.Description) {
 		s.CPU, d.CPU = &preflight.CPU{Model: "power8_v2.0"}, &preflight.CPU{Model: "power9_v2.0"}
 	}, "CPU model", preflight.IfUsed, "the source's CPU is a power8_v2.0, and the destination's a power9_v2.0", preflight.Completes},
+	{"destination that dies of what the source sends", func(_, d *preflight.Description) {
+		d.Loading = &preflight.Loading{Died: &preflight.Death{Message: "signal: segmentation fault"}}
+	}, "load", preflight.Breaks, "the destination's QEMU dies when it is sent the source's guest: signal: segmentation fault", preflight.Refused},
+	{"destination that does not take what the source sends", func(_, d *preflight.Description) {
+		d.Loading = &preflight.Loading{Refused: "its migration status is failed"}
+	}, "load", preflight.Breaks, "the destination does not take what the source sends: its migration status is failed", preflight.Refused},
 	{"capability", func(_, d *preflight.Description) {
 		d.Capabilities = slices.DeleteFunc(d.Capabilities, func(c string) bool { return c == "mapped-ram" })
 	}, "elsewhere: capability", preflight.IfUsed, "the capability mapped-ram is unknown to the destination", preflight.Completes},

@@ -30,12 +30,25 @@ type Description struct {
 	// Died is how this QEMU ended when it was to send the machine, with its guest
 	// running if it ended then too; nil where it did not.
 	Died *Death `json:",omitempty"`
+	// Stream is what this QEMU sent of its guest while that ran; nil where that was not
+	// kept.
+	Stream []byte `json:"-"`
+	// Loading is what became of this QEMU when it was given the other's Stream; nil where it
+	// was not.
+	Loading *Loading `json:",omitempty"`
+}
+
+// A Loading is what a QEMU made of another's stream. Its zero value is that it took it.
+type Loading struct {
+	Died    *Death `json:",omitempty"` // how it ended; nil where it did not
+	Refused string `json:",omitempty"` // its message
 }
 
 // A Death is the end of a QEMU that sends a guest.
 type Death struct {
 	Guest   string // "paused" or "running"
 	Message string // the last, such as a failed assertion; where there is none, how it ended
+	Exited  bool   `json:",omitempty"` // by exit(3), and not by a signal
 }
 
 // A Block is a piece of memory that goes over by its name.

@@ -18,6 +18,7 @@ const (
 	startRule   = "start"
 	streamRule  = "stream"
 	crashRule   = "crash"
+	loadRule    = "load"
 )
 
 // startRules are about whether there is anything to move.
@@ -58,6 +59,15 @@ func startRules() []rule {
 			}
 			if died := p.destination.Died; died != nil && p.destination.Sections == nil && p.destination.Refused == "" {
 				report("", Perhaps, "the destination's QEMU dies when it sends such a guest itself, so whether it takes it is unknown: %s", died.Message)
+			}
+		}},
+		{loadRule, func(p pair, report reporter) {
+			switch l := p.destination.Loading; {
+			case l == nil:
+			case l.Died != nil:
+				report("", Breaks, "the destination's QEMU dies when it is sent the source's guest: %s", l.Died.Message)
+			case l.Refused != "":
+				report("", Breaks, "the destination does not take what the source sends: %s", l.Refused)
 			}
 		}},
 		{"RAM", compareBlocks},

@@ -1,9 +1,12 @@
 package record
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -115,4 +118,27 @@ func doctoredPulses() []doctored {
 		}
 	}
 	return all
+}
+
+// TestEditedPulseDoesNotPass: what a guest program said in a real run can't be left out or made
+// something else, but for what it counted, and for how long it was watched.
+func TestEditedPulseDoesNotPass(t *testing.T) {
+	told := regexp.MustCompile(`^\.Pulse(\[\])?(\.(Seconds|Arrived|Slow|Words\[\]\.(Source|First|Last|Expected|Found|Bit)))? `)
+	var root any
+	require.NoError(t, json.Unmarshal(saved(t)["10.0-pulse-precopy"], &root))
+	edits := 0
+	edit(root, []any{nil, -1, 0, 1e18, "x", []any{}}, func(path, how string) {
+		if !strings.HasPrefix(path, ".Pulse") {
+			return
+		}
+		edits++
+		text, err := json.Marshal(root)
+		require.NoError(t, err)
+		r, err := decode(text)
+		if err != nil || told.MatchString(path+" "+how) {
+			return
+		}
+		require.NotEqual(t, Pass, Judged(r).Outcome, "%s became %s", path, how)
+	})
+	require.Greater(t, edits, 50)
 }

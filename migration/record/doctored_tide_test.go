@@ -12,7 +12,7 @@ import (
 // set.
 func tiding() *Record {
 	r := good()
-	r.Program = fixtures.Tide
+	r.Program, r.Pages = fixtures.Tide, 8192
 	p := r.program()
 	r.Memory.Left = p.Scratch
 	r.Memory.Compared = r.Memory.Size - p.Scratch[0].Len() - 32<<20
@@ -39,7 +39,7 @@ func doctoredTides() []doctored {
 		{"workload", "a page of an older generation", tiding, func(r *Record) {
 			r.Workload.Runs = split(r.Workload.Runs, 1, 1000, 1, 6)
 		}, Fail, []string{"expected 8", "found 6", "1 of 8192"}},
-		{"workload", "more than the guest program may fill", tiding, func(r *Record) { r.Workload.Range.End = 200 << 20 }, Unknown, []string{"is in [0x100000,0x6400000)"}},
+		{"workload", "more than the guest program may fill", tiding, func(r *Record) { r.Workload.Range.End = 200 << 20 }, Unknown, []string{"over 8192 pages [0x100000,0x2100000)"}},
 		{"workload", "fewer than no bytes are wrong", tiding, func(r *Record) { r.Workload.WrongTotal = -1 }, Unknown, []string{"-1"}},
 	}
 }

@@ -14,7 +14,8 @@ import (
 func next() map[string][]string {
 	return map[string][]string{
 		"":                       {"setup", "active"},
-		"setup":                  {"active", "postcopy-recover"},
+		"setup":                  {"active", "postcopy-recover", "wait-unplug"},
+		"wait-unplug":            {"active"},
 		"active":                 {"pre-switchover", "device", "postcopy-device", "postcopy-active", "completed"},
 		"pre-switchover":         {"device"},
 		"device":                 {"postcopy-device", "postcopy-active", "completed"},
@@ -26,8 +27,8 @@ func next() map[string][]string {
 		"completed":              nil,
 		// Those of a migration that does not end well.
 		"none": nil, "failed": nil, "failing": nil, "cancelling": nil, "cancelled": nil,
-		// Those of machines and modes that no scenario has yet.
-		"colo": nil, "wait-unplug": nil,
+		// That of a mode that no scenario has.
+		"colo": nil,
 	}
 }
 

@@ -24,11 +24,11 @@ type LifeFacts struct {
 	Heartbeats  int     // on the console since it began to run there
 	Unexpected  string  `json:",omitempty"` // what else was on the console
 	PassSeconds float64 `json:",omitempty"` // how long one pass of the workload takes
+	// Of a workload that several vCPUs share, the first byte of each further vCPU's part.
+	Others []CounterFacts `json:",omitempty"`
 	// Beats are the signs of life of a Linux guest, which has no such byte and whose console is
 	// its kernel's: Heartbeats counts them. Nil for other guests.
 	Beats *BeatFacts `json:",omitempty"`
-	// Of a workload that several vCPUs share, the first byte of each further vCPU's part.
-	Others []CounterFacts `json:",omitempty"`
 }
 
 // CounterFacts are two readings of a byte that a vCPU counts up.

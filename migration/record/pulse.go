@@ -80,6 +80,8 @@ func (f PulseFacts) Judge(p fixtures.Program) (Outcome, string) {
 		return unsure("the guest program's table was read on the %q, which is no side", f.Side)
 	case !f.Running:
 		return fail("the %s's guest does not run: its run state is %s", f.Side, f.Status)
+	case f.Status != "running":
+		return unsure("the %s's guest runs by query-status, and its run state is %q", f.Side, f.Status)
 	case f.VCPUs < 1 || f.VCPUs > mostVCPUs:
 		return unsure("the %s's guest has %d vCPUs by the record", f.Side, f.VCPUs)
 	case !(f.Seconds >= 0): // nor is a number that is none

@@ -102,12 +102,17 @@ func AttachImage(side string, failing bool) migration.Step {
 	attach := onImage("create image", onSide(side, name), func(ctx context.Context, p *migration.Pair) error {
 		return each(p, side, func(s *migration.Side) error {
 			node := imageOf(p, failing)
-			if s == p.Destination {
-				return addDisk(ctx, s, p.Program.PCIPort, node)
+			driver := "virtio-blk-pci"
+			if p.Facts.Arch == "s390x" {
+				driver = "virtio-blk-ccw"
 			}
-			return addDiskPaused(ctx, s, p.Program.PCIPort, node)
+			if s == p.Destination {
+				return addDisk(ctx, s, driver, p.Program.PCIPort, node)
+			}
+			return addDiskPaused(ctx, s, driver, p.Program.PCIPort, node)
 		})
 	})
+	attach.Plugs = true
 	attach.Gives = []string{"attach image", name}
 	return attach
 }
@@ -139,7 +144,7 @@ func imageOf(p *migration.Pair, failing bool) map[string]any {
 }
 
 // addDisk gives a guest a disk, on a PCI port where it isn't "".
-func addDisk(ctx context.Context, s *migration.Side, port string, node map[string]any) error {
+func addDisk(ctx context.Context, s *migration.Side, driver, port string, node map[string]any) error {
 	if err := qapi.BlockdevAdd(ctx, s.QMP(), node); err != nil {
 		return err
 	}
@@ -149,16 +154,16 @@ func addDisk(ctx context.Context, s *migration.Side, port string, node map[strin
 	if port != "" {
 		properties["bus"] = port
 	}
-	return qapi.DeviceAdd(ctx, s.QMP(), "virtio-blk-pci", "disk0", properties)
+	return qapi.DeviceAdd(ctx, s.QMP(), driver, "disk0", properties)
 }
 
 // addDiskPaused is addDisk with the guest paused: 5.2's device_add waits for ever for a
 // vCPU whose guest takes no interrupts, and so never leaves TCG's loop.
-func addDiskPaused(ctx context.Context, s *migration.Side, port string, node map[string]any) error {
+func addDiskPaused(ctx context.Context, s *migration.Side, driver, port string, node map[string]any) error {
 	if err := qapi.Stop(ctx, s.QMP()); err != nil {
 		return err
 	}
-	if err := addDisk(ctx, s, port, node); err != nil {
+	if err := addDisk(ctx, s, driver, port, node); err != nil {
 		return err
 	}
 	return qapi.Cont(ctx, s.QMP())

@@ -18,6 +18,10 @@ func encryptedVerbs() migration.Vocabulary {
 			Step:    func(a *migration.Args) migration.Step { return ExpectEncrypted(a.Int("the number of connections")) },
 		},
 		{
+			Name: "expect cleartext", Doc: "No connection over the tap carried anything of TLS: the stream is to be read on each.", Example: "expect cleartext",
+			Step: do(ExpectCleartext),
+		},
+		{
 			Name: "expect no-cleartext", Doc: "No connection over the tap carried anything but TLS.", Example: "expect no-cleartext",
 			Step: do(ExpectNoCleartext),
 		},
@@ -44,6 +48,20 @@ func ExpectEncrypted(connections int) migration.Step {
 		}
 		p.Measure("connections", float64(len(p.Facts.Link.Connections)), "connections", record.Exactly(float64(connections)))
 		p.Measure("connections that begin with a TLS handshake", float64(tls), "connections", record.Exactly(float64(connections)))
+		return nil
+	})
+}
+
+// ExpectCleartext gathers how many connections carried anything of TLS.
+func ExpectCleartext() migration.Step {
+	return onDrainedLink("expect cleartext", func(ctx context.Context, p *migration.Pair, _ *Relay) error {
+		tls := 0
+		for _, c := range p.Facts.Link.Connections {
+			if bytes.HasPrefix(c.First, []byte(tlsHandshake)) {
+				tls++
+			}
+		}
+		p.Measure("connections with TLS", float64(tls), "connections", record.Exactly(0))
 		return nil
 	})
 }

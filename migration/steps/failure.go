@@ -28,10 +28,23 @@ func AwaitFailure() migration.Step {
 		if status := migration.StatusOf(event); status != qapi.MigrationFailed {
 			return fmt.Errorf("the source's migration status went to %s, where it should have failed at once", status)
 		}
+		if err := expectFailing(ctx, p); err != nil {
+			return err
+		}
 		return p.NoteMigration(ctx)
 	})
 	await.Phase = record.PhaseSwitchover
 	return await
+}
+
+// expectFailing demands of a source that knows the status failing (since 11.1) that it announced
+// it before it called its migration failed.
+func expectFailing(ctx context.Context, p *migration.Pair) error {
+	knows, err := p.Source.HasSchema(ctx, "query-migrate -> status "+string(qapi.MigrationFailing))
+	if all := p.Source.Statuses(ctx); err == nil && knows && !strings.HasSuffix(all, "failing failed") {
+		err = fmt.Errorf("the source announced the statuses %q, expected failing before failed", all)
+	}
+	return err
 }
 
 // AwaitRefusal waits until the source fails a migration that must not take place,
@@ -46,7 +59,10 @@ func AwaitRefusal(why string) migration.Step {
 		if err == nil && migration.StatusOf(event) != qapi.MigrationFailed {
 			err = fmt.Errorf("the migration completed, though %s", why)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		return expectFailing(ctx, p)
 	})
 	await.Phase = record.PhaseSwitchover
 	return await

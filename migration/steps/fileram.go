@@ -48,13 +48,17 @@ const (
 	mappedHeader = 4 + 8 + 8 + 8
 )
 
-// pageTable is how much a device's section can have beside what all have: a pseries machine
-// keeps its guest's hash page table, one 128th of its RAM rounded up to a power of two.
-func pageTable(p *migration.Pair) uint64 {
-	if p.Facts.Arch != "ppc64" {
-		return 0
+// perPage is how much a device's section can have beside what all have: a pseries machine
+// keeps its guest's hash page table, one 128th of its RAM rounded up to a power of two, and
+// s390x a storage key, a byte, for each page.
+func perPage(p *migration.Pair) uint64 {
+	switch p.Facts.Arch {
+	case "ppc64":
+		return p.RAMBytes() / 64
+	case "s390x":
+		return p.RAMBytes() / ram.PageSize
 	}
-	return p.RAMBytes() / 64
+	return 0
 }
 
 // measureMappedFile looks at where the file has its blocks of RAM, and gathers how large
@@ -82,7 +86,7 @@ func measureMappedFile(p *migration.Pair, saved *savedStream) error {
 		at = m.Pages + int64(b.Length)
 		sum += b.Length
 	}
-	slack := uint64(len(saved.RAM.Blocks)+1)*mappedAlign + pageTable(p)
+	slack := uint64(len(saved.RAM.Blocks)+1)*mappedAlign + perPage(p)
 	p.Measure("size of the file", float64(info.Size()), "bytes", record.Between(float64(sum), float64(sum+slack)))
 	return nil
 }

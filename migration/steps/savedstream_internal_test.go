@@ -103,11 +103,12 @@ func TestDeviceThatDoesNotArriveIsNamed(t *testing.T) {
 		fields := device(s, of).Fields
 		return &fields[slices.IndexFunc(fields, func(f stream.Field) bool { return f.Name == name })]
 	}
-	flip := func(f *stream.Field) {
+	flipBit := func(f *stream.Field, bit int) {
 		f.Data = slices.Clone(f.Data)
-		f.Data[len(f.Data)-1] ^= 1
+		f.Data[len(f.Data)-1] ^= 1 << bit
 		f.Value = "doctored"
 	}
+	flip := func(f *stream.Field) { flipBit(f, 0) }
 	for name, c := range map[string]struct {
 		doctor func(*stream.Stream)
 		want   string
@@ -117,6 +118,8 @@ func TestDeviceThatDoesNotArriveIsNamed(t *testing.T) {
 		"a clock that has run on":  {func(s *stream.Stream) { flip(field(s, "mc146818rtc", "last_update")) }, ""},
 		"the time in the CMOS":     {func(s *stream.Stream) { field(s, "mc146818rtc", "cmos_data").Data[0] ^= 1 }, ""},
 		"another byte of the CMOS": {func(s *stream.Stream) { flip(field(s, "mc146818rtc", "cmos_data")) }, "the device mc146818rtc, field cmos_data"},
+		"TCG's note to itself":     {func(s *stream.Stream) { flipBit(field(s, "cpu_common", "interrupt_request"), 2) }, ""},
+		"another interrupt":        {func(s *stream.Stream) { flip(field(s, "cpu_common", "interrupt_request")) }, "the device cpu_common, field interrupt_request"},
 		"a version":                {func(s *stream.Stream) { device(s, "port92").Version++ }, "and the destination 2"},
 		"a device":                 {func(s *stream.Stream) { device(s, "port92").Name = "port93" }, "(port92), and the destination does not; the destination sends"},
 		"a field that is not sent": {func(s *stream.Stream) { field(s, "port92", "outport").Name = "inport" }, "the source sends the field outport of the device port92, and the destination does not"},

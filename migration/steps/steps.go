@@ -18,7 +18,7 @@ func Verbs() migration.Vocabulary {
 		migration.Declarations(),
 		settingVerbs(), guestVerbs(), listenVerbs(), migrateVerbs(), waitVerbs(), linkVerbs(), throughputVerbs(),
 		faultVerbs(), postcopyVerbs(), fileVerbs(), mappedFileVerbs(), streamVerbs(), tlsVerbs(), multifdVerbs(), handoverVerbs(),
-		throttleVerbs(), dirtyVerbs(), diskVerbs(), suspendVerbs(), linuxVerbs(), limitVerbs(), exactVerbs(), patternVerbs(), resourceVerbs(), xbzrleVerbs(), queryMigrateVerbs(), pulseVerbs(), costVerbs(), runStateVerbs(), socketVerbs(), guestRateVerbs(), announceVerbs(), numberVerbs(), releasedVerbs(), bitmapVerbs(), fileThroughputVerbs(), guestTimeVerbs(),
+		throttleVerbs(), dirtyVerbs(), diskVerbs(), suspendVerbs(), linuxVerbs(), limitVerbs(), exactVerbs(), patternVerbs(), deviceMemoryVerbs(), resourceVerbs(), xbzrleVerbs(), queryMigrateVerbs(), pulseVerbs(), costVerbs(), runStateVerbs(), socketVerbs(), guestRateVerbs(), announceVerbs(), numberVerbs(), releasedVerbs(), bitmapVerbs(), fileThroughputVerbs(), guestTimeVerbs(), failoverVerbs(),
 	)
 }
 

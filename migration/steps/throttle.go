@@ -35,6 +35,17 @@ func throttleVerbs() migration.Vocabulary {
 			},
 		},
 		{
+			Name: "expect no-throttle", Args: "for TIME",
+			Doc:     "Auto-converge does not throttle the guest for that long, while the migration goes on.",
+			Example: "expect no-throttle for 2500ms",
+			Step: func(a *migration.Args) migration.Step {
+				if !a.Option("for") {
+					a.Fail("for how long is missing: for 2500ms")
+				}
+				return ExpectNoThrottle(a.Duration("for how long"))
+			},
+		},
+		{
 			Name: "expect throttled", Args: "PERCENT",
 			Doc:     "Each of the guest's vCPUs, throttled so far, is at most half as fast as when its speed was noted.",
 			Example: "expect throttled 95%",
@@ -87,6 +98,33 @@ func AwaitThrottle(percent, after int64) migration.Step {
 	}).WithTimeout(throttleTimeout)
 	await.Wants = append(await.Wants, "enable auto-converge")
 	return await
+}
+
+// ExpectNoThrottle demands that the source does not throttle the guest for so long.
+func ExpectNoThrottle(watched time.Duration) migration.Step {
+	expect := onMigration("expect no-throttle", func(ctx context.Context, p *migration.Pair) error {
+		watch, cancel := context.WithTimeout(ctx, watched)
+		defer cancel()
+		err := migration.Poll(watch, "a throttle", func() (bool, error) {
+			info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+			if err == nil && info.CPUThrottle != nil && *info.CPUThrottle > 0 {
+				err = fmt.Errorf("the source throttles the guest to %d %%, which under this throttle-trigger-threshold it dirties too little for", *info.CPUThrottle)
+			}
+			if err == nil && info.Status != qapi.MigrationActive {
+				err = fmt.Errorf("the source's migration is %s, and was to go on", info.Status)
+			}
+			return false, err
+		})
+		if watch.Err() != nil {
+			err = nil
+		}
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		return err
+	})
+	expect.Wants = append(expect.Wants, "enable auto-converge")
+	return expect
 }
 
 // speedWatched is for how long a guest's speed is measured.

@@ -125,6 +125,23 @@ func waitVerbs() migration.Vocabulary {
 			Step:    func(a *migration.Args) migration.Step { return ExpectError(a.Word("the words, in quotes")) },
 		},
 		{
+			Name: "expect reason", Sides: migration.OnSource,
+			Doc:     "A side says why its migration failed, in its error output or in the error-desc of its query-migrate.",
+			Example: "destination: expect reason",
+			Step: func(a *migration.Args) migration.Step {
+				on := a.Side()
+				return step("expect reason", func(ctx context.Context, p *migration.Pair) error {
+					return each(p, on, func(s *migration.Side) error {
+						info, err := qapi.QueryMigrate(ctx, s.QMP())
+						if err == nil && info.ErrorDesc == "" && strings.TrimPrefix(s.Stderr(), s.Facts.SaidBefore) == "" {
+							err = fmt.Errorf("the %s's migration has failed, and neither its query-migrate nor its error output says why", s.Name())
+						}
+						return err
+					})
+				})
+			},
+		},
+		{
 			Name: "expect stderr", Args: "WORDS", Sides: migration.OnDestination,
 			Doc:     "A side's error output has this text.",
 			Example: `destination: expect stderr "known issuer"`,

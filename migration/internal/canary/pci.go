@@ -2,6 +2,7 @@ package canary
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/drover-vm/drover/protocol/qtest"
 )
@@ -121,11 +122,13 @@ func kinds() map[kind]string {
 	}
 }
 
+// name is unlike that of another device of the machine.
 func (d PCIDevice) name() string {
-	if name := kinds()[kind{d.Vendor, d.Device}]; name != "" {
-		return name
+	name := kinds()[kind{d.Vendor, d.Device}]
+	if name == "" {
+		name = fmt.Sprintf("the PCI device %04x:%04x", d.Vendor, d.Device)
 	}
-	return "a PCI device"
+	return fmt.Sprintf("%s in slot %d.%d", name, d.Slot, d.Function)
 }
 
 // registers are the canaries in what its BARs lead to.
@@ -145,7 +148,7 @@ func (d PCIDevice) registers() []Canary {
 		return []Canary{at(d.name()+"'s "+what, port(uint16(base)+offset, size), value)}
 	}
 	var all []Canary
-	switch d.name() {
+	switch kinds()[kind{d.Vendor, d.Device}] {
 	case "the e1000":
 		all = append(all, memory(0, "second address filter", 0x5408, 0x11223344)...)
 		all = append(all, memory(0, "upper half of the second address filter", 0x540c, 0x80005566)...)
@@ -164,7 +167,7 @@ func (d PCIDevice) registers() []Canary {
 			name := map[uint64]string{0: "port 0", 3: "port 3"}[number]
 			all = append(all, memory(5, "command list of "+name, base, 0x06a40400+uint32(number)<<16)...)
 			all = append(all, memory(5, "received FIS of "+name, base+8, 0x06a50800+uint32(number)<<16)...)
-			all = append(all, memory(5, "interrupts of "+name, base+0x14, 0x02000005)...)
+			all = append(all, memory(5, "interrupts of "+name, base+0x14, 0x5)...)
 		}
 	case "the UHCI controller":
 		all = append(all, ports(4, "frame list", 0x08, 4, 0x06a60000)...)

@@ -15,12 +15,20 @@ func aarch64Set() *fixedSet {
 	stack := with(numbered("x", 31), map[string]int64{"sp": 31})
 	wstack := with(numbered("w", 31), map[string]int64{"wsp": 31})
 	x, w := zero("x"), zero("w")
+	d, upper := numbered("d", 32), map[string]int64{}
+	for n := range 32 {
+		upper["v"+itoa(n)+".d"] = int64(n)
+	}
 	half := func(n uint64) uint64 { return at(21, 2)(n / 16) }
 	set := &fixedSet{forms: map[string][]*fixedForm{}, fields: map[string]field{
 		"Xd": registersAt(x, 0), "Xn": registersAt(x, 5), "Xm": registersAt(x, 16), "Xt2": registersAt(x, 10),
 		"Wd": registersAt(w, 0), "Wn": registersAt(w, 5), "Wm": registersAt(w, 16),
 		"SPd": registersAt(stack, 0), "SPn": registersAt(stack, 5),
 		"WSPd": registersAt(wstack, 0), "WSPn": registersAt(wstack, 5),
+		"Dd": registersAt(d, 0), "Dn": registersAt(d, 5),
+		"Vd": registersAt(upper, 0), "Vn": registersAt(upper, 5),
+		"right":   unsignedAt(16, 6),
+		"left":    {high: 63, place: func(n uint64) uint64 { return at(16, 6)(-n) | at(10, 6)(63-n) }},
 		"imm12":   unsignedAt(10, 12),
 		"imm16":   unsignedAt(5, 16),
 		"half":    {high: 48, step: 16, place: half},
@@ -60,6 +68,12 @@ func aarch64Set() *fixedSet {
 		{"eor", "Xd,Xn,Xm", 0xca000000},
 		{"lslv", "Xd,Xn,Xm", 0x9ac02000},
 		{"lsrv", "Xd,Xn,Xm", 0x9ac02400},
+		{"lsr", "Xd,Xn,right", 0xd340fc00},
+		{"lsl", "Xd,Xn,left", 0xd3400000},
+		{"fmov", "Dd,Xn", 0x9e670000},
+		{"fmov", "Xd,Dn", 0x9e660000},
+		{"fmov", "Vd[1],Xn", 0x9eaf0000},
+		{"fmov", "Xd,Vn[1]", 0x9eae0000},
 		{"ldrb", "Wd,[SPn]", 0x39400000},
 		{"ldrb", "Wd,[SPn,offset1]", 0x39400000},
 		{"strb", "Wd,[SPn]", 0x39000000},
@@ -117,7 +131,11 @@ func systemRegister(op0, op1, n, m, op2 int64) int64 {
 }
 
 func aarch64ReadOnlyRegisters() map[string]int64 {
-	return map[string]int64{"mpidr_el1": systemRegister(3, 0, 0, 0, 5)}
+	return map[string]int64{
+		"mpidr_el1":  systemRegister(3, 0, 0, 0, 5),
+		"cntpct_el0": systemRegister(3, 3, 14, 0, 1),
+		"cntvct_el0": systemRegister(3, 3, 14, 0, 2),
+	}
 }
 
 func aarch64SystemRegisters() map[string]int64 {
@@ -129,5 +147,14 @@ func aarch64SystemRegisters() map[string]int64 {
 		"spsr_el1":  number(3, 0, 4, 0, 0),
 		"esr_el1":   number(3, 0, 5, 2, 0),
 		"tpidr_el1": number(3, 0, 13, 0, 4),
+
+		"dbgbvr0_el1": number(2, 0, 0, 0, 4), "dbgwvr0_el1": number(2, 0, 0, 0, 6),
+		"cpacr_el1": number(3, 0, 1, 0, 2), "ttbr0_el1": number(3, 0, 2, 0, 0), "ttbr1_el1": number(3, 0, 2, 0, 1),
+		"sp_el0": number(3, 0, 4, 1, 0), "far_el1": number(3, 0, 6, 0, 0), "mair_el1": number(3, 0, 10, 2, 0),
+		"contextidr_el1": number(3, 0, 13, 0, 1), "cntkctl_el1": number(3, 0, 14, 1, 0),
+		"fpcr": number(3, 3, 4, 4, 0), "fpsr": number(3, 3, 4, 4, 1),
+		"tpidr_el0": number(3, 3, 13, 0, 2), "tpidrro_el0": number(3, 3, 13, 0, 3),
+		"cntfrq_el0": number(3, 3, 14, 0, 0), "cntp_tval_el0": number(3, 3, 14, 2, 0), "cntp_ctl_el0": number(3, 3, 14, 2, 1),
+		"cntv_tval_el0": number(3, 3, 14, 3, 0), "cntv_ctl_el0": number(3, 3, 14, 3, 1),
 	}
 }

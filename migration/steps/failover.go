@@ -1,0 +1,175 @@
+package steps
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/drover-vm/drover/migration"
+)
+
+// A virtio NIC that stands by for a primary device, which is unplugged for a migration.
+func failoverVerbs() migration.Vocabulary {
+	return migration.Vocabulary{
+		{
+			Name: "negotiate failover", Doc: "Does what a driver does of the virtio NIC with the id standby on the source: it accepts that it stands by for another device, which QEMU then plugs, and must announce.",
+			Example: "negotiate failover", Step: do(NegotiateFailover),
+		},
+		{
+			Name: "await unplug", Doc: "Waits until the source announces that the primary device is to be unplugged and that its migration waits for it (wait-unplug), and unplugs it as a guest does.",
+			Example: "await unplug", Step: do(AwaitUnplug),
+		},
+	}
+}
+
+// Ids of the devices: the NIC that stands by, the one that it stands by for, and the root port
+// that this is behind.
+const (
+	standbyNIC  = "standby"
+	primaryNIC  = "primary"
+	primaryPort = "root1"
+)
+
+// NegotiateFailover accepts the feature VIRTIO_NET_F_STANDBY, by the common configuration of a
+// virtio device (virtio 1.0, 4.1.4.3).
+func NegotiateFailover() migration.Step {
+	return migration.Step{Name: "negotiate failover", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
+		const (
+			commonBAR                                        = 4
+			driverFeatureSelect, driverFeature, deviceStatus = 0x08, 0x0c, 0x14
+			version1, standby                                = 1 << 0, 1 << 30 // of the upper half
+			acknowledge, driver, featuresOK                  = 1, 2, 8
+		)
+		base, err := memoryOf(ctx, p.Source, standbyNIC, commonBAR)
+		if err != nil {
+			return err
+		}
+		q, since := p.Source.QTest(), p.Source.QMP().Mark()
+		if err := errors.Join(q.Writeb(ctx, base+deviceStatus, 0), q.Writeb(ctx, base+deviceStatus, acknowledge|driver),
+			q.Writel(ctx, base+driverFeatureSelect, 1), q.Writel(ctx, base+driverFeature, version1|standby),
+			q.Writeb(ctx, base+deviceStatus, acknowledge|driver|featuresOK)); err != nil {
+			return err
+		}
+		event, err := p.Source.AwaitFrom(ctx, since, "FAILOVER_NEGOTIATED", migration.Named("FAILOVER_NEGOTIATED"))
+		if err != nil {
+			return err
+		}
+		if err := namesDevice(event.Data, standbyNIC); err != nil {
+			return err
+		}
+		return setPower(ctx, p.Source, true) // for the device that was plugged
+	}}
+}
+
+// AwaitUnplug unplugs the primary device when it is asked for: it switches the power of its slot
+// off (PCI Express, 7.8.10).
+func AwaitUnplug() migration.Step {
+	return onMigration("await unplug", func(ctx context.Context, p *migration.Pair) error {
+		event, err := p.Source.Await(ctx, "UNPLUG_PRIMARY", migration.Named("UNPLUG_PRIMARY"))
+		if err != nil {
+			return err
+		}
+		if err := namesDevice(event.Data, primaryNIC); err != nil {
+			return err
+		}
+		if _, err := p.Source.AwaitStatus(ctx, "wait-unplug"); err != nil {
+			return err
+		}
+		return setPower(ctx, p.Source, false)
+	})
+}
+
+// namesDevice demands that an event is about that device.
+func namesDevice(data []byte, id string) error {
+	var event struct {
+		ID string `json:"device-id"`
+	}
+	if err := json.Unmarshal(data, &event); err != nil || event.ID != id {
+		return fmt.Errorf("the event is about the device %q, expected %s: %w", event.ID, id, err)
+	}
+	return nil
+}
+
+// setPower switches the power of the primary device's slot, as a guest does.
+func setPower(ctx context.Context, s *migration.Side, on bool) error {
+	const (
+		idExpress, slotControl   = 0x10, 0x18
+		powerOff                 = 1 << 10
+		indicatorOn              = 1 << 8
+		indicatorOff             = 3 << 8
+		capabilities, nextOffset = 0x34, 8
+	)
+	devices, err := s.PCIDevices(ctx)
+	if err != nil {
+		return err
+	}
+	q := s.QTest()
+	kept, err := q.Inl(ctx, 0xcf8) // which a canary is in
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		if d.ID != primaryPort {
+			continue
+		}
+		choose := func(offset uint32) error {
+			return q.Outl(ctx, 0xcf8, 1<<31|uint32(d.Slot)<<11|uint32(d.Function)<<8|offset&^3)
+		}
+		read := func(offset uint32) (uint32, error) {
+			if err := choose(offset); err != nil {
+				return 0, err
+			}
+			return q.Inl(ctx, 0xcfc)
+		}
+		at, err := read(capabilities)
+		for n := 0; err == nil && n < 48 && at&0xfc != 0; n++ {
+			offset := at & 0xfc
+			head, wrong := read(offset)
+			if wrong != nil {
+				return wrong
+			}
+			if head&0xff == idExpress {
+				control, wrong := read(offset + slotControl)
+				if wrong != nil {
+					return wrong
+				}
+				control = control&0xffff | powerOff | indicatorOff
+				if on {
+					control = control&^(powerOff|indicatorOff) | indicatorOn
+				}
+				return errors.Join(q.Outw(ctx, 0xcfc, uint16(control)), q.Outl(ctx, 0xcf8, kept))
+			}
+			at = head >> nextOffset
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("the %s has no PCI Express root port %s with a slot", s.Name(), primaryPort)
+}
+
+// memoryOf is where a side's PCI device with that id, on whatever bus, has the registers of that
+// number.
+func memoryOf(ctx context.Context, s *migration.Side, id string, bar int) (uint64, error) {
+	type bridged struct {
+		migration.PCIDevice
+		Bridge struct{ Devices []migration.PCIDevice } `json:"pci_bridge"`
+	}
+	var buses []struct{ Devices []bridged }
+	if err := s.QMP().Execute(ctx, "query-pci", nil, &buses); err != nil {
+		return 0, err
+	}
+	for _, b := range buses {
+		for _, d := range b.Devices {
+			for _, behind := range append(d.Bridge.Devices, d.PCIDevice) {
+				for _, r := range behind.Regions {
+					if behind.ID == id && r.BAR == bar && r.Address > 0 {
+						return uint64(r.Address), nil
+					}
+				}
+			}
+		}
+	}
+	return 0, fmt.Errorf("the %s has no PCI device %s with a region %d, which its firmware has placed", s.Name(), id, bar)
+}
