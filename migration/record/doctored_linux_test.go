@@ -129,6 +129,12 @@ func TestLinuxThatMetTheKnownBugIsASkip(t *testing.T) {
 	result := Judged(doctor(linux()))
 	require.Equal(t, Skip, result.Outcome, result.Reason)
 	require.Contains(t, result.Reason, "fixed in 9.0")
+	silent := doctor(linux())
+	silent.Linux.Restarted, silent.Error = false, "line 20: expect running: no sign of life came from the guest"
+	silent.Steps = append(silent.Steps, StepFacts{Name: "expect running", Error: "no sign of life came from the guest"})
+	silent.Life.Beats.After, silent.Life.Heartbeats, silent.Stillness, silent.Teardown = 7, 0, nil, nil
+	result = Judged(silent)
+	require.Equal(t, Skip, result.Outcome, result.Reason)
 	newer := doctor(linux())
 	newer.Source.Version = "10.0.0"
 	require.Equal(t, Fail, Judged(newer).Outcome)

@@ -193,6 +193,9 @@ func (r *Record) knownLoss(all []way) string {
 			if v.Outcome == Pass || v.Outcome == NotApplicable {
 				continue
 			}
+			if v.Outcome == Unknown && w.record.isLinux() && r.Error != "" {
+				continue // what the steps were to gather that did not come any more
+			}
 			known := w.record.knownBugs()
 			i := slices.IndexFunc(known, func(b bug) bool { return (v.Outcome == Fail || w.record.isLinux()) && b.loses(w.record, v.Check) })
 			if i < 0 {
@@ -201,7 +204,7 @@ func (r *Record) knownLoss(all []way) string {
 			of, met = w.record, append(met, known[i])
 		}
 	}
-	if r.KnownBug == "" {
+	if r.KnownBug == "" || of == nil {
 		return ""
 	}
 	return namesOf(of, met)

@@ -76,7 +76,7 @@ func (r *Record) notApplicable(check string) string {
 // it wrote: it then does anything, up to booting again.
 func (r *Record) linuxLossOf(check string) bool {
 	switch {
-	case check == "guest lives", check == "downtime": // that of a guest that never said a word again
+	case check == "guest lives", check == "downtime", check == "steps": // those of a guest that never said a word again
 		return r.Life != nil && r.Life.Running && (r.Life.Heartbeats == 0 || r.Linux != nil && r.Linux.Restarted)
 	case strings.HasPrefix(check, "linux "):
 		return r.Linux != nil
