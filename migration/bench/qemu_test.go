@@ -104,24 +104,24 @@ func oneCell(rate stats.Rate, bandwidth int64, maxTime time.Duration) bench.Plan
 // time goes by it, also where others leave next to nothing of this host.
 func TestTheSameQEMUIsNoDifferenceAndHalfOfTheBandwidthIsWorse(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes half a minute; run it without -short")
+		t.Skip("it takes a minute; run it without -short")
 	}
 	const enough = time.Minute
-	measured := sideBySide(t, benchOn(t, oneCell(0, 40e6, enough)), benchOn(t, oneCell(0, 40e6, enough)), benchOn(t, oneCell(0, 20e6, enough)))
+	measured := sideBySide(t, benchOn(t, oneCell(0, 20e6, enough)), benchOn(t, oneCell(0, 20e6, enough)), benchOn(t, oneCell(0, 10e6, enough)))
 	same := stats.Compare(measured[0], measured[1], stats.DefaultMargin)
 	require.Empty(t, same.TooFew)
 	require.Empty(t, texts(same.Worse()))
 	require.Empty(t, texts(same.Better()))
 
 	half := stats.Compare(measured[0], measured[2], stats.DefaultMargin)
-	require.Equal(t, []string{"bandwidth 40MB/s, now 20MB/s"}, half.Changed)
+	require.Equal(t, []string{"bandwidth 20MB/s, now 10MB/s"}, half.Changed)
 	require.Contains(t, metricsOf(half.Worse()), stats.Total, texts(half.Differences))
 }
 
 // TestASlowerAcceleratorIsWorse: one translated instruction at a time, since 8.1.
 func TestASlowerAcceleratorIsWorse(t *testing.T) {
 	if testing.Short() {
-		t.Skip("it takes half a minute; run it without -short")
+		t.Skip("it takes a minute; run it without -short")
 	}
 	usual, slow := benchOn(t, oneCell(stats.All, 1e9, time.Second)), benchOn(t, oneCell(stats.All, 1e9, time.Second))
 	if v := qemutest.Version(t, usual.Options.Source); v < "8.1" && v > "3" {
