@@ -70,6 +70,10 @@ check-generate: ## delete what is generated, make it again, find no difference
 	for f in $$files; do diff -u "$$kept/before/$$f" "$$f"; done; \
 	echo "generated $$(echo $$files | wc -w) files again: no difference"
 
+.PHONY: check-bench
+check-bench: setup-run ## hold drover bench against itself, on a quiet host: no difference where there is none, and worse where it is
+	$(GO) test -count=1 -timeout 30m ./migration/bench -run 'IsWorse$$' -compare
+
 .PHONY: bench
 bench: ## run the benchmarks; BENCH=REGEXP chooses some
 	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem ./...
