@@ -81,12 +81,11 @@ func (p *Pair) PlantCanaries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all := canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil && !p.Program.FillsPages())
-	pci, err := p.pciCanaries(ctx)
+	all, err := p.pciCanaries(ctx)
 	if err != nil {
 		return err
 	}
-	all = append(all, pci...)
+	all = append(all, canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil && !p.Program.FillsPages())...)
 	for _, c := range all {
 		if err := c.Plant(ctx, p.Source); err != nil {
 			return err

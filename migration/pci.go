@@ -33,8 +33,12 @@ func (s *Side) PCIDevices(ctx context.Context) ([]PCIDevice, error) {
 	return buses[0].Devices, nil
 }
 
-// pciCanaries are those of the source's PCI devices.
+// pciCanaries are those of the source's PCI devices, where configuration space is behind a PC's
+// ports.
 func (p *Pair) pciCanaries(ctx context.Context) ([]canary.Canary, error) {
+	if p.Facts.Arch != "x86_64" && p.Facts.Arch != "i386" {
+		return nil, nil
+	}
 	devices, err := p.Source.PCIDevices(ctx)
 	if err != nil {
 		return nil, err
