@@ -116,7 +116,7 @@ func TestGuestThatStandsStillOnBothSidesIsNotAlive(t *testing.T) {
 	t.Parallel()
 	result := onFakes(t, plenty, func(*fakeprocess.Process, *fakeprocess.Process) {})
 	require.Equal(t, record.Fail, result.Outcome, explain(result))
-	require.Contains(t, explain(result), "guest lives")
+	require.Contains(t, explain(result), "the guest does not run")
 }
 
 // TestFailureOverHowFastTheHostIsSaysSo: so that it is unknown beside others, and not a fail.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -143,7 +144,7 @@ func TestSpentBudgetSaysWhereTheRunWas(t *testing.T) {
 	})
 	require.Equal(t, record.Fail, result.Outcome)
 	require.Contains(t, result.Reason, "budget of 3s is spent")
-	text := explain(result)
+	text := strings.Join(result.Record.Diagnosis, "\n")
 	for _, word := range []string{"run state", "migration status", "last events", "counter"} {
 		require.Contains(t, text, word)
 	}

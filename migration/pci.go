@@ -2,6 +2,9 @@ package migration
 
 import (
 	"context"
+	"errors"
+
+	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration/internal/canary"
 )
@@ -27,7 +30,11 @@ type PCIRegion struct {
 // PCIDevices are those on a side's first PCI bus; none where the machine has no PCI.
 func (s *Side) PCIDevices(ctx context.Context) ([]PCIDevice, error) {
 	var buses []struct{ Devices []PCIDevice }
-	if err := s.QMP().Execute(ctx, "query-pci", nil, &buses); err != nil || len(buses) == 0 {
+	err := s.QMP().Execute(ctx, "query-pci", nil, &buses)
+	if refused, ok := errors.AsType[*qmp.Error](err); ok && refused.Class == qmp.CommandNotFound {
+		return nil, nil // a QEMU built without PCI
+	}
+	if err != nil || len(buses) == 0 {
 		return nil, err
 	}
 	return buses[0].Devices, nil

@@ -74,13 +74,18 @@ func (s *sampler) waited() {
 
 func (s *sampler) ask(ctx context.Context) {
 	for {
-		info, err := qapi.QueryMigrate(ctx, s.source.QMP())
+		s.mu.Lock()
+		source := s.source
+		s.mu.Unlock()
+		info, err := qapi.QueryMigrate(ctx, source.QMP())
 		if err != nil {
 			return // it has ended, or the wait has
 		}
 		now := time.Now()
 		s.keep(now, info)
+		s.mu.Lock()
 		between := min(max(now.Sub(s.began)/sampleShare, sampleSoonest), sampleLatest)
+		s.mu.Unlock()
 		select {
 		case <-time.After(between):
 		case <-ctx.Done():
@@ -93,6 +98,8 @@ func (s *sampler) keep(at time.Time, info qapi.MigrationInfo) {
 	if info.Status == "" || info.Status == qapi.MigrationNone {
 		return
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	sample := record.Sample{Time: at, Status: string(info.Status), Limit: s.limit}
 	if r := info.RAM; r != nil {
 		sample.Bytes, sample.Remaining, sample.DirtyRate, sample.Mbps, sample.Passes = r.Transferred, r.Remaining, r.DirtyPagesRate, r.MBPS, r.DirtySyncCount
@@ -105,7 +112,6 @@ func (s *sampler) keep(at time.Time, info qapi.MigrationInfo) {
 		n := s.sent()
 		sample.OnLink = &n
 	}
-	s.mu.Lock()
 	if s.skipped++; s.skipped >= s.stride {
 		s.skipped = 0
 		s.samples = append(s.samples, sample)
@@ -116,7 +122,6 @@ func (s *sampler) keep(at time.Time, info qapi.MigrationInfo) {
 		}
 		s.samples, s.stride = s.samples[:record.MaxSamples/2], 2*s.stride
 	}
-	s.mu.Unlock()
 	if s.watch != nil {
 		s.watch(sample)
 	}

@@ -173,7 +173,7 @@ func Declarations() Vocabulary {
 		},
 		{
 			Name: "needs outside", Args: "FIRST LAST [tcg | kvm] BUG [on TARGET]",
-			Doc:     "QEMUs of the releases from FIRST to LAST have a known bug that keeps them from the scenario, under any accelerator or only the one named, and none is known to be without it since; a newer one is tried. With a target, only those of guests of that one.",
+			Doc:     "QEMUs of the releases from FIRST to LAST have a known bug that keeps them from the scenario, under any accelerator or only the one named, and none is known to be without it since; a newer one is tried, and with a target only its guests are concerned.",
 			Example: `needs outside 10.0 11.1 tcg "it is killed by SIGABRT where memory was plugged"`,
 			Declare: func(a *Args, s *Scenario) {
 				n := Outside{First: a.Release(), Last: a.Release()}

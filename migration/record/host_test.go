@@ -176,3 +176,18 @@ func TestWhatABusyHostCutShortIsUnknown(t *testing.T) {
 		}
 	}
 }
+
+// TestOnlyWhatAHostWasTooBusyForMayBeRunAgain: neither a failure nor what is unknown on a quiet
+// host is.
+func TestOnlyWhatAHostWasTooBusyForMayBeRunAgain(t *testing.T) {
+	busy, quiet := &HostFacts{Slowdown: slowFrom}, &HostFacts{Slowdown: 1}
+	for _, c := range []struct {
+		outcome Outcome
+		host    *HostFacts
+		again   bool
+	}{{Unknown, busy, true}, {Unknown, quiet, false}, {Unknown, nil, false}, {Fail, busy, false}, {Pass, busy, false}} {
+		r := good()
+		r.Host = c.host
+		require.Equal(t, c.again, (&Result{Outcome: c.outcome, Record: r}).TooBusy(), c)
+	}
+}

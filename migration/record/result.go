@@ -74,6 +74,12 @@ func (r *Result) Err() error {
 	return fmt.Errorf("%s: %s: %s", plain.Text(r.Name()), r.Outcome, plain.Text(r.Reason))
 }
 
+// TooBusy reports whether the run could not be judged, and its host had too little time for it:
+// on a quiet one it may be run again.
+func (r *Result) TooBusy() bool {
+	return r.Outcome == Unknown && r.Record != nil && r.Record.busy() != ""
+}
+
 // reason picks the witness of the verdict that counts.
 func reason(verdicts []Verdict) string {
 	worst := Worst(verdicts)

@@ -100,7 +100,9 @@ func (w *WorkloadFacts) incomplete(p fixtures.Program, over int) string {
 		return "there is no guest program for the record's target, so its workload can't be known"
 	case over > 0 && w.Range != p.Over(over).Workload():
 		return fmt.Sprintf("the workload gathered is %v, and that of the guest program over %d pages %v", w.Range, over, p.Over(over).Workload())
-	case over <= 0 && w.Range != p.Workload() && w.Range != p.Over(HotPages).Workload():
+	case over <= 0 && p.FillsPages() && (w.Range.Start != p.Start || w.Range.End <= p.Start || w.Range.End > p.End):
+		return fmt.Sprintf("the workload gathered is %v, and that of the guest program is in %v", w.Range, p.Workload())
+	case over <= 0 && !p.FillsPages() && w.Range != p.Workload() && w.Range != p.Over(HotPages).Workload():
 		return fmt.Sprintf("the workload gathered is %v, and that of the guest program %v, or of its hot pages %v", w.Range, p.Workload(), p.Over(HotPages).Workload())
 	case w.Parts != p.Parts:
 		return fmt.Sprintf("the workload was gathered as that of %d vCPUs, and the guest program's is %d's", max(w.Parts, 1), max(p.Parts, 1))

@@ -3,8 +3,6 @@ package steps
 import (
 	"context"
 	"encoding/binary"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -24,9 +22,16 @@ func announceVerbs() migration.Vocabulary {
 			Example: "dump network", Step: do(DumpNetwork),
 		},
 		{
-			Name:    "expect announcements",
-			Doc:     "The destination has announced its guest as often as its announce-rounds says, with the times between that announce-initial, announce-step and announce-max come to, and no more.",
-			Example: "expect announcements", Step: do(ExpectAnnouncements),
+			Name: "expect announcements", Args: "TIME...",
+			Doc:     "The destination has announced its guest with such times between, and no more, which is what announce-rounds, announce-initial, announce-step and announce-max come to.",
+			Example: "expect announcements 50ms 150ms 250ms 350ms",
+			Step: func(a *migration.Args) migration.Step {
+				delays := []time.Duration{a.Duration("the time between two")}
+				for a.More() {
+					delays = append(delays, a.Duration("the time between two"))
+				}
+				return ExpectAnnouncements(delays...)
+			},
 		},
 	}
 }
@@ -48,13 +53,10 @@ const (
 )
 
 // ExpectAnnouncements gathers how often the destination has announced its guest, and how long
-// it waited between.
-func ExpectAnnouncements() migration.Step {
-	expect := onDestination("expect announcements", func(ctx context.Context, p *migration.Pair) error {
-		delays, err := announceDelays(ctx, p.Destination)
-		if err != nil {
-			return err
-		}
+// it waited between, which is to be so long: each time is a step longer than the one before, up
+// to the longest (net/announce.c in QEMU). There is one at least.
+func ExpectAnnouncements(delays ...time.Duration) migration.Step {
+	expect := onDestination(fmt.Sprintf("expect announcements %v", delays), func(ctx context.Context, p *migration.Pair) error {
 		total := time.Duration(0)
 		for _, d := range delays {
 			total += d
@@ -93,28 +95,6 @@ func ExpectAnnouncements() migration.Step {
 	}).WithTimeout(2 * migration.StepTimeout)
 	expect.Wants = []string{"dump network", awaitSwitchover}
 	return expect
-}
-
-// announceDelays are the times between a side's announcements, by its parameters (net/announce.c
-// in QEMU): each is a step longer than the one before, up to the longest.
-func announceDelays(ctx context.Context, s *migration.Side) (all []time.Duration, err error) {
-	parameters, err := qapi.QueryMigrateParameters(ctx, s.QMP())
-	if err != nil {
-		return nil, err
-	}
-	var n [4]int64
-	for i, name := range []string{"announce-rounds", "announce-initial", "announce-step", "announce-max"} {
-		if err := json.Unmarshal(parameters[name], &n[i]); err != nil {
-			return nil, fmt.Errorf("the %s's %s is %q: %w", s.Name(), name, parameters[name], err)
-		}
-	}
-	for i := range n[0] - 1 {
-		all = append(all, time.Duration(min(n[1]+i*n[2], n[3]))*time.Millisecond)
-	}
-	if len(all) == 0 {
-		err = errors.New("fewer than two announcements have no times between them: set announce-rounds to 2 or more")
-	}
-	return all, err
 }
 
 // announcements are when the RARP packets in a pcap file were sent.

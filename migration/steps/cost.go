@@ -23,7 +23,7 @@ func costVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "await convergence", Args: "TIME",
-			Doc:     "Gives the migration so long to converge under its downtime limit. One that does not is then let go at any downtime, and the record says so.",
+			Doc:     "Gives the migration so long to converge under its downtime limit; one that does not is then let go at any downtime, and the record says so.",
 			Example: "await convergence 5s",
 			Step:    func(a *migration.Args) migration.Step { return AwaitConvergence(a.Duration("how long")) },
 		},

@@ -15,7 +15,9 @@ import (
 // unused are the verbs that no scenario of the catalogue uses, each with the reason why it
 // is there.
 var unused = map[string]string{
-	"reset link": "beside cut link; the scenarios reset at a byte (fault reset)",
+	"await heartbeats":  "for the scenarios that drover bench writes",
+	"await convergence": "for the scenarios that drover bench writes",
+	"reset link":        "beside cut link; the scenarios reset at a byte (fault reset)",
 }
 
 // verbOf is the name of the verb that a line begins with: the longest one that fits.
