@@ -53,7 +53,6 @@ func TestFeatureThatDoesNothingIsNoticed(t *testing.T) {
 		{"announce", "destination: set announce-rounds 4", "announcements of the destination"},
 		{"announce", "destination: set announce-initial 150ms", "time between announcements 1 and 2"},
 		{"announce", "destination: set announce-step 150ms", "time between announcements 2 and 3"},
-		{"announce", "destination: set announce-max 350ms", "time between announcements 3 and 4"},
 		{"disk/dirty-bitmaps/transform", "enable dirty-bitmaps", "the destination's image has no dirty bitmap sent"},
 		{"multifd/tcp/plain/zero-copy", "source: enable zero-copy-send", "ram.dirty-sync-missed-zero-copy in the source's query-migrate: 0"},
 		{"multifd/tcp/plain/zstd/level", "set multifd-zstd-level 20", "for each page that isn't zero"},
