@@ -55,7 +55,7 @@ func throttleVerbs() migration.Vocabulary {
 			Name: "expect full-speed", Sides: []string{migration.SourceName, migration.DestinationName},
 			Doc:     "The guest is no longer throttled: it is at least half as fast as when its speed was noted, and that side reports no throttle.",
 			Example: "expect full-speed",
-			Step:    func(a *migration.Args) migration.Step { return expectFullSpeed(a.Side()) },
+			Step:    func(a *migration.Args) migration.Step { return ExpectFullSpeed(a.Side()) },
 		},
 	}
 }
@@ -189,10 +189,8 @@ func ExpectThrottled(percent int64) migration.Step {
 }
 
 // ExpectFullSpeed gathers whether the guest is as fast again as it was before it was
-// throttled, and whether the source reports so.
-func ExpectFullSpeed() migration.Step { return expectFullSpeed(migration.SourceName) }
-
-func expectFullSpeed(on string) migration.Step {
+// throttled, on that side, and whether the side reports so.
+func ExpectFullSpeed(on string) migration.Step {
 	return afterSpeed("expect full-speed", func(ctx context.Context, p *migration.Pair) error {
 		const least = 1.0 / 2
 		ratios, err := awaitSpeed(ctx, p, side(p, on), func(ratio float64) bool { return ratio >= least })

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -172,11 +171,8 @@ func tcpInode(local, remote int) (string, error) {
 // holds reports whether a process, or one that it has started, has the socket.
 func holds(pid int, inode string) bool {
 	for p := range withChildren(pid) {
-		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", p))
-		for _, path := range open {
-			if to, _ := os.Readlink(path); to == "socket:["+inode+"]" {
-				return true
-			}
+		if sockets([]int{p})[inode] {
+			return true
 		}
 	}
 	return false
