@@ -116,13 +116,16 @@ func (b between) MarshalJSON() ([]byte, error) {
 // TestStrangerAfterTheLastLookIsNoVerdict: the failure that follows is nobody's.
 func TestStrangerAfterTheLastLookIsNoVerdict(t *testing.T) {
 	needBash(t)
-	for _, c := range []struct{ scenario, sends, then string }{
-		{"precopy/tcp/plain", "", "stays"},
-		{"precopy/tcp/plain", "", "leaves"},
-		{"precopy/tcp/plain", "GET / HTTP/1.0", "stays"},
-		{"precopy/tcp/plain", "GET / HTTP/1.0", "leaves"},
-		{"multifd/tcp/uri/plain/none", "GET / HTTP/1.0", "leaves"},
-		{"multifd/tcp/tls/psk/mismatch", "GET / HTTP/1.0", "leaves"}, // which was to fail
+	for _, c := range []struct {
+		scenario, sends, then string
+		tapped                bool
+	}{
+		{"precopy/tcp/plain", "", "stays", false},
+		{"precopy/tcp/plain", "", "leaves", false},
+		{"precopy/tcp/plain", "GET / HTTP/1.0", "stays", false},
+		{"precopy/tcp/plain", "GET / HTTP/1.0", "leaves", false},
+		{"multifd/tcp/uri/plain/none", "GET / HTTP/1.0", "leaves", true},
+		{"multifd/tcp/tls/psk/mismatch", "GET / HTTP/1.0", "leaves", true}, // which was to fail
 	} {
 		t.Run(c.scenario+" "+c.sends+" "+c.then, func(t *testing.T) {
 			t.Parallel()
@@ -137,9 +140,12 @@ func TestStrangerAfterTheLastLookIsNoVerdict(t *testing.T) {
 				},
 			})
 			require.NoError(t, err)
+			require.Equal(t, result.Outcome, record.Judged(result.Record).Outcome, "the saved record says the same")
+			if c.tapped && result.Outcome == record.Pass {
+				return // one who had left before the tap looked took nobody's place
+			}
 			require.Equal(t, record.Unknown, result.Outcome, explain(result))
 			require.Contains(t, result.Reason, "somebody else")
-			require.Equal(t, result.Outcome, record.Judged(result.Record).Outcome, "the saved record says the same")
 		})
 	}
 }

@@ -42,12 +42,21 @@ func word(port, value uint16) func(ctx context.Context, p *migration.Pair) error
 	return paused(func(ctx context.Context, d *migration.Side) error { return d.QTest().Outw(ctx, port, value) })
 }
 
-// taken reads a byte from a port of the destination, which takes it out of a queue.
+// taken reads a byte from a port of the destination, which takes it out of a queue, a few
+// times: in the moments in which the guest itself empties the queue, it takes nothing.
 func taken(port uint16) func(ctx context.Context, p *migration.Pair) error {
-	return paused(func(ctx context.Context, d *migration.Side) error {
+	take := paused(func(ctx context.Context, d *migration.Side) error {
 		_, err := d.QTest().Inb(ctx, port)
 		return err
 	})
+	return func(ctx context.Context, p *migration.Pair) error {
+		for range 5 {
+			if err := take(ctx, p); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 }
 
 // registers writes words to registers of the destination's devices, in memory.
