@@ -39,8 +39,12 @@ func (p *Pair) noteBefore(ctx context.Context) (err error) {
 	return err
 }
 
-// roundsWatched is for how long a guest's rounds are counted: a dozen of them.
-const roundsWatched = 60 * time.Millisecond
+// A guest's rounds are counted until so many have begun, which takes some 5 ms each, or for so
+// long.
+const (
+	roundsCounted = 5
+	roundsWatched = 60 * time.Millisecond
+)
 
 // rounds is how many rounds over its memory a side's guest makes a second; 0 where it does
 // not run.
@@ -53,16 +57,27 @@ func (p *Pair) rounds(ctx context.Context, s *Side) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	began, n := time.Now(), 0
-	for time.Since(began) < roundsWatched {
+	began := time.Now()
+	var first, latest time.Time // at which a round began
+	n := 0                      // from the first on
+	for n < roundsCounted && time.Since(began) < roundsWatched {
 		now, err := p.Counter(ctx, s)
 		if err != nil {
 			return 0, err
 		}
-		n += int(now.Value - last.Value)
+		if more := int(now.Value - last.Value); more > 0 {
+			if latest = time.Now(); first.IsZero() {
+				first = latest
+			} else {
+				n += more
+			}
+		}
 		last = now
 	}
-	return float64(n) / time.Since(began).Seconds(), nil
+	if n == 0 {
+		return 0, nil
+	}
+	return float64(n) / latest.Sub(first).Seconds(), nil
 }
 
 const (
@@ -83,12 +98,13 @@ const (
 // sides how busy QEMU is.
 func afterwards() Step {
 	return Step{Name: "check what is left", Do: func(ctx context.Context, p *Pair) error {
+		p.watchCPU()
 		if p.before.side == p.Source && p.Source.ExitState() == nil {
 			if err := p.leftOnSource(ctx); err != nil {
 				return err
 			}
 		}
-		for _, s := range p.Sides() {
+		for _, s := range p.Sides() { // both have been watched since the same moment
 			if s.ExitState() != nil {
 				continue
 			}
@@ -138,26 +154,39 @@ func (p *Pair) leftOnSource(ctx context.Context) error {
 	return nil
 }
 
+// cpuUse is how much CPU time a QEMU had used at a moment, beside its vCPUs.
+type cpuUse struct {
+	used procfs.ThreadCPU
+	at   time.Time // zero before it is watched
+}
+
+// watchCPU begins to watch how busy the QEMUs are, where it has not begun.
+func (p *Pair) watchCPU() {
+	for _, s := range p.Sides() {
+		if used, err := procfs.CPUBeside(s.PID(), vCPUThreads); err == nil && s.cpu.at.IsZero() {
+			s.cpu = cpuUse{used, time.Now()}
+		}
+	}
+}
+
+// vCPUThreads is how the names of QEMU's threads begin that run the guest.
+const vCPUThreads = "CPU "
+
 // busy is which share of a CPU a side's QEMU uses beside its vCPUs, in a window in which that
 // is little, if there is any.
 func (p *Pair) busy(ctx context.Context, s *Side) (share float64, err error) {
 	watch, cancel := p.AtMost(ctx, releaseTimeout)
 	defer cancel()
-	from, at := time.Duration(-1), time.Now()
 	waited := Poll(watch, "the "+s.Name()+" to idle", func() (bool, error) {
-		if passed := time.Since(at); from >= 0 && passed < busyWindow {
+		if time.Since(s.cpu.at) < busyWindow {
 			return false, nil
 		}
-		used, err := procfs.CPUBeside(s.PID(), "CPU ")
+		used, err := procfs.CPUBeside(s.PID(), vCPUThreads)
 		if err != nil {
 			return false, err
 		}
-		if from < 0 {
-			from, at = used, time.Now()
-			return false, nil
-		}
-		share = max(0, (used-from).Seconds()/time.Since(at).Seconds())
-		from, at = used, time.Now()
+		share = used.Since(s.cpu.used).Seconds() / time.Since(s.cpu.at).Seconds()
+		s.cpu = cpuUse{used, time.Now()}
 		return share <= mostBusy, nil
 	})
 	if waited != nil && watch.Err() == nil {

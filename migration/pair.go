@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -208,9 +209,10 @@ func (p *Pair) ContinueSource(ctx context.Context) error {
 func (p *Pair) closeAll() {
 	p.arrival.end()
 	var all sync.WaitGroup
+	failed := slices.ContainsFunc(p.Facts.Steps, func(s record.StepFacts) bool { return s.Error != "" })
 	for _, s := range p.Sides() {
 		end := s.Close
-		if p.Facts.Error != "" {
+		if failed { // nobody waits for what may not answer
 			end = s.Kill
 		}
 		all.Go(func() { _ = end() })

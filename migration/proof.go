@@ -125,7 +125,10 @@ func (p *Pair) StopDestination(ctx context.Context) error {
 }
 
 // StoppedNow notes that the destination's guest has just been stopped, or does not run.
-func (p *Pair) StoppedNow() { p.stopped = time.Now() }
+func (p *Pair) StoppedNow() {
+	p.stopped = time.Now()
+	p.watchCPU()
+}
 
 func stopDestination() Step {
 	return Step{Name: "stop the destination", Do: func(ctx context.Context, p *Pair) error {

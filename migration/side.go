@@ -38,6 +38,7 @@ type Side struct {
 	passed       []os.FileInfo // files that it was given for the migration
 	mayEnd       bool          // by itself, as the steps want it
 	began        procfs.Resources
+	cpu          cpuUse
 	run          *run
 }
 

@@ -40,10 +40,7 @@ func (p *Pair) strangers() (found []string) {
 	if port == 0 || p.Destination == nil {
 		return nil
 	}
-	for _, from := range procfs.StrangersOn(port, p.Source.PID()) {
-		if !slices.Contains(procfs.StrangersOn(port, procfs.Self), from) {
-			continue // drover's, from a tap
-		}
+	for _, from := range procfs.StrangersOn(port, p.Source.PID(), procfs.Self) { // drover has a tap
 		found = append(found, fmt.Sprintf("port %d: %s", port, from))
 	}
 	return found
@@ -158,7 +155,7 @@ func (p *Pair) migrate(ctx context.Context, arguments any) error {
 	wait, cancel := p.AtMost(ctx, holdTimeout)
 	defer cancel()
 	// What the kernel's table shows while others come and go may be wrong; what stays is not.
-	_ = Poll(wait, "the source's connection", func() (bool, error) { return a.lookHeld(), nil }) // else the watch goes on
+	_ = Poll(wait, "the source's connection", func() (bool, error) { return procfs.WaitsAt(a.ports) && a.lookHeld(), nil }) // else the watch goes on
 	return nil
 }
 

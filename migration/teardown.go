@@ -3,7 +3,9 @@ package migration
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -83,10 +85,12 @@ func (p *Pair) childrenLeft(ctx context.Context) (left []string) {
 	defer cancel()
 	_ = Poll(wait, "what the QEMUs have started to end", func() (bool, error) {
 		left = nil
+		of := map[int]string{}
 		for _, s := range p.Sides() {
-			for _, child := range procfs.ChildrenOf(s.PID()) {
-				left = append(left, fmt.Sprintf("process %s (%s), which the %s had started", child.PID, child.Name, s.Name()))
-			}
+			of[s.PID()] = s.Name()
+		}
+		for _, child := range procfs.ChildrenOf(slices.Collect(maps.Keys(of))...) {
+			left = append(left, fmt.Sprintf("process %d (%s), which the %s had started", child.PID, child.Name, of[child.Parent]))
 		}
 		return len(left) == 0, nil
 	})

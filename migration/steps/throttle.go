@@ -180,7 +180,7 @@ func NoteGuestSpeed() migration.Step {
 func ExpectThrottled(percent int64) migration.Step {
 	return afterSpeed(fmt.Sprintf("expect throttled %d%%", percent), func(ctx context.Context, p *migration.Pair) error {
 		const most = 1.0 / 2
-		ratios, err := awaitSpeed(ctx, p, p.Source, func(ratio float64) bool { return ratio <= most })
+		ratios, err := awaitSpeed(ctx, p, p.Source, 2, func(ratio float64) bool { return ratio <= most }) // it runs in bursts
 		for i, ratio := range ratios {
 			p.Measure(fmt.Sprintf("speed of %s under a throttle of %d %%, to that without", ofVCPU(i, ratios), percent), ratio, "times", record.AtMost(most))
 		}
@@ -193,7 +193,7 @@ func ExpectThrottled(percent int64) migration.Step {
 func ExpectFullSpeed(on string) migration.Step {
 	return afterSpeed("expect full-speed", func(ctx context.Context, p *migration.Pair) error {
 		const least = 1.0 / 2
-		ratios, err := awaitSpeed(ctx, p, side(p, on), func(ratio float64) bool { return ratio >= least })
+		ratios, err := awaitSpeed(ctx, p, side(p, on), 1, func(ratio float64) bool { return ratio >= least })
 		for i, ratio := range ratios {
 			p.Measure(fmt.Sprintf("speed of %s that is no longer throttled, to that before", ofVCPU(i, ratios)), ratio, "times", record.AtLeast(least))
 		}
@@ -222,10 +222,9 @@ func afterSpeed(name string, do func(ctx context.Context, p *migration.Pair) err
 	return migration.Step{Name: name, Wants: []string{"note guest-speed"}, Do: do}
 }
 
-// awaitSpeed returns how fast each vCPU is on average, to what was noted. A throttled one
-// runs in bursts, so it looks twice, and again where a speed is not as it should be:
-// the machine may have had something else to do.
-func awaitSpeed(ctx context.Context, p *migration.Pair, s *migration.Side, right func(ratio float64) bool) ([]float64, error) {
+// awaitSpeed returns how fast each vCPU is on average, to what was noted. It looks so often, and
+// again where a speed is not as it should be: the machine may have had something else to do.
+func awaitSpeed(ctx context.Context, p *migration.Pair, s *migration.Side, often float64, right func(ratio float64) bool) ([]float64, error) {
 	before := *notedSpeed.Of(p)
 	if before == nil {
 		return nil, errors.New("the guest's speed was not noted before")
@@ -234,7 +233,7 @@ func awaitSpeed(ctx context.Context, p *migration.Pair, s *migration.Side, right
 	defer cancel()
 	sums, ratios := make([]float64, len(before)), make([]float64, len(before))
 	wrong := func(ratio float64) bool { return !right(ratio) }
-	for looks := 1.0; looks <= 2 || slices.ContainsFunc(ratios, wrong) && watch.Err() == nil; looks++ {
+	for looks := 1.0; looks <= often || slices.ContainsFunc(ratios, wrong) && watch.Err() == nil; looks++ {
 		now, err := guestSpeed(ctx, p, s)
 		if err != nil {
 			return nil, err

@@ -34,8 +34,21 @@ type Ends [2]int
 // ListensTCP reports whether a process listens on a TCP port.
 func ListensTCP(pid, port int) bool {
 	mine := sockets([]int{pid})
-	table, _ := tcpTable()
-	return slices.ContainsFunc(table, func(s tcpSocket) bool { return s.local == port && s.state == listening && mine[s.inode] })
+	return slices.ContainsFunc(listeners(), func(s tcpSocket) bool { return s.local == port && mine[s.inode] })
+}
+
+// WaitsAt reports whether a connection waits to be taken by whoever listens on one of some TCP
+// ports of this host.
+func WaitsAt(ports []int) bool {
+	return slices.ContainsFunc(listeners(), func(s tcpSocket) bool { return slices.Contains(ports, s.local) && s.queued > 0 })
+}
+
+func listeners() []tcpSocket {
+	all, err := dumpTCP(1 << listening)
+	if err != nil {
+		all, _ = tcpText()
+	}
+	return slices.DeleteFunc(all, func(s tcpSocket) bool { return s.state != listening })
 }
 
 // Stop stops a process (SIGSTOP), and waits until it has been.
@@ -67,17 +80,15 @@ const stopPause = 100 * time.Microsecond
 
 // Processes are the ids of some processes, and of those that they have started.
 func Processes(pids ...int) (all []int) {
-	for _, pid := range pids {
-		for p := range withChildren(pid) {
-			all = append(all, p)
-		}
+	for _, child := range ChildrenOf(pids...) {
+		all = append(all, child.PID)
 	}
-	return all
+	return append(all, pids...)
 }
 
 // ArrivalsAt looks at the connections to TCP ports of this host on which a process listens.
-// Listener and others are process ids, as [Processes] returns them. It looks at two or three
-// files of /proc and at each process's descriptors.
+// Listener and others are process ids, as [Processes] returns them. It asks the
+// kernel for its table, which takes milliseconds, and looks at each process's descriptors.
 func ArrivalsAt(ports, listener, others []int) (a Arrivals, err error) {
 	theirs, mine := sockets(listener), sockets(others)
 	table, err := tcpTable()
@@ -108,17 +119,16 @@ func ArrivalsAt(ports, listener, others []int) (a Arrivals, err error) {
 	return a, err
 }
 
-const listening = "0A"
-
 // sockets are the inodes of the sockets that processes have open.
-func sockets(pids []int) map[string]bool {
-	all := map[string]bool{}
+func sockets(pids []int) map[uint32]bool {
+	all := map[uint32]bool{}
 	for _, pid := range pids {
 		open, _ := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
 		for _, path := range open {
 			to, _ := os.Readlink(path)
 			if inode, is := strings.CutPrefix(to, "socket:["); is {
-				all[strings.TrimSuffix(inode, "]")] = true
+				n, _ := strconv.ParseUint(strings.TrimSuffix(inode, "]"), 10, 32)
+				all[uint32(n)] = true
 			}
 		}
 	}

@@ -1,24 +1,30 @@
 package procfs
 
 import (
+	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
 
 // A Child is a process that another has started and that has not ended.
 type Child struct {
-	PID  string
-	Name string
+	PID, Parent int
+	Name        string
 }
 
-// ChildrenOf names the processes that live and that one has started.
-func ChildrenOf(pid int) (all []Child) {
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat") // the pattern is well formed
-	for _, path := range stats {
-		if name, parent := parentOf(path); parent == pid {
-			all = append(all, Child{filepath.Base(filepath.Dir(path)), name})
+// ChildrenOf names the processes that live and that one of some has started. It looks at every
+// process there is.
+func ChildrenOf(pids ...int) (all []Child) {
+	entries, _ := os.ReadDir("/proc")
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if name, parent := parentOf(pid); slices.Contains(pids, parent) {
+			all = append(all, Child{PID: pid, Parent: parent, Name: name})
 		}
 	}
 	return all
@@ -26,8 +32,8 @@ func ChildrenOf(pid int) (all []Child) {
 
 // parentOf reads /proc/PID/stat: the name in parentheses, which may hold anything, then
 // the state and the parent, 0 for a process that has ended.
-func parentOf(path string) (name string, parent int) {
-	text, _ := os.ReadFile(path) // it may have ended since
+func parentOf(pid int) (name string, parent int) {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)) // it may have ended since
 	_, rest, _ := strings.Cut(string(text), " (")
 	behind := strings.LastIndex(rest, ") ")
 	if behind < 0 {

@@ -1,7 +1,6 @@
 package procfs
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,13 +17,13 @@ func TestChildIsFoundByItsParentWhateverItsName(t *testing.T) {
 		require.NoError(t, os.Symlink(sleep, path))
 		child := exec.CommandContext(t.Context(), path, "60")
 		require.NoError(t, child.Start())
-		stat := fmt.Sprintf("/proc/%d/stat", child.Process.Pid)
-		found, parent := parentOf(stat)
+		found, parent := parentOf(child.Process.Pid)
 		require.Equal(t, name, found)
 		require.Equal(t, os.Getpid(), parent)
+		require.Contains(t, ChildrenOf(1<<30, os.Getpid()), Child{child.Process.Pid, os.Getpid(), name})
 		require.NoError(t, child.Process.Kill())
 		require.Error(t, child.Wait())
-		_, parent = parentOf(stat)
+		_, parent = parentOf(child.Process.Pid)
 		require.Zero(t, parent, "of a process that has ended")
 	}
 }

@@ -70,11 +70,15 @@ func LoadAverage() float64 {
 	return load
 }
 
+// ThreadCPU is the CPU time that threads of a process have used, by their ids.
+type ThreadCPU map[string]time.Duration
+
 // CPUBeside is the CPU time that those threads of a process have used whose names don't begin
-// so; those that have ended are not counted.
-func CPUBeside(pid int, prefix string) (sum time.Duration, err error) {
+// so; those that have ended are not among them.
+func CPUBeside(pid int, prefix string) (ThreadCPU, error) {
 	folder := fmt.Sprintf("/proc/%d/task/", pid)
 	tasks, err := os.ReadDir(folder)
+	used := ThreadCPU{}
 	for _, task := range tasks {
 		name, _ := os.ReadFile(folder + task.Name() + "/comm") // a thread may end meanwhile
 		if len(name) == 0 || strings.HasPrefix(string(name), prefix) {
@@ -83,7 +87,15 @@ func CPUBeside(pid int, prefix string) (sum time.Duration, err error) {
 		text, _ := os.ReadFile(folder + task.Name() + "/schedstat")
 		ran, _, _ := strings.Cut(string(text), " ")
 		n, _ := strconv.ParseInt(ran, 10, 64)
-		sum += time.Duration(n)
+		used[task.Name()] = time.Duration(n)
 	}
-	return sum, err
+	return used, err
+}
+
+// Since is the CPU time that these threads have used since then, all together.
+func (u ThreadCPU) Since(then ThreadCPU) (sum time.Duration) {
+	for id, used := range u {
+		sum += max(0, used-then[id])
+	}
+	return sum
 }

@@ -4,10 +4,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"iter"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,17 +42,17 @@ const (
 // closed already, with bytes still on their way, nobody knows whose it was: it is taken for
 // the process's.
 func ownsTCP(pid int, peer, ours netip.AddrPort) (bool, error) {
-	inode, err := inodeOf(peer, ours)
+	socket, err := oneTCP(peer, ours)
 	if err != nil { // a kernel without sock_diag
-		inode, err = tcpInode(int(peer.Port()), int(ours.Port()))
+		socket, err = lookForTCP(int(peer.Port()), int(ours.Port()))
 	}
 	switch {
 	case err != nil:
 		return false, err
-	case inode == "" || inode == closedInode:
+	case socket == nil || socket.inode == closedInode:
 		return true, ErrClosed
 	}
-	for look := 1; !holds(pid, inode); look++ {
+	for look := 1; !holds(socket.inode, pid); look++ {
 		if look == fileLooks {
 			return false, nil
 		}
@@ -68,7 +68,7 @@ func endOf(end net.Addr) netip.AddrPort {
 }
 
 // closedInode is what a socket without a process has.
-const closedInode = "0"
+const closedInode = 0
 
 func ownsUnix(pid int, c *net.UnixConn) (owns bool, err error) {
 	raw, err := c.SyscallConn()
@@ -82,25 +82,21 @@ func ownsUnix(pid int, c *net.UnixConn) (owns bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	for p := range withChildren(pid) {
-		if p == int(peer.Pid) {
-			return true, nil
-		}
-	}
-	return false, nil
+	return slices.Contains(Processes(pid), int(peer.Pid)), nil
 }
 
 // StrangersOn names the connections to a TCP port of this host whose other end is none of
-// a process, nor of one that it has started.
-func StrangersOn(port, pid int) (strangers []string) {
+// some processes, nor of one that they have started.
+func StrangersOn(port int, pids ...int) (strangers []string) {
 	table, _ := tcpTable()
 	for _, s := range table {
 		if s.local != port || s.remote == 0 {
 			continue
 		}
 		for _, other := range table {
-			if other.local == s.remote && other.remote == port && (other.inode == closedInode || !holds(pid, other.inode)) && other.state == established {
-				strangers = append(strangers, fmt.Sprintf("port %d of user %s", other.local, other.uid))
+			if other.local == s.remote && other.remote == port && other.state == established &&
+				(other.inode == closedInode || !holds(other.inode, pids...)) {
+				strangers = append(strangers, fmt.Sprintf("port %d of user %d", other.local, other.uid))
 			}
 		}
 	}
@@ -110,17 +106,29 @@ func StrangersOn(port, pid int) (strangers []string) {
 // Self is our own process.
 var Self = os.Getpid()
 
-// A tcpSocket is a line of /proc/net/tcp or tcp6.
+// A tcpSocket is what the kernel says of one, of IPv4 or IPv6.
 type tcpSocket struct {
-	local, remote int // ports
-	state         string
-	uid, inode    string
+	local, remote int  // ports
+	state         byte // of linux/tcp_states.h
+	uid, inode    uint32
 	queued        int // to be read; of a listener, connections to be taken
 }
 
-const established = "01"
+const (
+	established byte = 1
+	listening   byte = 10
+)
 
-func tcpTable() (all []tcpSocket, err error) {
+// tcpTable are the TCP sockets of this host that are connected or listen.
+func tcpTable() ([]tcpSocket, error) {
+	if all, err := dumpTCP(1<<established | 1<<listening); err == nil {
+		return all, nil
+	}
+	return tcpText()
+}
+
+// tcpText reads /proc/net/tcp and tcp6, which a kernel without sock_diag has.
+func tcpText() (all []tcpSocket, err error) {
 	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		text, wrong := os.ReadFile(file)
 		if wrong != nil && file == "/proc/net/tcp" {
@@ -128,11 +136,16 @@ func tcpTable() (all []tcpSocket, err error) {
 		}
 		for line := range strings.Lines(string(text)) {
 			const local, remote, state, queues, uid, inode = 1, 2, 3, 4, 7, 9
-			if f := strings.Fields(line); len(f) > inode {
-				_, received, _ := strings.Cut(f[queues], ":")
-				queued, _ := strconv.ParseInt(received, 16, 64)
-				all = append(all, tcpSocket{portOf(f[local]), portOf(f[remote]), f[state], f[uid], f[inode], int(queued)})
+			f := strings.Fields(line)
+			if len(f) <= inode || f[local] == "local_address" {
+				continue
 			}
+			_, received, _ := strings.Cut(f[queues], ":")
+			number := func(text string, base int) uint64 { n, _ := strconv.ParseUint(text, base, 32); return n }
+			all = append(all, tcpSocket{
+				portOf(f[local]), portOf(f[remote]), byte(number(f[state], 16)),
+				uint32(number(f[uid], 10)), uint32(number(f[inode], 10)), int(number(received, 16)),
+			})
 		}
 	}
 	return all, err
@@ -152,43 +165,23 @@ func portOf(address string) int {
 // found is looked for again.
 const tableLooks = 25
 
-// tcpInode looks for a socket in the kernel's table; "" where it isn't there.
-func tcpInode(local, remote int) (string, error) {
+// lookForTCP looks for a socket in the kernel's table; nil where it isn't there.
+func lookForTCP(local, remote int) (*tcpSocket, error) {
 	for look := 1; ; look++ {
-		table, err := tcpTable()
+		table, err := tcpText()
 		for _, s := range table {
 			if s.local == local && s.remote == remote {
-				return s.inode, err
+				return &s, err
 			}
 		}
 		if err != nil || look == tableLooks {
-			return "", err
+			return nil, err
 		}
 		time.Sleep(lookPause)
 	}
 }
 
-// holds reports whether a process, or one that it has started, has the socket.
-func holds(pid int, inode string) bool {
-	for p := range withChildren(pid) {
-		if sockets([]int{p})[inode] {
-			return true
-		}
-	}
-	return false
-}
-
-// withChildren is a process and then those that it has started, which are looked for only
-// where the first is not enough: all of /proc is read for them.
-func withChildren(pid int) iter.Seq[int] {
-	return func(yield func(int) bool) {
-		if !yield(pid) {
-			return
-		}
-		for _, child := range ChildrenOf(pid) {
-			if n, err := strconv.Atoi(child.PID); err == nil && !yield(n) {
-				return
-			}
-		}
-	}
+// holds reports whether one of some processes, or one that they have started, has the socket.
+func holds(inode uint32, pids ...int) bool {
+	return sockets(pids)[inode] || sockets(Processes(pids...))[inode]
 }

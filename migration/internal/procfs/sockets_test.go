@@ -5,8 +5,10 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -64,18 +66,46 @@ func TestSockDiagAndTheTableAgree(t *testing.T) {
 	require.NoError(t, err)
 	defer accepted.Close()
 	peer, ours := endOf(accepted.RemoteAddr()), endOf(accepted.LocalAddr())
-	agreed := func() string {
-		one, err := inodeOf(peer, ours)
+	agreed := func() tcpSocket {
+		one, err := oneTCP(peer, ours)
 		require.NoError(t, err)
-		other, err := tcpInode(int(peer.Port()), int(ours.Port()))
+		other, err := lookForTCP(int(peer.Port()), int(ours.Port()))
 		require.NoError(t, err)
-		require.Equal(t, other, one)
-		return one
+		require.Equal(t, other.inode, one.inode)
+		return *one
 	}
-	require.NotContains(t, []string{"", closedInode}, agreed())
-	require.NoError(t, dialled.Close())
-	require.Equal(t, closedInode, agreed())
-	unused, err := inodeOf(ours, netip.AddrPortFrom(peer.Addr(), 1))
+	require.NotZero(t, agreed().inode)
+	dumped, err := dumpTCP(1<<established | 1<<listening)
 	require.NoError(t, err)
-	require.Empty(t, unused)
+	text, err := tcpText()
+	require.NoError(t, err)
+	for _, table := range [][]tcpSocket{dumped, text} {
+		require.Contains(t, table, agreed())
+		require.True(t, slices.ContainsFunc(table, func(s tcpSocket) bool { return s.state == listening && s.local == int(ours.Port()) && s.inode != 0 }))
+	}
+	require.NoError(t, dialled.Close())
+	require.EqualValues(t, closedInode, agreed().inode)
+	unused, err := oneTCP(ours, netip.AddrPortFrom(peer.Addr(), 1))
+	require.NoError(t, err)
+	require.Nil(t, unused)
+}
+
+// TestConnectionThatWaitsIsSeen, and one that was taken waits no longer.
+func TestConnectionThatWaitsIsSeen(t *testing.T) {
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+		l, err := net.Listen("tcp", address)
+		require.NoError(t, err)
+		defer l.Close()
+		ports := []int{l.Addr().(*net.TCPAddr).Port}
+		require.False(t, WaitsAt(ports))
+		require.True(t, ListensTCP(os.Getpid(), ports[0]))
+		dialled, err := net.Dial("tcp", l.Addr().String())
+		require.NoError(t, err)
+		defer dialled.Close()
+		require.Eventually(t, func() bool { return WaitsAt(ports) }, time.Second, time.Millisecond)
+		accepted, err := l.Accept()
+		require.NoError(t, err)
+		defer accepted.Close()
+		require.False(t, WaitsAt(ports))
+	}
 }
