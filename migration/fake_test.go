@@ -41,7 +41,7 @@ func fakes(t *testing.T, inject func(source, destination *fakeprocess.Process)) 
 }
 
 // plenty is more than a scenario on fakes takes on a machine that is busy.
-const plenty = time.Minute
+const plenty = 3 * time.Minute
 
 func onFakes(t *testing.T, budget time.Duration, inject func(source, destination *fakeprocess.Process)) *record.Result {
 	t.Helper()

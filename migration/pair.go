@@ -147,8 +147,12 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 // 256, and all are zero together for a while.
 const nearlyZero = 250
 
-// nonzeroTimeout is how long that may take to pass: half a second for a PC under TCG.
-const nonzeroTimeout = 2 * time.Second
+// nonzeroTimeout is how long that may take to pass: half a second for a PC under TCG; and
+// stillTimeout how long one value may stay, before the guest is taken for one that does not run.
+const (
+	nonzeroTimeout = 2 * time.Second
+	stillTimeout   = 300 * time.Millisecond
+)
 
 // awaitNonzero waits until the workload is not made of zero pages, and will not be for a few
 // tenths of a second. Those take no time to send, and a QEMU of 10.0 whose first pass is over
@@ -158,19 +162,18 @@ func (p *Pair) awaitNonzero(ctx context.Context) {
 	if p.Program.End == 0 {
 		return
 	}
-	near := func() bool {
-		now, err := p.Counter(ctx, p.Source)
-		return err == nil && (now.Value == 0 || now.Value >= nearlyZero)
-	}
-	if !near() {
-		return
-	}
-	if status, err := qapi.QueryStatus(ctx, p.Source.QMP()); err != nil || !status.Running {
-		return
-	}
 	wait, cancel := p.AtMost(ctx, nonzeroTimeout)
 	defer cancel()
-	_ = Poll(wait, "the workload to be nonzero", func() (bool, error) { return !near(), nil }) // as it is, else
+	var last record.Reading
+	since := time.Now()
+	_ = Poll(wait, "the workload to be nonzero", func() (bool, error) { // as it is, else
+		now, err := p.Counter(wait, p.Source)
+		if now.Value != last.Value {
+			last, since = now, time.Now()
+		}
+		nonzero := 0 < now.Value && now.Value < nearlyZero
+		return nonzero || time.Since(since) > p.run.stretch(stillTimeout), err
+	})
 }
 
 // StopSource stops the source's guest, before it is migrated: events of the migration that

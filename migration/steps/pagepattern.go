@@ -140,31 +140,24 @@ func (s stretch) page(n, pattern int) []byte {
 	case s.kind == singleBytes:
 		page[singleAt(n)] = value
 		return page
+	case s.kind == fullPages:
+		copy(page, bytes.Repeat([]byte{value}, len(page)))
 	case s.kind == random:
-		from := rand.New(rand.NewPCG(uint64(value), uint64(n)))
-		for i := range page {
-			page[i] = byte(from.Uint32())
-		}
+		_, _ = rand.NewChaCha8([32]byte{value, byte(n), byte(n >> 8)}).Read(page) // never fails
 	case s.kind == words:
 		from := rand.New(rand.NewPCG(uint64(value), uint64(n)))
-		for i := 0; i < len(page); i += copy(page[i:], wordOf(from.IntN(mostWords))) {
-		}
-	case s.kind != fullPages:
-		for i := range page {
-			page[i] = byte(i)
-		}
-		switch s.kind {
-		case nearlySame:
-			copy(page[1024:1040], bytes.Repeat([]byte{value}, 16))
-		case longRun:
-			copy(page[1000:3048], bytes.Repeat([]byte{value}, 2048))
-		case eachEighth:
-			for i := 4; i < len(page); i += 8 {
-				page[i] = value
-			}
+		for i := 0; i < len(page); i += copy(page[i:], manyWords[from.IntN(len(manyWords))]) {
 		}
 	default:
-		for i := range page {
+		copy(page, countedUp)
+	}
+	switch s.kind {
+	case nearlySame:
+		copy(page[1024:1040], bytes.Repeat([]byte{value}, 16))
+	case longRun:
+		copy(page[1000:3048], bytes.Repeat([]byte{value}, 2048))
+	case eachEighth:
+		for i := 4; i < len(page); i += 8 {
 			page[i] = value
 		}
 	}
@@ -172,14 +165,23 @@ func (s stretch) page(n, pattern int) []byte {
 	return page
 }
 
-// mostWords is how many words there are.
-const mostWords = 500
+// countedUp is a page whose bytes count up.
+var countedUp = func() []byte {
+	page := make([]byte, ram.PageSize)
+	for i := range page {
+		page[i] = byte(i)
+	}
+	return page
+}()
 
-// wordOf is the n-th of the words that pages of text are made of, six bytes each.
-func wordOf(n int) []byte {
-	from := rand.New(rand.NewPCG(0, uint64(n)))
-	return binary.BigEndian.AppendUint64(nil, from.Uint64())[:6]
-}
+// manyWords are those that pages of text are made of, six bytes each.
+var manyWords = func() [][]byte {
+	words := make([][]byte, 500)
+	for n := range words {
+		words[n] = binary.BigEndian.AppendUint64(nil, rand.NewPCG(0, uint64(n)).Uint64())[:6]
+	}
+	return words
+}()
 
 func (s stretch) pages(pattern int) []byte {
 	var all bytes.Buffer

@@ -108,7 +108,8 @@ func ExpectNoThrottle(watched time.Duration) migration.Step {
 		err := migration.Poll(watch, "a throttle", func() (bool, error) {
 			info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
 			if err == nil && info.CPUThrottle != nil && *info.CPUThrottle > 0 {
-				err = fmt.Errorf("the source throttles the guest to %d %%, which under this throttle-trigger-threshold it dirties too little for", *info.CPUThrottle)
+				// a source that lacks CPU time sends less than it should
+				err = &migration.HostError{Cause: fmt.Errorf("the source throttles the guest to %d %%, which under this throttle-trigger-threshold it dirties too little for", *info.CPUThrottle)}
 			}
 			if err == nil && info.Status != qapi.MigrationActive {
 				err = fmt.Errorf("the source's migration is %s, and was to go on", info.Status)
