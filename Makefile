@@ -11,6 +11,10 @@ FUZZTIME ?= 60s
 TARGETS = x86_64 i386 ppc64 aarch64 riscv64 s390x
 BENCH ?= .
 
+# A program built with the race detector sleeps for a second before it exits, and the tests
+# start hundreds of them.
+export GORACE ?= atexit_sleep_ms=0
+
 # The linters live in a module of their own: see tools/lint/go.mod.
 LINT = $(GO) tool -modfile=tools/lint/go.mod
 
