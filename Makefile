@@ -30,7 +30,7 @@ run: setup-run ## move a real guest from one QEMU to another and prove that noth
 
 .PHONY: test
 test: setup-test lint check-generate ## set up the QEMUs that the tests need, then lint, check what is generated, and run all tests with the race detector
-	DROVER_CI=1 $(GO) test -race -timeout 20m ./...
+	DROVER_CI=1 $(GO) test -race -timeout 20m ./migration ./... # the longest first
 	qemu=$$($(GO) run ./cmd/drover fleet ensure x86_64) && cd examples && DROVER_CI=1 DROVER_QEMU="$$qemu" $(GO) test ./...
 
 .PHONY: lint

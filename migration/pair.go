@@ -137,8 +137,7 @@ func (p *Pair) MigrateTo(ctx context.Context, arguments any) error {
 	for _, s := range p.Sides() {
 		s.Facts.SaidBefore = s.Stderr()
 	}
-	p.run.sampler.sent = p.LinkSent
-	p.run.sampler.of(p.Source, p.Destination, p.Facts)
+	p.run.sampler.of(p)
 	p.beginCosts()
 	return p.migrate(ctx, arguments)
 }

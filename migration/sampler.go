@@ -38,15 +38,15 @@ const (
 	sampleShare   = 12 // of the time that the migration has taken
 )
 
-// of makes the sampler one of a migration that begins now.
-func (s *sampler) of(source, destination *Side, facts *record.Record) {
+// of makes the sampler one of a migration of the pair that begins now.
+func (s *sampler) of(p *Pair) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.source != source || s.stride == 0 { // another attempt from the same source goes on
+	if s.source != p.Source || s.stride == 0 { // another attempt from the same source goes on
 		s.samples, s.stride, s.skipped = nil, 1, 0
 	}
-	s.source, s.destination, s.began, s.limit = source, destination, time.Now(), 0
-	_ = json.Unmarshal(facts.Parameters[string(qapi.ParamMaxBandwidth)], &s.limit) // 0 where none was set
+	s.source, s.destination, s.sent, s.began, s.limit = p.Source, p.Destination, p.LinkSent, time.Now(), 0
+	_ = json.Unmarshal(p.Facts.Parameters[string(qapi.ParamMaxBandwidth)], &s.limit) // 0 where none was set
 }
 
 // wait samples until the function that it returns is called.

@@ -13,7 +13,7 @@ import (
 func TestSamplesOfALongMigrationAreThinnedOutAndSpanAllOfIt(t *testing.T) {
 	var watched int
 	s := sampler{watch: func(record.Sample) { watched++ }, sent: func() int64 { return 7 }}
-	s.of(&Side{}, nil, &record.Record{})
+	s.of(&Pair{Source: &Side{}, Facts: &record.Record{}})
 	began := time.Now()
 	const many = 20 * record.MaxSamples
 	for i := range many {

@@ -157,11 +157,11 @@ func TestWithoutAPlaceForACacheItIsAskedEachTime(t *testing.T) {
 }
 
 func TestAQEMUWithoutAMonitorIsDoubtedAndNotKept(t *testing.T) {
-	q := newFakeQEMU(t, "3.1.0", "echo no monitor here >&2; exit 1")
+	q := newFakeQEMU(t, "3.1.0", "echo no monitor here >&2; exit 3")
 	for range 2 {
 		info, err := probe.Inspect(t.Context(), q.path)
 		require.NoError(t, err)
-		require.Contains(t, info.Doubts, "no monitor here")
+		require.Contains(t, info.Doubts, "it ended with exit status 3: its output: no monitor here")
 		require.NotContains(t, info.Doubts, "\n")
 		require.True(t, info.HasMachine("pc"))
 	}
