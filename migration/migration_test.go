@@ -47,7 +47,6 @@ var targets = []struct {
 // theirs: a scenario of each kind. The whole catalogue is run with drover run --arch all.
 var others = []string{
 	"bad_dest", "analyze-script", "precopy/unix/plain", "multifd/tcp/uri/plain/none", "postcopy/plain", "exact/ram/precopy",
-	"pages/turn/precopy",
 }
 
 // short are the scenarios that run under -short: one of each kind, on x86_64 only.
