@@ -52,7 +52,9 @@ func never() []rule {
 		{"guest/init", "guest", "the guest carries nothing of the host's end"},
 
 		{"launcher/...", "migration/...", "one QEMU process knows nothing of scenarios"},
-		{"launcher/...", "fleet", "a launcher is told which QEMU to start: finding and fetching are for its caller"},
+		{"launcher", "fleet", "a launcher is told which QEMU to start: finding and fetching are for its caller"},
+		{"launcher/probe", "fleet", "a binary is asked what it is, wherever it comes from"},
+		{"launcher", "guest/...", "a launcher is told what to boot, and passes on what the guest says"},
 		{"launcher/...", "golang.org/x/term", "a terminal belongs to the command line"},
 		{"launcher/probe", "protocol/qtest", "a binary is asked what it is, and no guest is touched"},
 		{"launcher/probe", "launcher", "a binary is asked what it is before anybody starts it"},

@@ -140,6 +140,14 @@ func TestAGuestIsBuiltOnceAndHasWhatItNeeds(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, before.ModTime(), after.ModTime(), "it is not made again")
 
+	idle := s
+	idle.Idle, idle.Options = true, nil
+	without, err := Build(t.Context(), idle)
+	require.NoError(t, err)
+	require.Equal(t, image.Initrd, without.Initrd)
+	require.Empty(t, without.Workers)
+	require.Contains(t, without.Append, " drover.workers= ")
+
 	s.Console = true
 	console, err := Build(t.Context(), s)
 	require.NoError(t, err)

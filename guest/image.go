@@ -24,6 +24,7 @@ type Spec struct {
 	Devices []string // beside the port that it talks through
 	CPUs    int      // 0 means 1
 	Console bool     // it is to talk through the console, not a port
+	Idle    bool     // it has no workers: nothing runs in it but what it is told to
 	// Options are the workers' (see guest/init), as NAME=VALUE.
 	Options []string
 	// Cache is the folder in which what was made is kept; empty means drover's own in the
@@ -39,6 +40,30 @@ type Image struct {
 	Workers        []string
 	Devices        []Device
 	Args           []string // that QEMU needs beside the devices'
+}
+
+// Prepare makes what its devices share on both sides, before the first QEMU starts. What was
+// made is in r.CleanUp, also where there is an error.
+func (i Image) Prepare(r *Resources) error {
+	for _, d := range i.Devices {
+		if d.Prepare == nil {
+			continue
+		}
+		if err := d.Prepare(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// QEMUArgs are all options that one side's QEMU needs for the guest and its devices, which are
+// prepared.
+func (i Image) QEMUArgs(r *Resources) []string {
+	args := slices.Clone(i.Args)
+	for _, d := range i.Devices {
+		args = append(args, d.Args(r)...)
+	}
+	return args
 }
 
 // imageFormat changes when the archive's layout does.
@@ -91,9 +116,12 @@ func Build(ctx context.Context, s Spec) (Image, error) {
 		return Image{}, err
 	}
 	image := Image{
-		Kernel: s.Kernel, MemoryMiB: a.memory, Devices: devices, Workers: Workers(devices), Args: a.args,
-		Append: s.commandLine(a, Workers(devices)),
+		Kernel: s.Kernel, MemoryMiB: a.memory, Devices: devices, Args: a.args,
 	}
+	if !s.Idle {
+		image.Workers = Workers(devices)
+	}
+	image.Append = s.commandLine(a, image.Workers)
 	if s.CPUs > 1 {
 		image.Args = append(image.Args[:len(image.Args):len(image.Args)], "-smp", fmt.Sprint(s.CPUs))
 	}

@@ -21,6 +21,7 @@ type Session struct {
 	workers  map[string]*WorkerState
 	problems []string
 	done     map[uint64]bool // the commands that were carried out
+	programs map[uint64]*Ran // that were asked for and not forgotten
 	streams  map[string]*stream
 
 	highest uint64          // sequence number
@@ -34,7 +35,7 @@ type Session struct {
 
 // NewSession returns one that has heard nothing.
 func NewSession() *Session {
-	s := &Session{sides: map[string]*Heard{}, streams: map[string]*stream{}}
+	s := &Session{sides: map[string]*Heard{}, streams: map[string]*stream{}, programs: map[uint64]*Ran{}}
 	s.forget()
 	return s
 }
@@ -164,6 +165,8 @@ func (s *Session) take(side string, at time.Time, l wire.Line) {
 		if l.Into(&c) == nil {
 			s.done[c.Number] = true
 		}
+	case wire.SaysOutput, wire.SaysExit:
+		s.takeProgram(l)
 	case wire.SaysProblem:
 		var p wire.Problem
 		if l.Into(&p) == nil && len(s.problems) < mostComplaints {
@@ -266,10 +269,14 @@ func (s *Session) Lines() (lost, doubled, damaged int) { return len(s.missing), 
 
 // Command makes what is to be sent to the guest for it to do something.
 func (s *Session) Command(verb wire.Verb, worker string) (number uint64, text []byte) {
+	return s.command(verb, func(number uint64) any { return wire.Command{Verb: verb, Number: number, Worker: worker} })
+}
+
+func (s *Session) command(verb wire.Verb, body func(number uint64) any) (number uint64, text []byte) {
 	s.sent++
-	l, err := wire.New(s.sent, 0, verb, wire.Command{Verb: verb, Number: s.sent, Worker: worker})
+	l, err := wire.New(s.sent, 0, verb, body(s.sent))
 	if err != nil {
-		panic(fmt.Sprintf("guest: a command is JSON: %v", err)) // numbers and words always are
+		panic(fmt.Sprintf("guest: a command is JSON: %v", err)) // numbers, words and bytes always are
 	}
 	return s.sent, l.Append(nil)
 }

@@ -117,15 +117,7 @@ func (l *linuxRun) prepare(p *Pair) error {
 			do()
 		}
 	})
-	for _, d := range l.image.Devices {
-		if d.Prepare == nil {
-			continue
-		}
-		if err := d.Prepare(l.resources); err != nil {
-			return err
-		}
-	}
-	return nil
+	return l.image.Prepare(l.resources)
 }
 
 // args are what QEMU needs for the guest and its devices.
@@ -133,11 +125,7 @@ func (l *linuxRun) args() []string {
 	if l == nil {
 		return nil
 	}
-	args := slices.Clone(l.image.Args)
-	for _, d := range l.image.Devices {
-		args = append(args, d.Args(l.resources)...)
-	}
-	return args
+	return l.image.QEMUArgs(l.resources)
 }
 
 // planned are the facts that such a run begins with.

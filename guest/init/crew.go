@@ -17,8 +17,9 @@ import (
 
 // A crew are the workers of a guest.
 type crew struct {
-	talk  *talk
-	hands []*hand
+	talk     *talk
+	hands    []*hand
+	programs *programs
 }
 
 // A hand is a worker that may be told to rest.
@@ -32,7 +33,7 @@ type hand struct {
 }
 
 func newCrew(t *talk, o options) *crew {
-	c := &crew{talk: t}
+	c := &crew{talk: t, programs: newPrograms(t, programsFolder)}
 	for _, name := range o.workers {
 		w, ok := workerOf(name)
 		if !ok {
@@ -102,13 +103,22 @@ func (c *crew) obey(from io.Reader) {
 		var lines []wire.Line
 		lines, _, held = wire.Cut(held)
 		for _, l := range lines {
-			var command wire.Command
-			if l.Into(&command) == nil {
-				c.do(command)
-			}
+			c.take(l)
 		}
 		if n == 0 || err != nil && !errors.Is(err, io.EOF) {
 			time.Sleep(5 * time.Millisecond) // the other end isn't there
+		}
+	}
+}
+
+func (c *crew) take(l wire.Line) {
+	switch l.Verb {
+	case wire.Put, wire.Run, wire.Kill:
+		c.programs.take(l)
+	default:
+		var command wire.Command
+		if l.Into(&command) == nil {
+			c.do(command)
 		}
 	}
 }

@@ -155,7 +155,7 @@ func (s sleepyWorker) Run(ctx context.Context, w *Witness) error {
 
 func TestCommandsAreObeyedAndAnswered(t *testing.T) {
 	w, r := aWitness(t, nil)
-	c := &crew{talk: w.talk, hands: []*hand{{worker: sleepyWorker{}, witness: w}}}
+	c := &crew{talk: w.talk, programs: newPrograms(w.talk, t.TempDir()), hands: []*hand{{worker: sleepyWorker{}, witness: w}}}
 	c.startAll()
 	heard(t, r, func(all []wire.Line) bool { return len(all) == 1 })
 	commands, send := io.Pipe()

@@ -4,6 +4,7 @@
 // initramfs, which has nothing else in it but kernel modules. It loads these, starts its
 // workers, each of which watches a part of the machine, and says over a virtio-serial port, or
 // the console, what they see: package wire has how.
+// It also runs the programs that it is sent.
 //
 // A worker is a file of its own here, named worker_NAME.go: see [Worker].
 //

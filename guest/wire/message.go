@@ -15,9 +15,13 @@ const (
 	// SaysProblem is a sentence about something that kept the guest from what it was to do,
 	// and that is nobody's complaint: a module that could not be loaded. A [Problem].
 	SaysProblem Verb = "problem"
+	// SaysOutput is what a program wrote: an [Output].
+	SaysOutput Verb = "output"
+	// SaysExit is how a program ended, after all of its output: an [Exit].
+	SaysExit Verb = "exit"
 )
 
-// What drover says: a [Command] each.
+// What drover says: a [Command] each, but for what is about programs.
 const (
 	Start  Verb = "start"  // the worker goes on
 	Stop   Verb = "stop"   // the worker rests
@@ -26,6 +30,16 @@ const (
 	// Suspend is the guest's own suspension to RAM: the answer comes before it.
 	Suspend Verb = "suspend"
 	Finish  Verb = "finish" // the workers rest, and the guest powers off
+
+	Put  Verb = "put"  // a [Piece] of a file with a program in it; it has no answer
+	Run  Verb = "run"  // the guest runs a [Program]
+	Kill Verb = "kill" // a [Program], and what it has started, is killed
+)
+
+// Bounds of what is said of programs, in bytes.
+const (
+	MaxPiece  = 32 << 10 // of one line's contents, so that the line is shorter than MaxLine
+	MaxOutput = 1 << 20  // of a program's output; the rest is counted
 )
 
 // A Hello says what the guest is.
@@ -72,4 +86,37 @@ type Command struct {
 	Verb   Verb
 	Number uint64 // of the command: the answer has it too
 	Worker string `json:",omitempty"` // of start and stop
+}
+
+// A Piece is a part of a file that drover sends.
+type Piece struct {
+	File  uint64 // its number
+	At    int64  // where in the file the piece begins; the one at 0 comes first
+	Bytes []byte // at most MaxPiece
+}
+
+// A Program is one that the guest is to run, or to kill. A file may be run several times, also
+// at once.
+type Program struct {
+	Number uint64   // of the run: the answers have it too
+	File   uint64   // all pieces of which came before
+	Size   int64    // of the file, in bytes
+	Sum    uint32   // of the file, CRC-32 (IEEE)
+	Args   []string // the first is the program's name for itself
+}
+
+// An Output is what a program wrote to its standard output and its error output, as it came.
+type Output struct {
+	Number uint64
+	Bytes  []byte // at most MaxPiece
+}
+
+// An Exit is how a program ended.
+type Exit struct {
+	Number  uint64
+	Status  int    // what it exited with; -1 where a signal ended it, or it did not start
+	Signal  string `json:",omitempty"` // what ended it, in words
+	Written int64  // bytes of output that were said: at most MaxOutput
+	Dropped int64  `json:",omitempty"` // bytes beyond that
+	Problem string `json:",omitempty"` // why it could not be run
 }

@@ -8,6 +8,8 @@
 //		}
 //	}
 //
+// [Linux] boots Linux in a VM, and runs programs in it.
+//
 // "go test -v" shows the guest's console while it is written, "go test -artifacts" keeps
 // the files of each VM: its command line, its console, what QEMU wrote to its error
 // output, and the transcripts of both its sessions.
