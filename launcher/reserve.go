@@ -40,7 +40,7 @@ type Reservation struct {
 //
 // A VM takes a slot, and more where its memory is more than a slot's part of
 // the machine's. What is more than the whole machine takes all of it. The slots
-// are locked files in the user's cache folder ($DROVER_CACHE moves it), so
+// are locked files in the user's cache folder ($DROVER_CACHE, else ~/.cache), so
 // those of a process that is killed are free. Where there is no such folder, or one
 // that another user can change, nobody is counted, and nothing is touched there.
 // DROVER_SLOTS sets the number of slots, 0 turns this off.
