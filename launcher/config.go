@@ -113,8 +113,7 @@ type Config struct {
 	// killed, and every wait ends with an *ExitError whose By is a *HangError.
 	// A monitor that is busy, but there, is left alone. See VM.Watch.
 	HangTimeout time.Duration
-	// Reservation is the room on this machine that the VM takes its place in.
-	// It stays the caller's, to be released after Close. Nil means that
+	// Reservation has the slots on this machine that the VM takes: see Reserve. It stays the caller's, to be released after Close. Nil means that
 	// Launch takes a slot for one VM and Close gives it back.
 	Reservation *Reservation
 	// Known is what has been asked of binaries before, for callers that start many VMs. Nil means

@@ -25,15 +25,15 @@ const (
 	slotMemoryMiB = 256 // of the machine's memory, for each slot
 )
 
-// A Reservation is a part of what this machine can take, for VMs that need each
-// other. The zero value is no part of it, for VMs that shall not be counted.
+// A Reservation is slots for VMs that need each other, of those that this machine has.
+// The zero value has none: it is for VMs that are not to be counted.
 type Reservation struct {
 	slots []*os.File // each locked
 	once  sync.Once
 }
 
 // Reserve waits until the machine has slots for VMs of all those configurations
-// at once, among those of all the user's processes, and reserves it. Two VMs
+// at once, among those of all the user's processes, and reserves those. Two VMs
 // that are reserved one by one could each wait for the other's slot for ever;
 // so whoever needs several reserves them together, hands the Reservation to
 // Launch in each Config, and releases it when all are closed.
@@ -62,7 +62,7 @@ func reserveOne(ctx context.Context, c Config) (*Reservation, error) {
 	return m.reserve(ctx, m.slotsOf(c), true)
 }
 
-// Release gives the room back. Only the first call does anything.
+// Release frees the slots. Only the first call does anything.
 func (r *Reservation) Release() {
 	r.once.Do(func() {
 		for _, f := range r.slots {
