@@ -46,8 +46,8 @@ type Config struct {
 	// Name is the guest's name (-name), also the first word of errors and of
 	// the files in Dir. Empty means "vm".
 	Name string
-	// Machine is the machine type with its options ("pc-i440fx-5.2",
-	// "q35,smm=off"). Empty means the one that the guest programs for the target are for
+	// Machine is the machine type with its options ("pc-i440fx-5.2", or
+	// "q35,graphics=off", with which a PC's firmware writes to the console). Empty means the one that the guest programs for the target are for
 	// (fixtures.MachineFor), else QEMU's default.
 	Machine string
 	// Accel is the accelerator, with its properties as -accel takes them
