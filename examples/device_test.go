@@ -46,7 +46,7 @@ func qemu(t *testing.T) string {
 	}
 	path, err := exec.LookPath("qemu-system-x86_64")
 	if err != nil {
-		const remedy = "no qemu-system-x86_64 in PATH: install it (apt-get install qemu-system-x86), or name one in DROVER_QEMU"
+		const remedy = "no qemu-system-x86_64 in PATH: install it (apt-get install qemu-system-x86), or name one in DROVER_QEMU, as \"drover fleet ensure x86_64\" prints it"
 		if os.Getenv("DROVER_CI") != "" {
 			t.Fatal(remedy)
 		}

@@ -6,8 +6,11 @@
 //   - qmp_test.go: the QMP socket of a QEMU that somebody else started
 //   - file_test.go: a migration scenario in a file
 //   - ipv6_test.go: a migration scenario in Go
+//   - fleet_test.go: the QEMU that "drover run" would take, and what the host lacks
 //
-// They run on the QEMU that DROVER_QEMU names, or that is in PATH:
+// They run on the QEMU that DROVER_QEMU names, or that is in PATH; where there is none they
+// are skipped, which only -v shows:
 //
-//	go test ./...
+//	export DROVER_QEMU=$(cd .. && go run ./cmd/drover fleet ensure x86_64)
+//	go test -v ./...
 package examples

@@ -16,7 +16,7 @@ import (
 // runState is what a program of three lines does with the QMP socket of a QEMU that
 // somebody else started.
 func runState(ctx context.Context, socket string) (string, error) {
-	session, err := qmp.Dial(ctx, "unix", socket, qmp.Options{})
+	session, err := qmp.Dial(ctx, "unix", socket, qmp.Options{}) // waits until the monitor listens, or ctx ends
 	if err != nil {
 		return "", err
 	}

@@ -18,7 +18,7 @@
 // copy from another release of Debian runs, and goes on running when the
 // system is upgraded.
 //
-// The folder, $DROVER_CACHE or the user's cache folder:
+// Where they are, in $DROVER_CACHE or the user's cache folder (~/.cache):
 //
 //	drover/fleet/
 //	    bookworm/

@@ -39,7 +39,7 @@ func (c Choice) String() string { return c.Accel + ": " + c.Why }
 // given no more than a few times what TCG took.
 //
 // That takes about a second where KVM is good, four where it is not, and is done
-// once: the answer is kept in the user's cache folder ($DROVER_CACHE moves it)
+// once: the answer is kept in the user's cache folder ($DROVER_CACHE, else ~/.cache)
 // until the host boots again, or its kernel or the binary changes. A caller that asks
 // while another process measures waits for its answer. Where /dev/kvm doesn't
 // open, or the binary has one accelerator only, nothing is measured.

@@ -46,8 +46,8 @@ type Config struct {
 	// Name is the guest's name (-name), also the first word of errors and of
 	// the files in Dir. Empty means "vm".
 	Name string
-	// Machine is the machine type with its options ("pc-i440fx-5.2",
-	// "q35,smm=off"). Empty means the one that the guest programs for the target are for
+	// Machine is the machine type with its options ("pc-i440fx-5.2", or
+	// "q35,graphics=off", with which a PC's firmware writes to the console). Empty means the one that the guest programs for the target are for
 	// (fixtures.MachineFor), else QEMU's default.
 	Machine string
 	// Accel is the accelerator, with its properties as -accel takes them
@@ -113,8 +113,7 @@ type Config struct {
 	// killed, and every wait ends with an *ExitError whose By is a *HangError.
 	// A monitor that is busy, but there, is left alone. See VM.Watch.
 	HangTimeout time.Duration
-	// Reservation is the room on this machine that the VM takes its place in.
-	// It stays the caller's, to be released after Close. Nil means that
+	// Reservation has the slots on this machine that the VM takes: see Reserve. It stays the caller's, to be released after Close. Nil means that
 	// Launch takes a slot for one VM and Close gives it back.
 	Reservation *Reservation
 	// Known is what has been asked of binaries before, for callers that start many VMs. Nil means

@@ -47,13 +47,13 @@ func ExampleReserve() {
 	ctx := context.Background()
 	source := launcher.Config{Name: "source", MemoryMiB: 512}
 	destination := launcher.Config{Name: "destination", MemoryMiB: 512, Args: []string{"-incoming", "defer"}}
-	room, err := launcher.Reserve(ctx, source, destination)
+	slots, err := launcher.Reserve(ctx, source, destination)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	defer room.Release()
-	source.Reservation, destination.Reservation = room, room
+	defer slots.Release()
+	source.Reservation, destination.Reservation = slots, slots
 	// Launch both.
 }
 

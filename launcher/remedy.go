@@ -2,6 +2,7 @@ package launcher
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 )
 
@@ -39,7 +40,14 @@ const (
 	kvmDenied        = "add this user to the group kvm (and log in again), or try the accelerator tcg"
 )
 
+// severalInOne is what QEMU prints of an argument that has an option and more, as a line
+// for a shell has: "-m 1G: invalid option".
+var severalInOne = regexp.MustCompile(`: -\w[\w-]* [^:]*: invalid option`)
+
 func (e *ExitError) remedy() string {
+	if severalInOne.MatchString(e.Stderr) {
+		return "no shell splits Config.Args: each option and each value is an element of its own"
+	}
 	message := strings.ToLower(e.Stderr)
 	for _, r := range remedies() {
 		switch {

@@ -85,6 +85,8 @@ func TestRemediesForWhatQEMUSays(t *testing.T) {
 		{"qemu-system-x86_64: -D log: No space left on device", "make room"},
 		{`qemu-system-x86_64: -drive file=a: Failed to get "write" lock`, "overlay"},
 		{"qemu-system-x86_64: failed to install seccomp syscall filter in the kernel: Operation not permitted", "Sandbox"},
+		{"qemu-system-x86_64: -nographic -m 1G: invalid option", "an element of its own"},
+		{"qemu-system-x86_64: -nographics: invalid option", ""},
 		{"something that nobody has seen", ""},
 	} {
 		_, err := launcher.Launch(t.Context(), launcher.Config{Binary: likeQEMU(t, "cat >&2 <<'EOF'\n"+c.message+"\nEOF\nexit 1\n")})

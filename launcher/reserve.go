@@ -25,22 +25,22 @@ const (
 	slotMemoryMiB = 256 // of the machine's memory, for each slot
 )
 
-// A Reservation is a part of what this machine can take, for VMs that need each
-// other. The zero value is no part of it, for VMs that shall not be counted.
+// A Reservation is slots for VMs that need each other, of those that this machine has.
+// The zero value has none: it is for VMs that are not to be counted.
 type Reservation struct {
 	slots []*os.File // each locked
 	once  sync.Once
 }
 
 // Reserve waits until the machine has slots for VMs of all those configurations
-// at once, among those of all the user's processes, and reserves it. Two VMs
+// at once, among those of all the user's processes, and reserves those. Two VMs
 // that are reserved one by one could each wait for the other's slot for ever;
 // so whoever needs several reserves them together, hands the Reservation to
 // Launch in each Config, and releases it when all are closed.
 //
 // A VM takes a slot, and more where its memory is more than a slot's part of
 // the machine's. What is more than the whole machine takes all of it. The slots
-// are locked files in the user's cache folder ($DROVER_CACHE moves it), so
+// are locked files in the user's cache folder ($DROVER_CACHE, else ~/.cache), so
 // those of a process that is killed are free. Where there is no such folder, or one
 // that another user can change, nobody is counted, and nothing is touched there.
 // DROVER_SLOTS sets the number of slots, 0 turns this off.
@@ -62,7 +62,7 @@ func reserveOne(ctx context.Context, c Config) (*Reservation, error) {
 	return m.reserve(ctx, m.slotsOf(c), true)
 }
 
-// Release gives the room back. Only the first call does anything.
+// Release frees the slots. Only the first call does anything.
 func (r *Reservation) Release() {
 	r.once.Do(func() {
 		for _, f := range r.slots {

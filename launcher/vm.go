@@ -162,7 +162,7 @@ func lookPath(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	switch {
 	case errors.Is(err, exec.ErrNotFound):
-		return "", fmt.Errorf("launcher: %s is not in PATH: install it, or give its path: %w", name, err)
+		return "", fmt.Errorf("launcher: %s is not in PATH: install it, or set Config.Binary to its path, as \"drover fleet ensure\" prints that of a private copy: %w", name, err)
 	case errors.Is(err, os.ErrNotExist):
 		return "", fmt.Errorf("launcher: there is no %s: %w", name, err)
 	case errors.Is(err, os.ErrPermission):

@@ -250,11 +250,11 @@ func (f *benchFlags) options() (migration.Options, error) {
 		return migration.Options{}, usageError("a bench measures one target: --arch takes one")
 	}
 	o := f.run.options(archs[0])
-	source, err := fleet.Find(o.Arch, fleet.Source, env)
+	source, err := f.run.find(o.Arch, fleet.Source, env)
 	if err != nil {
 		return o, err
 	}
-	destination, err := fleet.Find(o.Arch, fleet.Destination, env)
+	destination, err := f.run.find(o.Arch, fleet.Destination, env)
 	o.Source, o.Destination = source.Path, destination.Path
 	return o, err
 }

@@ -126,7 +126,7 @@ func (f consoleFlags) config() (launcher.Config, error) {
 		}
 		c.Name = c.Program.Name
 	}
-	qemu, err := fleet.Find(c.Arch, fleet.Either, env)
+	qemu, err := f.run.find(c.Arch, fleet.Either, env)
 	c.Binary = qemu.Path
 	return c, err
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/drover-vm/drover/fleet"
 )
 
-const fleetText = `Keeps private copies of QEMU in your cache folder (DROVER_CACHE moves it). They
+const fleetText = `Keeps private copies of QEMU in ~/.cache/drover, or $DROVER_CACHE/drover. They
 come from the distribution's packages, which are unpacked there and not
 installed; neither root nor a change of the system is needed.`
 

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -121,7 +122,7 @@ func named(ctx context.Context, arch string, names []string) ([]member, error) {
 
 func ofFleet(ctx context.Context, arch, name string) (member, error) {
 	there, err := members(ctx, arch)
-	if err != nil {
+	if _, none := errors.AsType[*fleet.NotFoundError](err); err != nil && !none {
 		return member{}, err
 	}
 	var names []string
@@ -136,6 +137,9 @@ func ofFleet(ctx context.Context, arch, name string) (member, error) {
 	}
 	if r, err := (fleet.Fleet{}).Release(name); err == nil {
 		return member{}, fmt.Errorf("QEMU %s is not here; fetch it with: drover fleet fetch %s", name, cmp.Or(r.QEMU, r.Suite))
+	}
+	if err != nil { // no QEMU at all
+		return member{}, err
 	}
 	if offer := didYouMean(name, names); offer != "" {
 		return member{}, fmt.Errorf("the fleet has no QEMU %s for %s%s", quoted(name), arch, offer)

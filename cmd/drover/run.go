@@ -187,11 +187,11 @@ func (f runFlags) onQEMUs(ctx context.Context, chosen []job) ([]job, error) {
 	}
 	for i := range chosen {
 		o := &chosen[i].options
-		source, err := fleet.Find(o.Arch, fleet.Source, env)
+		source, err := f.find(o.Arch, fleet.Source, env)
 		if err != nil {
 			return nil, err
 		}
-		destination, err := fleet.Find(o.Arch, fleet.Destination, env)
+		destination, err := f.find(o.Arch, fleet.Destination, env)
 		if err != nil {
 			return nil, err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -133,6 +134,39 @@ func (f runFlags) environment() (func(string) string, error) {
 		}
 		return os.Getenv(name)
 	}, nil
+}
+
+// find is [fleet.Find] in that environment; where a flag named what can't be a QEMU, so does
+// the error.
+func (f runFlags) find(arch string, side fleet.Side, env func(string) string) (fleet.Binary, error) {
+	binary, err := fleet.Find(arch, side, env)
+	named, ok := errors.AsType[*fleet.NamedError](err)
+	if !ok {
+		return binary, err
+	}
+	flags := map[string]struct{ name, value string }{
+		"DROVER_QEMU": {"--qemu", f.qemu}, "DROVER_QEMU_SRC": {"--qemu-src", f.source}, "DROVER_QEMU_DST": {"--qemu-dst", f.destination},
+	}
+	flag := flags[named.Variable]
+	if flag.value == "" {
+		return binary, err
+	}
+	byFlag := *named
+	byFlag.Variable = flag.name
+	if !strings.ContainsRune(flag.value, filepath.Separator) { // then it may have been meant as a version
+		byFlag.Reason = "is no command in PATH, and no version of the fleet; give the path of a binary, or one of " + strings.Join(versions(), ", ")
+	}
+	return binary, &byFlag
+}
+
+// versions are those that can be fetched.
+func versions() (all []string) {
+	for _, r := range fleet.Releases() {
+		if r.QEMU != "" {
+			all = append(all, r.QEMU)
+		}
+	}
+	return all
 }
 
 // privateCopy is the path of a binary of the fleet where name is the version or the suite of

@@ -2,6 +2,7 @@
 // is ended with it, and a test that failed shows what the guest and QEMU wrote:
 //
 //	func TestFirmwareBoots(t *testing.T) {
+//		// With graphics=off a PC's firmware writes to the serial port, which is the console.
 //		vm := launchertest.Start(t, launcher.Config{Machine: "q35,graphics=off"})
 //		if _, err := vm.Console().Wait(t.Context(), 0, "SeaBIOS"); err != nil {
 //			t.Fatal(err)

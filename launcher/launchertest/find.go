@@ -25,6 +25,14 @@ func archOf(c launcher.Config) string {
 	return "x86_64"
 }
 
+// spellings are QEMU's names for targets that Go and Debian call otherwise.
+func spellings() map[string]string {
+	return map[string]string{
+		"amd64": "x86_64", "386": "i386", "arm64": "aarch64",
+		"ppc64le": "ppc64", "ppc64el": "ppc64", "loong64": "loongarch64",
+	}
+}
+
 // binary returns the QEMU to start. Where there is none it skips, or fails.
 func binary(t testing.TB, c launcher.Config) string {
 	t.Helper()
@@ -61,6 +69,9 @@ func find(c launcher.Config) (string, error) {
 		return "", &missingError{c.Binary, archOf(c)}
 	}
 	arch := archOf(c)
+	if name, ok := spellings()[arch]; ok {
+		return "", fmt.Errorf("QEMU's name for the target %s is %s: set Config.Arch to that", arch, name)
+	}
 	for _, variable := range []string{"DROVER_QEMU", "QTEST_QEMU_BINARY"} {
 		if path, err := named(variable, arch); path != "" || err != nil {
 			return path, err

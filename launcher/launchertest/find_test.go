@@ -62,6 +62,15 @@ func TestFindsTheQEMUThatDroverFinds(t *testing.T) {
 	}
 }
 
+// A test for a target that no QEMU can have must not be skipped for ever.
+func TestGoNameOfATargetIsAnError(t *testing.T) {
+	for arch, name := range spellings() {
+		_, err := find(launcher.Config{Arch: arch})
+		require.ErrorContains(t, err, name)
+		require.NotErrorAs(t, err, new(*missingError))
+	}
+}
+
 func TestBinaryThatIsNamedIsTaken(t *testing.T) {
 	dir := t.TempDir()
 	t.Setenv("PATH", dir)

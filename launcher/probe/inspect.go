@@ -13,7 +13,7 @@ import (
 
 // Inspect asks the binary at path all that an Info holds. The questions are
 // put at once, to several processes, and take a third of a second together; the
-// answers are kept in the user's cache folder ($DROVER_CACHE moves it) under
+// answers are kept in the user's cache folder ($DROVER_CACHE, else ~/.cache) under
 // the binary's path, size and time of change, and from there they come in a
 // hundredth. A script, which may start another QEMU tomorrow, is asked for its
 // version each time.

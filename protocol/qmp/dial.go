@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"strings"
 	"syscall"
 	"time"
 
@@ -52,6 +53,9 @@ func dial(ctx context.Context, network, address string, o Options, start func(co
 			}
 		}
 		if ctx.Err() == nil && !again {
+			if errors.Is(err, syscall.EINVAL) && strings.HasPrefix(network, "unix") {
+				return nil, fmt.Errorf("qmp: %w; the path of a UNIX socket has at most 107 bytes on Linux, and this one has %d", err, len(address))
+			}
 			return nil, fmt.Errorf("qmp: %w", err)
 		}
 		select {

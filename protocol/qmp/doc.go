@@ -41,7 +41,8 @@
 //
 // # Connections
 //
-// [Dial] connects to a monitor that listens, and waits for one that does not yet,
+// [Dial] connects to a monitor that listens, and waits for one that does not yet as
+// long as ctx does,
 // [DialAgent] to a guest agent, and waits for one that the guest has yet to start;
 // [New] takes any [net.Conn]: an inherited descriptor by way of [net.FileConn], a
 // [crypto/tls] client, an end of a [net.Pipe] in a test. [NewAgent] takes one to a

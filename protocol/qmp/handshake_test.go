@@ -157,6 +157,17 @@ func TestPeersThatSpeakSomethingElseAreToldAtOnce(t *testing.T) {
 	}
 }
 
+func TestAnAddressThatIsWrongIsAnErrorWithTheWayOut(t *testing.T) {
+	client, peer := net.Pipe()
+	defer peer.Close()
+	go func() { _, _ = io.WriteString(peer, "QEMU 10.0.13 monitor - type 'help' for more information\r\n") }()
+	_, err := qmp.New(t.Context(), client, qmp.Options{})
+	require.ErrorContains(t, err, "start QEMU with -qmp")
+
+	_, err = qmp.Dial(t.Context(), "unix", "/"+strings.Repeat("a", 120), qmp.Options{})
+	require.ErrorContains(t, err, "at most 107 bytes on Linux, and this one has 121")
+}
+
 func TestAConnectionThatEndsInTheHandshakeIsAClosedError(t *testing.T) {
 	for name, sent := range map[string]string{"nothing": "", "half a greeting": greeting[:40], "greeting": greeting} {
 		t.Run(name, func(t *testing.T) {

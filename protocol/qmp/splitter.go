@@ -1,6 +1,7 @@
 package qmp
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 )
@@ -108,7 +109,12 @@ func (s *splitter) look(b byte) (done bool, err error) {
 	case b == ' ', b == '\t', b == '\r', b == '\n':
 		s.start = s.next
 	default:
-		return false, &ProtocolError{Problem: "what came is not a JSON object", Data: excerpt(s.buf[s.next-1 : s.end])}
+		came := s.buf[s.next-1 : s.end]
+		problem := "what came is not a JSON object"
+		if bytes.HasPrefix(came, []byte("QEMU ")) && bytes.Contains(came, []byte(" monitor - ")) {
+			problem = "what came is of a human monitor (HMP), and not of QMP: start QEMU with -qmp, or the -mon with mode=control"
+		}
+		return false, &ProtocolError{Problem: problem, Data: excerpt(came)}
 	}
 	return false, nil
 }

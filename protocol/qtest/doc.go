@@ -11,9 +11,11 @@
 // Package launcher starts a QEMU that has such a server, and hands out a session with
 // it. By itself a [Session] takes a connection and owns it from then on:
 //
+//	listener, err := net.Listen("unix", path) // before QEMU is started with -qtest unix:path
+//	conn, err := listener.Accept()            // when it has been
 //	s := qtest.New(conn, qtest.Options{})
 //	defer s.Close()
-//	err := s.ReadMemory(ctx, 0x100000, page)
+//	err = s.ReadMemory(ctx, 0x100000, page)
 //
 // # Contract
 //
