@@ -12,8 +12,8 @@ import (
 
 func TestSamplesOfALongMigrationAreThinnedOutAndSpanAllOfIt(t *testing.T) {
 	var watched int
-	s := sampler{watch: func(record.Sample) { watched++ }, sent: func() int64 { return 7 }}
-	s.of(&Pair{Source: &Side{}, Facts: &record.Record{}})
+	s := sampler{watch: func(record.Sample) { watched++ }}
+	s.of(&Pair{Source: &Side{}, Facts: &record.Record{}, LinkSent: func() int64 { return 7 }})
 	began := time.Now()
 	const many = 20 * record.MaxSamples
 	for i := range many {
