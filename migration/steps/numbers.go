@@ -204,7 +204,9 @@ func expectBlocktimes(p *migration.Pair, total float64) error {
 	if reported.Beside > 0 { // other threads waited as well
 		bounds = record.AtMost(2 + total/5)
 	}
-	p.Measure("postcopy-vcpu-blocktime of the only vCPU, beyond postcopy-blocktime", reported.VCPUs[0]-total, "ms", bounds)
+	if p.Facts.Arch != "s390x" { // 7.2 counts up to 37 ms more for the vCPU than in all there, 11.1 up to 45 ms less
+		p.Measure("postcopy-vcpu-blocktime of the only vCPU, beyond postcopy-blocktime", reported.VCPUs[0]-total, "ms", bounds)
+	}
 	if reported.Latency == nil {
 		return nil
 	}
