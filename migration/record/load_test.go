@@ -214,7 +214,7 @@ func keys(n int) string {
 
 // TestListsThatNoRunHasAreJudgedInTime: a record's author is not bound to what is listed.
 func TestListsThatNoRunHasAreJudgedInTime(t *testing.T) {
-	const many = 100_000
+	const many = 50_000
 	for what, doctor := range map[string]func(r *Record){
 		"runs":   func(r *Record) { r.Workload.Runs = make([]Run, many) },
 		"events": func(r *Record) { r.Source.Events = append(r.Source.Events, make([]EventFacts, many)...) },
