@@ -33,7 +33,7 @@ type sampler struct {
 }
 
 const (
-	sampleSoonest = 20 * time.Millisecond
+	sampleSoonest = 40 * time.Millisecond
 	sampleLatest  = 500 * time.Millisecond
 	sampleShare   = 12 // of the time that the migration has taken
 )
