@@ -131,9 +131,10 @@ func (s *Side) Resources() (procfs.Resources, error) {
 }
 
 // comesAndGoes reports whether a thread is one of those that QEMU keeps in a pool for its
-// disks, or the one that Linux gives to a process whose guest has run under KVM.
+// disks, or the one that Linux gives to a process whose guest has run under KVM, or the one that
+// capability dirty-limit has started, which QEMU keeps until cancel-vcpu-dirty-limit.
 func comesAndGoes(thread string) bool {
-	return strings.HasPrefix(thread, "worker") || strings.HasPrefix(thread, "pool") || strings.HasPrefix(thread, "kvm-nx-lpage")
+	return thread == "dirtyrate-stat" || strings.HasPrefix(thread, "worker") || strings.HasPrefix(thread, "pool") || strings.HasPrefix(thread, "kvm-nx-lpage")
 }
 
 // keptOpen reports whether QEMU may keep such a file: the image of a guest's disk, and since
