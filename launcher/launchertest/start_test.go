@@ -228,13 +228,18 @@ func TestNoQEMUIsASkipWithTheWayToGetOne(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("DROVER_QEMU", "")
 	t.Setenv("QTEST_QEMU_BINARY", "")
-	start := func(r *recorder) { launchertest.Start(r, launcher.Config{}) }
+	requireSkip(t, func(r *recorder) { launchertest.Start(r, launcher.Config{}) }, "no qemu-system-x86_64 here: name one in DROVER_QEMU")
+}
 
+// requireSkip demands that a test is skipped, with a remedy, for something that isn't here, and
+// fails where DROVER_CI=1 says that it is.
+func requireSkip(t *testing.T, start func(r *recorder), remedy string) {
+	t.Helper()
 	t.Setenv("DROVER_CI", "")
 	r := during(t, start)
 	require.True(t, r.skipped)
 	require.False(t, r.failed)
-	require.Contains(t, r.log.String(), "no qemu-system-x86_64 here: name one in DROVER_QEMU")
+	require.Contains(t, r.log.String(), remedy)
 
 	t.Setenv("DROVER_CI", "1")
 	r = during(t, start)
