@@ -98,7 +98,9 @@ const (
 // sides how busy QEMU is.
 func afterwards() Step {
 	return Step{Name: "check what is left", Do: func(ctx context.Context, p *Pair) error {
-		p.watchCPU()
+		if p.stopped.IsZero() { // else they have been watched since then
+			p.watchCPU()
+		}
 		if p.before.side == p.Source && p.Source.ExitState() == nil {
 			if err := p.leftOnSource(ctx); err != nil {
 				return err
@@ -160,13 +162,19 @@ type cpuUse struct {
 	at   time.Time // zero before it is watched
 }
 
-// watchCPU begins to watch how busy the QEMUs are, where it has not begun.
+// watchCPU begins to watch, from now on, how busy the QEMUs are.
 func (p *Pair) watchCPU() {
 	for _, s := range p.Sides() {
-		if used, err := procfs.CPUBeside(s.PID(), vCPUThreads); err == nil && s.cpu.at.IsZero() {
-			s.cpu = cpuUse{used, time.Now()}
-		}
+		s.cpu, _ = s.cpuUse() // that of one that has ended is not asked for
 	}
+}
+
+func (s *Side) cpuUse() (cpuUse, error) {
+	used, err := procfs.CPUBeside(s.PID(), vCPUThreads)
+	if err != nil {
+		return cpuUse{}, err
+	}
+	return cpuUse{used, time.Now()}, nil
 }
 
 // vCPUThreads is how the names of QEMU's threads begin that run the guest.
@@ -178,15 +186,15 @@ func (p *Pair) busy(ctx context.Context, s *Side) (share float64, err error) {
 	watch, cancel := p.AtMost(ctx, releaseTimeout)
 	defer cancel()
 	waited := Poll(watch, "the "+s.Name()+" to idle", func() (bool, error) {
-		if time.Since(s.cpu.at) < busyWindow {
+		was := s.cpu
+		if time.Since(was.at) < busyWindow {
 			return false, nil
 		}
-		used, err := procfs.CPUBeside(s.PID(), vCPUThreads)
-		if err != nil {
+		now, err := s.cpuUse()
+		if s.cpu = now; err != nil || was.at.IsZero() {
 			return false, err
 		}
-		share = used.Since(s.cpu.used).Seconds() / time.Since(s.cpu.at).Seconds()
-		s.cpu = cpuUse{used, time.Now()}
+		share = now.used.Since(was.used).Seconds() / now.at.Sub(was.at).Seconds()
 		return share <= mostBusy, nil
 	})
 	if waited != nil && watch.Err() == nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"sync"
 
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/internal/ram"
@@ -145,8 +146,8 @@ func (s stretch) page(n, pattern int) []byte {
 	case s.kind == random:
 		_, _ = rand.NewChaCha8([32]byte{value, byte(n), byte(n >> 8)}).Read(page) // never fails
 	case s.kind == words:
-		from := rand.New(rand.NewPCG(uint64(value), uint64(n)))
-		for i := 0; i < len(page); i += copy(page[i:], manyWords[from.IntN(len(manyWords))]) {
+		from, many := rand.New(rand.NewPCG(uint64(value), uint64(n))), manyWords()
+		for i := 0; i < len(page); i += copy(page[i:], many[from.IntN(len(many))]) {
 		}
 	default:
 		copy(page, countedUp)
@@ -175,13 +176,13 @@ var countedUp = func() []byte {
 }()
 
 // manyWords are those that pages of text are made of, six bytes each.
-var manyWords = func() [][]byte {
+var manyWords = sync.OnceValue(func() [][]byte {
 	words := make([][]byte, 500)
 	for n := range words {
 		words[n] = binary.BigEndian.AppendUint64(nil, rand.NewPCG(0, uint64(n)).Uint64())[:6]
 	}
 	return words
-}()
+})
 
 func (s stretch) pages(pattern int) []byte {
 	var all bytes.Buffer

@@ -34,21 +34,15 @@ type Ends [2]int
 // ListensTCP reports whether a process listens on a TCP port.
 func ListensTCP(pid, port int) bool {
 	mine := sockets([]int{pid})
-	return slices.ContainsFunc(listeners(), func(s tcpSocket) bool { return s.local == port && mine[s.inode] })
+	table, _ := tcpTable(1 << listening)
+	return slices.ContainsFunc(table, func(s tcpSocket) bool { return s.local == port && mine[s.inode] })
 }
 
 // WaitsAt reports whether a connection waits to be taken by whoever listens on one of some TCP
 // ports of this host.
 func WaitsAt(ports []int) bool {
-	return slices.ContainsFunc(listeners(), func(s tcpSocket) bool { return slices.Contains(ports, s.local) && s.queued > 0 })
-}
-
-func listeners() []tcpSocket {
-	all, err := dumpTCP(1 << listening)
-	if err != nil {
-		all, _ = tcpText()
-	}
-	return slices.DeleteFunc(all, func(s tcpSocket) bool { return s.state != listening })
+	table, _ := tcpTable(1 << listening)
+	return slices.ContainsFunc(table, func(s tcpSocket) bool { return slices.Contains(ports, s.local) && s.queued > 0 })
 }
 
 // Stop stops a process (SIGSTOP), and waits until it has been.
@@ -91,7 +85,7 @@ func Processes(pids ...int) (all []int) {
 // kernel for its table, which takes milliseconds, and looks at each process's descriptors.
 func ArrivalsAt(ports, listener, others []int) (a Arrivals, err error) {
 	theirs, mine := sockets(listener), sockets(others)
-	table, err := tcpTable()
+	table, err := tcpTable(1<<established | 1<<listening)
 	ends := map[Ends]tcpSocket{} // by local and remote port
 	for _, s := range table {
 		ends[Ends{s.local, s.remote}] = s

@@ -82,13 +82,14 @@ func ownsUnix(pid int, c *net.UnixConn) (owns bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return slices.Contains(Processes(pid), int(peer.Pid)), nil
+	other := int(peer.Pid)
+	return other == pid || slices.Contains(Processes(pid), other), nil // all of /proc is read for its children
 }
 
 // StrangersOn names the connections to a TCP port of this host whose other end is none of
 // some processes, nor of one that they have started.
 func StrangersOn(port int, pids ...int) (strangers []string) {
-	table, _ := tcpTable()
+	table, _ := tcpTable(1 << established)
 	for _, s := range table {
 		if s.local != port || s.remote == 0 {
 			continue
@@ -119,12 +120,13 @@ const (
 	listening   byte = 10
 )
 
-// tcpTable are the TCP sockets of this host that are connected or listen.
-func tcpTable() ([]tcpSocket, error) {
-	if all, err := dumpTCP(1<<established | 1<<listening); err == nil {
+// tcpTable are the TCP sockets of this host that are in one of some states, each 1<<state.
+func tcpTable(states uint32) ([]tcpSocket, error) {
+	if all, err := dumpTCP(states); err == nil {
 		return all, nil
 	}
-	return tcpText()
+	all, err := tcpText() // a kernel without sock_diag
+	return slices.DeleteFunc(all, func(s tcpSocket) bool { return states&(1<<s.state) == 0 }), err
 }
 
 // tcpText reads /proc/net/tcp and tcp6, which a kernel without sock_diag has.
