@@ -93,9 +93,10 @@ func TestPulseOfAnotherGuestIsRefused(t *testing.T) {
 }
 
 // TestTimerThatHadExpiredMayNotGoOn: QEMU 10.0 and 11.1 arm a periodic HPET timer of 32 bits
-// too late by 2^32 of its ticks, 43 s, where it had expired and not been served when the guest
-// moved: hpet_post_load takes its comparator for one that is still to come. That is chance;
-// 5.2 and 7.2 never do.
+// too late by 2^32 of its ticks, 43 s, where it has expired and not been served: they take its
+// comparator for one that is still to come. hpet_post_load does, when the guest moves, and
+// hpet_set_timer, when the guest starts its timer on a host that takes it the CPU just then.
+// Both are chance; 5.2 and 7.2 never do.
 func TestTimerThatHadExpiredMayNotGoOn(t *testing.T) {
 	long(t)
 	text, err := os.ReadFile(filepath.Join("testdata", "hpet32.scenario"))
@@ -107,7 +108,7 @@ func TestTimerThatHadExpiredMayNotGoOn(t *testing.T) {
 			t.Parallel()
 			result := run(t, s, migration.Options{Source: qemu, Artifacts: t.TempDir()})
 			if old := []string{"5.2", "7.2"}; result.Outcome != record.Pass && !slices.Contains(old, qemutest.Version(t, qemu)) {
-				require.Contains(t, result.Reason, "the HPET's timer 2 has stopped on the destination: ", explain(result))
+				require.Regexp(t, "the HPET's timer 2 has stopped on the (source|destination): ", result.Reason, explain(result))
 				return
 			}
 			require.Equal(t, record.Pass, result.Outcome, explain(result))
