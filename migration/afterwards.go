@@ -123,8 +123,7 @@ func afterwards() Step {
 func (p *Pair) leftOnSource(ctx context.Context) error {
 	was, now, most := p.before.resources, procfs.Resources{}, int64(moreMemory)
 	most += int64(p.before.untouched)
-	cache, _ := strconv.ParseInt(string(p.Facts.Parameters["xbzrle-cache-size"]), 10, 64)
-	most += cache // which is made of pages that the C library keeps
+	most += p.xbzrleCache()
 	wait, cancel := p.AtMost(ctx, releaseTimeout)
 	defer cancel()
 	err := Poll(wait, "the source to release what it used", func() (bool, error) {
@@ -154,6 +153,13 @@ func (p *Pair) leftOnSource(ctx context.Context) error {
 	}
 	p.Measure("speed of the guest that has stayed, to that before", speed, "times", record.AtLeast(leastSpeed))
 	return nil
+}
+
+// xbzrleCache is how many bytes the cache of XBZRLE has, which is made of pages that the C
+// library keeps.
+func (p *Pair) xbzrleCache() int64 {
+	cache, _ := strconv.ParseInt(string(p.Facts.Parameters["xbzrle-cache-size"]), 10, 64)
+	return cache
 }
 
 // cpuUse is how much CPU time a QEMU had used at a moment, beside its vCPUs.

@@ -15,6 +15,20 @@ import (
 // takes none is the last.
 func TestMigrationBeginsWhenTheWorkloadIsNotZero(t *testing.T) {
 	t.Parallel()
+	const tries = 5 // a host may let the guest run, and not us, until it is near zero again
+	for range tries {
+		if began := whereMigrationBegins(t); began < 240 {
+			require.Positive(t, began)
+			return
+		}
+	}
+	t.Fatal("it has begun just before zero")
+}
+
+// whereMigrationBegins is the guest's counter after a migration that is told to begin at 252,
+// as it is after some 12 s: the guest counts on from there.
+func whereMigrationBegins(t *testing.T) (began byte) {
+	t.Helper()
 	seen := false
 	run(t, scenario(t, "precopy/unix/plain"), migration.Options{
 		Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(),
@@ -24,7 +38,6 @@ func TestMigrationBeginsWhenTheWorkloadIsNotZero(t *testing.T) {
 					continue
 				}
 				all[i].Do = func(ctx context.Context, p *migration.Pair) error {
-					// As it is after some 12 s: the guest counts on from there.
 					for at := p.Program.Start; at < p.Program.End; at += 4096 {
 						if err := p.Source.QTest().Writeb(ctx, at, 252); err != nil {
 							return err
@@ -33,9 +46,7 @@ func TestMigrationBeginsWhenTheWorkloadIsNotZero(t *testing.T) {
 					require.NoError(t, s.Do(ctx, p))
 					now, wrong := p.Counter(ctx, p.Source)
 					require.NoError(t, wrong)
-					require.Positive(t, now.Value)
-					require.Less(t, now.Value, byte(240), "it has gone past zero")
-					seen = true
+					began, seen = now.Value, true
 					return errors.New("enough, for the workload is not what it was to be")
 				}
 			}
@@ -43,4 +54,5 @@ func TestMigrationBeginsWhenTheWorkloadIsNotZero(t *testing.T) {
 		},
 	})
 	require.True(t, seen)
+	return began
 }

@@ -5,32 +5,57 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/drover-vm/drover/protocol/qapi"
+
+	"github.com/drover-vm/drover/migration/preflight"
 	"github.com/drover-vm/drover/migration/record"
 )
 
 // DestinationResources gathers what the destination holds beyond what it held when it had
-// been started. Its guest's memory is its own to keep.
+// been started. Its guest's memory is its own to keep, and so is what TCG keeps of a Linux
+// guest's code.
 func DestinationResources() Step {
 	return Step{Name: "check the destination's resources", Do: func(ctx context.Context, p *Pair) error {
 		d := p.Destination
 		if d.ExitState() != nil {
 			return nil // which is the clean end's to judge
 		}
+		most, err := d.mostMemory(ctx, p)
+		if err != nil {
+			return err
+		}
 		now := d.began
 		wait, cancel := p.AtMost(ctx, releaseTimeout)
 		defer cancel()
-		err := Poll(wait, "the destination to release what it used", func() (bool, error) {
+		err = Poll(wait, "the destination to release what it used", func() (bool, error) {
 			var err error
 			now, err = d.Resources()
-			return len(now.Threads) <= len(d.began.Threads) && len(now.Files) <= len(d.began.Files), err
+			return len(now.Threads) <= len(d.began.Threads) && len(now.Files) <= len(d.began.Files) && now.Resident-d.began.Resident <= most, err
 		})
 		if wait.Err() == nil && err != nil {
 			return err
 		}
 		p.MeasureMore("threads", "threads of the destination, beyond those that it began with", d.began.Threads, now.Threads)
 		p.MeasureMore("files", "open files of the destination, beyond those that it began with", d.began.Files, now.Files)
+		if p.run.linux == nil {
+			p.Measure("memory of the destination, beyond that which it began with", float64(now.Resident-d.began.Resident), "bytes", record.AtMost(float64(most)))
+		}
 		return nil
 	}}
+}
+
+// mostMemory is how much more anonymous memory than it began with a destination may have, in
+// bytes: all of the guest's, what its C library keeps, and the cache of XBZRLE.
+func (s *Side) mostMemory(ctx context.Context, p *Pair) (int64, error) {
+	text, err := qapi.HumanMonitor(ctx, s.QMP(), "info ramblock")
+	if err != nil {
+		return 0, err
+	}
+	most := moreMemory + p.xbzrleCache()
+	for _, b := range preflight.ParseBlocks(text) {
+		most += int64(b.Used)
+	}
+	return most, nil
 }
 
 // MeasureMore adds how many more names there are now than before, and which, as a

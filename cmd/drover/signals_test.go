@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -74,7 +75,11 @@ func readsAll(t *testing.T, cmd *exec.Cmd, pipe *os.File) {
 }
 
 func signals() []syscall.Signal {
-	return []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP}
+	all := []syscall.Signal{syscall.SIGINT, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // as under nohup, which a command is to survive
+		all = append(all, syscall.SIGHUP)
+	}
+	return all
 }
 
 func TestFirstSignalEndsACommandThatReads(t *testing.T) {

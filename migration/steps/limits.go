@@ -96,8 +96,12 @@ func ExpectNoSwitchoverInPasses(n int64) migration.Step {
 		if most == 0 || bandwidth == 0 {
 			return err
 		}
+		allowed, dirty := bandwidth*most.Seconds(), float64(p.Program.Workload().Len())
+		if host, slow := errors.AsType[*migration.HostError](err); slow && allowed >= dirty { // the limits explain it
+			err = host.Cause
+		}
 		return fmt.Errorf("%w: a downtime-limit of %s at %.0f MB a second allows %.0f MB, and the guest keeps %.0f MB dirty",
-			err, most, bandwidth/MB, bandwidth*most.Seconds()/MB, float64(p.Program.Workload().Len())/MB)
+			err, most, bandwidth/MB, allowed/MB, dirty/MB)
 	})
 }
 

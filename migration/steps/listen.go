@@ -35,8 +35,8 @@ const (
 func listenVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
-			Name: "listen", Args: "unix|tcp|tcp-range|vsock|exec|fd|URI|CHANNELS [as channel]",
-			Doc:     "Makes the destination listen for the migration: on a UNIX socket in the run's folder, a TCP port that it chooses, of all or of a range whose first is taken, a port of vsock, a pipe between two programs, a connection that both sides are passed, or at any URI or JSON list of channels that QEMU takes; {dir} in it is the run's folder, and the port 0 of a TCP address is one that the destination chooses, {port} in the source's CHANNELS; with as channel, both sides get the socket as a channel.",
+			Name: "listen", Args: "unix|tcp|tcp-range|vsock|exec|fd|URI|CHANNELS [as channel] [exit-on-error false]",
+			Doc:     "Makes the destination listen for the migration: on a UNIX socket in the run's folder, a TCP port that it chooses, of all or of a range whose first is taken, a port of vsock, a pipe between two programs, a connection that both sides are passed, or at any URI or JSON list of channels that QEMU takes; {dir} in it is the run's folder, and the port 0 of a TCP address is one that the destination chooses, {port} in the source's CHANNELS; with as channel, both sides get the socket as a channel; with exit-on-error false, the destination is told to survive a migration that fails (QEMU 9.1).",
 			Example: "listen tcp:[::1]:0",
 			Step: func(a *migration.Args) migration.Step {
 				on := a.Word("where")
@@ -46,11 +46,16 @@ func listenVerbs() migration.Vocabulary {
 				if strings.HasPrefix(on, "[") && !json.Valid([]byte(on)) {
 					a.Fail("%s is not valid JSON", on)
 				}
+				how := listening{on: on}
 				if a.Option("as") {
 					a.OneOf("how it is given", "channel")
-					return ListenAsChannel(on)
+					how.channel = true
 				}
-				return Listen(on)
+				if a.Option("exit-on-error") {
+					a.OneOf("whether it exits", "false")
+					how.survive = true
+				}
+				return how.step()
 			},
 		},
 		{
@@ -72,8 +77,15 @@ func known(on string) bool {
 	return slices.Contains([]string{Unix, TCP, TCPRange, VSOCK, Exec, FD}, on)
 }
 
-// asChannel notes that the source gets the socket as a channel, as the destination did.
-var asChannel migration.Slot[bool]
+// A listening is where and how a destination listens.
+type listening struct {
+	on      string
+	channel bool // both sides get the socket as a channel
+	survive bool // what fails is no end of the destination
+}
+
+// toListen is how the destination has been told to listen.
+var toListen migration.Slot[listening]
 
 // channels are what the source gets in place of a URI, where the destination got
 // a list of channels.
@@ -87,14 +99,19 @@ func expand(p *migration.Pair, text string) string {
 
 // Listen makes the destination listen for the migration: on [Unix], [TCP], [Exec], [FD],
 // or at a URI or a JSON list of channels, in which {dir} is the run's folder.
-func Listen(on string) migration.Step { return listenStep(on, false) }
+func Listen(on string) migration.Step { return listening{on: on}.step() }
 
 // ListenAsChannel is Listen where both sides get the socket as a channel.
-func ListenAsChannel(on string) migration.Step { return listenStep(on, true) }
+func ListenAsChannel(on string) migration.Step { return listening{on: on, channel: true}.step() }
 
-func listenStep(on string, channel bool) migration.Step {
+// ListenToSurvive is Listen where the destination is told not to exit when the migration fails
+// (exit-on-error). Since QEMU 9.1.
+func ListenToSurvive(on string) migration.Step { return listening{on: on, survive: true}.step() }
+
+func (l listening) step() migration.Step {
+	on := l.on
 	return migration.Step{Name: "listen " + on, Gives: []string{"listen"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		*asChannel.Of(p), *channels.Of(p), *port.Of(p) = channel, nil, 0
+		*toListen.Of(p), *channels.Of(p), *port.Of(p) = l, nil, 0
 		switch {
 		case on == Unix:
 			return listenAt(ctx, p, "unix:"+p.Path("migration.sock"))
@@ -121,7 +138,11 @@ func listenStep(on string, channel bool) migration.Step {
 // source's as well, but for a port 0.
 func listenOnChannels(ctx context.Context, p *migration.Pair, list string) error {
 	*channels.Of(p) = json.RawMessage(list)
-	if err := p.ListenOn(ctx, map[string]any{"channels": *channels.Of(p)}); err != nil {
+	arguments := map[string]any{"channels": *channels.Of(p)}
+	if toListen.Of(p).survive {
+		arguments["exit-on-error"] = false
+	}
+	if err := p.ListenOn(ctx, arguments); err != nil {
 		return err
 	}
 	const choose = `"port":"0"`
@@ -139,12 +160,15 @@ func listenOnChannels(ctx context.Context, p *migration.Pair, list string) error
 func listenAt(ctx context.Context, p *migration.Pair, uri string) error {
 	p.URI = uri
 	from := qapi.IncomingArguments{URI: uri}
-	if *asChannel.Of(p) {
+	if toListen.Of(p).channel {
 		channel, err := channelOf(uri)
 		if err != nil {
 			return err
 		}
 		from = qapi.IncomingArguments{Channels: []qapi.MigrationChannel{channel}}
+	}
+	if toListen.Of(p).survive {
+		from.ExitOnError = new(false)
 	}
 	return p.ListenOn(ctx, from)
 }

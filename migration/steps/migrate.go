@@ -146,7 +146,7 @@ func migrate(ctx context.Context, p *migration.Pair, uri string) error {
 		return p.MigrateTo(ctx, map[string]any{"channels": list})
 	}
 	to := qapi.MigrateArguments{URI: uri}
-	if *asChannel.Of(p) {
+	if toListen.Of(p).channel {
 		channel, err := channelOf(uri)
 		if err != nil {
 			return err

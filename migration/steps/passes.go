@@ -31,7 +31,8 @@ func awaitPasses(ctx context.Context, p *migration.Pair, n int64) error {
 			return err
 		}
 		if event.Name == "STOP" {
-			return fmt.Errorf("the source switched over before pass %d was done, under limits that should not let it, %s", n, p.Source.State(ctx))
+			// A guest that gets no CPU writes nothing, and then there is nothing left to send.
+			return &migration.HostError{Cause: fmt.Errorf("the source switched over before pass %d was done, under limits that should not let it, %s", n, p.Source.State(ctx))}
 		}
 		done, err := passesDone(ctx, p.Source)
 		if err != nil {

@@ -21,6 +21,7 @@ type Relay struct {
 	to    address      // where the destination listens
 	links []*link.Link // one for each connection, also for some that are yet to come
 	taken int          // how many have come
+	spare int          // where not 0, all but this connection drop what is sent
 	ended bool
 
 	source    int      // the process whose connections are expected
@@ -80,8 +81,26 @@ func (r *Relay) connection(n int) *link.Link {
 	defer r.mu.Unlock()
 	for len(r.links) < n {
 		r.links = append(r.links, link.New())
+		r.drop(len(r.links))
 	}
 	return r.links[n-1]
+}
+
+// dropAllBut has all connections but the n-th drop what is sent, also those yet to come.
+func (r *Relay) dropAllBut(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.spare = n
+	for i := range r.links {
+		r.drop(i + 1)
+	}
+}
+
+// drop has the n-th connection drop what is sent where it is to. The caller holds mu.
+func (r *Relay) drop(n int) {
+	if r.spare != 0 && r.spare != n {
+		r.links[n-1].Forward.Drop()
+	}
 }
 
 // take returns the link for the connection that has come.

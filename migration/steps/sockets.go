@@ -200,7 +200,7 @@ func listenInRange(ctx context.Context, p *migration.Pair) error {
 	defer func() { _ = taken.Close() }()
 	first := taken.Addr().(*net.TCPAddr).Port
 	last := first + rangeLength
-	if *asChannel.Of(p) {
+	if toListen.Of(p).channel {
 		channel := qapi.InetChannel("127.0.0.1", strconv.Itoa(first))
 		channel.Address.To = &last
 		err = p.ListenOn(ctx, qapi.IncomingArguments{Channels: []qapi.MigrationChannel{channel}})

@@ -78,7 +78,8 @@ func AwaitThrottle(percent, after int64) migration.Step {
 				return fmt.Errorf("the guest is throttled to %d %%, expected %d: %w", now, percent, err)
 			}
 			if event.Name == "STOP" {
-				return fmt.Errorf("the source switched over before it had throttled the guest to %d %%", percent)
+				// A guest that gets no CPU writes nothing.
+				return &migration.HostError{Cause: fmt.Errorf("the source switched over before it had throttled the guest to %d %%", percent)}
 			}
 			info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
 			if err != nil {

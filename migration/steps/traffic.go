@@ -159,18 +159,13 @@ func LimitLink(bytesPerSecond int64) migration.Step {
 }
 
 // DropAllBut takes from all connections but the n-th, counted from 1, what the source
-// sends, and passes none of it on.
+// sends, and passes none of it on; also from those yet to come.
 func DropAllBut(n int) migration.Step {
 	return onLink(fmt.Sprintf("drop all-but %d", n), func(_ context.Context, _ *migration.Pair, r *Relay) error {
-		spared, err := r.numbered(n)
-		if err != nil {
+		if _, err := r.numbered(n); err != nil {
 			return err
 		}
-		for _, l := range r.connections() {
-			if l != spared {
-				l.Forward.Drop()
-			}
-		}
+		r.dropAllBut(n)
 		return nil
 	})
 }
