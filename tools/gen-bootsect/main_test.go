@@ -188,6 +188,7 @@ func generated() []generatedFile {
 		{"aarch64", "smp2", "aarch64SMP", "aarch64_smp_gen.go", []string{"asm/aarch64-smp.s"}},
 		{"ppc64", fixtures.Incrementer, "ppc64Incrementer", "ppc64_incrementer_gen.go", []string{"asm/ppc64-incrementer.s"}},
 		{"riscv64", fixtures.Incrementer, "riscv64Incrementer", "riscv64_incrementer_gen.go", []string{"asm/riscv64-incrementer.s"}},
+		{"riscv64", fixtures.Pulse, "riscv64Pulse", "riscv64_pulse_gen.go", []string{"asm/riscv64-pulse/1-main.s", "asm/riscv64-pulse/2-cpu.s", "asm/riscv64-pulse/3-interrupts.s"}},
 		{"s390x", fixtures.Incrementer, "s390xIncrementer", "s390x_incrementer_gen.go", []string{"asm/s390x-incrementer.s"}},
 	}
 }
@@ -272,7 +273,7 @@ func TestEveryInstructionOfAProgramIsReadBack(t *testing.T) {
 		"movz": "mov", "b.hs": "b.cs", "b.lo": "b.cc", "jal": "j",
 		"mr": "or", "sldi": "rldicr",
 	}
-	unknown := map[string][]string{"riscv64": {"wfi"}, "aarch64": {"hvc"}} // to x/arch; GNU as knows them
+	unknown := map[string][]string{"riscv64": {"wfi", "mret"}, "aarch64": {"hvc"}} // to x/arch; GNU as knows them
 	for _, g := range generated() {
 		var sources []string
 		for _, source := range g.sources {

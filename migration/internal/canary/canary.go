@@ -92,7 +92,7 @@ func For(arch string, vcpus int, guestUsesDevices bool) []Canary {
 	case "ppc64":
 		all = ppc64()
 	case "riscv64":
-		all = riscv64()
+		all = riscv64(guestUsesDevices)
 	case "s390x":
 		all = s390x()
 	}

@@ -19,24 +19,28 @@ func aarch64() []Canary {
 	}
 }
 
-func riscv64() []Canary {
+func riscv64(guestUsesDevices bool) []Canary {
 	const clint, plic, uart, rtc, flash, pci = 0x2000000, 0xc000000, 0x10000000, 0x101000, 0x22000000, 0x30000000
+	all := []Canary{
+		at("the interrupt controller's priority of source 90", register(plic+4*90), 5),
+		at("the interrupt controller's sources 64 to 95 of hart 0", register(plic+0x2000+8), 0x10000000),
+		inFlash(flash, 0x1000, 0x1234abcd),
+		onPCI(pci),
+	}
+	if guestUsesDevices {
+		return all
+	}
 	const compare, far = clint + 0x4000, 0x70000000
 	alarm := at("the clock's alarm", register(rtc+0x8), 0x1234abcd)
 	alarm.plant = append([]write{{register(rtc + 0xc), far}}, alarm.plant...)
 	timer := at("hart 0's timer comparator", register(compare), 0x89abcdef)
 	timer.plant = append([]write{{register(compare + 4), far}}, timer.plant...)
-	return []Canary{
-		timer,
+	return append(
+		all, timer, alarm,
 		at("hart 0's software interrupt", register(clint), 1),
-		at("the interrupt controller's priority of source 90", register(plic+4*90), 5),
-		at("the interrupt controller's sources 64 to 95 of hart 0", register(plic+0x2000+8), 0x10000000),
 		at("the interrupt controller's threshold of hart 0", register(plic+0x200000), 6),
 		at("the UART's scratch register", cell{memory: true, address: uart + 7, size: 1}, 0xa5),
-		alarm,
-		inFlash(flash, 0x1000, 0x1234abcd),
-		onPCI(pci),
-	}
+	)
 }
 
 // inFlash is a canary in a word of a flash memory of two chips side by side, each of 16

@@ -39,9 +39,13 @@ func riscvSet() *fixedSet {
 			return at(31, 1)(n>>20) | at(21, 10)(n>>1) | at(20, 1)(n>>11) | at(12, 8)(n>>12)
 		}),
 		"zimm": unsignedAt(15, 5),
+		"fd":   registersAt(numbered("f", 32), 7),
+		"fs1":  registersAt(numbered("f", 32), 15),
 		"csr": {place: at(20, 12), registers: map[string]int64{
 			"mstatus": 0x300, "misa": 0x301, "mie": 0x304, "mtvec": 0x305, "mscratch": 0x340, "mepc": 0x341,
 			"mcause": 0x342, "mtval": 0x343, "mip": 0x344, "mhartid": 0xf14, "satp": 0x180, "cycle": 0xc00, "time": 0xc01,
+			"medeleg": 0x302, "mideleg": 0x303, "mcounteren": 0x306, "pmpcfg0": 0x3a0, "pmpaddr0": 0x3b0,
+			"stvec": 0x105, "scounteren": 0x106, "sscratch": 0x140, "sepc": 0x141, "scause": 0x142, "stval": 0x143,
 			"fflags": 0x001, "frm": 0x002, "fcsr": 0x003,
 		}},
 	}}
@@ -63,6 +67,7 @@ func riscvSet() *fixedSet {
 		{"addiw", "rd,rs1,imm", 0x1b},
 		{"add", "rd,rs1,rs2", 0x33},
 		{"sub", "rd,rs1,rs2", 0x40000033},
+		{"sll", "rd,rs1,rs2", 0x1033},
 		{"sltu", "rd,rs1,rs2", 0x3033},
 		{"xor", "rd,rs1,rs2", 0x4033},
 		{"or", "rd,rs1,rs2", 0x6033},
@@ -91,6 +96,8 @@ func riscvSet() *fixedSet {
 		{"csrrwi", "rd,csr,zimm", 0x5073},
 		{"csrrsi", "rd,csr,zimm", 0x6073},
 		{"csrrci", "rd,csr,zimm", 0x7073},
+		{"fmv.d.x", "fd,rs1", 0xf2000053},
+		{"fmv.x.d", "rd,fs1", 0xe2000053},
 		{"fence", "", 0x0ff0000f},
 		{"wfi", "", 0x10500073},
 		{"mret", "", 0x30200073},
