@@ -185,10 +185,12 @@ func generated() []generatedFile {
 		{"x86", "smp2", "x86SMP", "x86_smp_gen.go", []string{"asm/x86-smp.s"}},
 		{"aarch64", fixtures.Incrementer, "aarch64Incrementer", "aarch64_incrementer_gen.go", []string{"asm/aarch64-incrementer.s"}},
 		{"aarch64", fixtures.Pulse, "aarch64Pulse", "aarch64_pulse_gen.go", []string{"asm/aarch64-pulse/1-main.s", "asm/aarch64-pulse/2-cpu.s", "asm/aarch64-pulse/3-interrupts.s"}},
+		{"aarch64", fixtures.Tide, "aarch64Tide", "aarch64_tide_gen.go", []string{"asm/aarch64-tide.s"}},
 		{"aarch64", "smp2", "aarch64SMP", "aarch64_smp_gen.go", []string{"asm/aarch64-smp.s"}},
 		{"ppc64", fixtures.Incrementer, "ppc64Incrementer", "ppc64_incrementer_gen.go", []string{"asm/ppc64-incrementer.s"}},
 		{"riscv64", fixtures.Incrementer, "riscv64Incrementer", "riscv64_incrementer_gen.go", []string{"asm/riscv64-incrementer.s"}},
 		{"riscv64", fixtures.Pulse, "riscv64Pulse", "riscv64_pulse_gen.go", []string{"asm/riscv64-pulse/1-main.s", "asm/riscv64-pulse/2-cpu.s", "asm/riscv64-pulse/3-interrupts.s"}},
+		{"riscv64", fixtures.Tide, "riscv64Tide", "riscv64_tide_gen.go", []string{"asm/riscv64-tide.s"}},
 		{"s390x", fixtures.Incrementer, "s390xIncrementer", "s390x_incrementer_gen.go", []string{"asm/s390x-incrementer.s"}},
 	}
 }

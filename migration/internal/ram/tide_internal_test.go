@@ -22,7 +22,7 @@ func filled(t *testing.T, pages, generation, at int, doctor func(n int, page []b
 	table := make([]byte, PageSize)
 	binary.LittleEndian.PutUint32(table[fixtures.TideGeneration:], uint32(generation))
 	binary.LittleEndian.PutUint32(table[fixtures.TideAt:], uint32(p.Start)+uint32(at)*PageSize)
-	w.Page(fixtures.TideTable, table)
+	w.Page(p.Scratch[0].Start, table)
 	for n := range pages {
 		page, of := make([]byte, PageSize), generation
 		if n >= at {

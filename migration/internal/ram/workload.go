@@ -21,14 +21,15 @@ type Workload struct {
 	found record.WorkloadFacts
 	run   record.Run // under way
 	parts []fixtures.Range
-	tide  *tide // of a program that fills whole pages
+	tide  *tide  // of a program that fills whole pages
+	table uint64 // where such a program says how far it is
 }
 
 // NewWorkload has seen nothing yet.
 func NewWorkload(p fixtures.Program) *Workload {
 	w := &Workload{found: record.WorkloadFacts{Range: p.Workload(), Stride: p.Stride, Parts: p.Parts}, parts: p.PartRanges()}
 	if p.FillsPages() {
-		w.tide = newTide()
+		w.tide, w.table = newTide(), p.Scratch[0].Start
 	}
 	return w
 }
@@ -38,7 +39,7 @@ func (w *Workload) Page(at uint64, page []byte) {
 	f := &w.found
 	if w.tide != nil {
 		switch {
-		case at == fixtures.TideTable:
+		case at == w.table:
 			w.tide.table(page)
 		case f.Range.Contains(at):
 			w.count(at, byte(w.tide.page(f, at, uint32((at-f.Range.Start)/PageSize), page)))

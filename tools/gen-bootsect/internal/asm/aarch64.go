@@ -66,6 +66,8 @@ func aarch64Set() *fixedSet {
 		{"and", "Xd,Xn,Xm", 0x8a000000},
 		{"orr", "Xd,Xn,Xm", 0xaa000000},
 		{"eor", "Xd,Xn,Xm", 0xca000000},
+		{"mul", "Xd,Xn,Xm", 0x9b007c00},
+		{"udiv", "Xd,Xn,Xm", 0x9ac00800},
 		{"lslv", "Xd,Xn,Xm", 0x9ac02000},
 		{"lsrv", "Xd,Xn,Xm", 0x9ac02400},
 		{"lsr", "Xd,Xn,right", 0xd340fc00},

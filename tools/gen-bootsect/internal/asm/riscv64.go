@@ -73,6 +73,7 @@ func riscvSet() *fixedSet {
 		{"or", "rd,rs1,rs2", 0x6033},
 		{"and", "rd,rs1,rs2", 0x7033},
 		{"mul", "rd,rs1,rs2", 0x2000033},
+		{"divu", "rd,rs1,rs2", 0x2005033},
 		{"lb", "rd,imm(rs1)", 0x3},
 		{"lw", "rd,imm(rs1)", 0x2003},
 		{"ld", "rd,imm(rs1)", 0x3003},
