@@ -60,7 +60,7 @@ func declareLinux(a *Args, s *Scenario) {
 // programName is what the guest runs, as a record names it.
 func (g Guest) programName() string {
 	if g.Linux != nil {
-		return record.Linux
+		return fixtures.Linux
 	}
 	return g.Program
 }
@@ -91,11 +91,9 @@ func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *li
 	if noTool || noModule || errors.Is(err, fs.ErrNotExist) {
 		err = &UnsupportedError{err.Error()}
 	}
-	own, _ := fixtures.For(o.Arch) // a target without guest programs has Linux in its default machine
-	return fixtures.Program{
-		Name: record.Linux, Arch: o.Arch, Machine: own.Machine, CPU: own.CPU, RAMStart: own.RAMStart,
-		KernelFile: image.Kernel, Initrd: image.Initrd, Append: image.Append, MemoryMiB: image.MemoryMiB, Hot: true,
-	}, &linuxRun{declared: l, image: image, heard: guest.NewSession(), places: map[*Side]int64{}}, err
+	p := fixtures.ForLinux(o.Arch)
+	p.KernelFile, p.Initrd, p.Append, p.MemoryMiB = image.Kernel, image.Initrd, image.Append, image.MemoryMiB
+	return p, &linuxRun{declared: l, image: image, heard: guest.NewSession(), places: map[*Side]int64{}}, err
 }
 
 // port is the id of the chardev that the guest talks through, "" for none.

@@ -73,11 +73,9 @@ func Linux(t testing.TB, config launcher.Config) *LinuxVM {
 	config.Binary = binary(t, config)
 	config.Arch = archOf(config)
 	image := linuxImage(t, config.Arch)
-	own, _ := fixtures.For(config.Arch) // a target without guest programs has Linux in its default machine
-	config.Program = &fixtures.Program{
-		Name: "linux", Arch: config.Arch, Machine: own.Machine, CPU: own.CPU, RAMStart: own.RAMStart,
-		KernelFile: image.Kernel, Initrd: image.Initrd, Append: image.Append, MemoryMiB: image.MemoryMiB,
-	}
+	program := fixtures.ForLinux(config.Arch)
+	program.KernelFile, program.Initrd, program.Append, program.MemoryMiB = image.Kernel, image.Initrd, image.Append, image.MemoryMiB
+	config.Program = &program
 	config.Port = guest.PortChardev
 	config.Args = slices.Concat(image.QEMUArgs(&guest.Resources{Dir: t.TempDir()}), []string{"-no-reboot"}, config.Args)
 	vm := &LinuxVM{

@@ -4,12 +4,14 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/drover-vm/drover/fixtures"
 )
 
 // linux returns a record of a Linux guest's migration in which nothing went wrong.
 func linux() *Record {
 	r := good()
-	r.Program, r.Scenario = Linux, "linux/precopy"
+	r.Program, r.Scenario = fixtures.Linux, "linux/precopy"
 	r.Workload, r.Memory, r.Exact, r.Devices, r.Canaries = nil, nil, nil, nil, 0
 	r.Life = &LifeFacts{Side: "destination", Running: true, Status: "running", Heartbeats: 1, Seconds: 0.1, Beats: &BeatFacts{7, 8}}
 	r.Stand.Before, r.Stand.After = Reading{}, Reading{}

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/drover-vm/drover/fixtures"
 )
 
 // A Fact names a part of a Record, as its JSON does.
@@ -93,7 +95,7 @@ func demanded(program string, ends Ending, arch string) (facts []Fact) {
 	case NoGuest:
 		facts = []Fact{FactSource, FactTeardown}
 	}
-	if program == Linux {
+	if program == fixtures.Linux {
 		if ends == OnDestination || ends == OnSource {
 			facts = append(facts, FactLinux)
 		}

@@ -4,12 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/drover-vm/drover/fixtures"
 )
 
-// Linux is the Program of a record whose guest is Linux.
-const Linux = "linux"
-
-func (r *Record) isLinux() bool { return r.Program == Linux }
+func (r *Record) isLinux() bool { return r.Program == fixtures.Linux }
 
 // LinuxFacts are what a Linux guest has said of itself, where it was asked last.
 type LinuxFacts struct {
