@@ -88,7 +88,8 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 		program = program.Over(s.Guest.Pages)
 	}
 	program = program.AtRate(s.Guest.Rate)
-	r := &run{scenario: s, options: o, program: program, linux: linux, accel: accel}
+	machine, _ := probe.MachineOption(slices.Concat(s.Guest.SourceArgs, o.Args, o.SourceArgs))
+	r := &run{scenario: s, options: o, program: program.On(cmp.Or(machine, o.Machine)), linux: linux, accel: accel}
 	if err := r.folders(); err != nil {
 		return nil, fmt.Errorf("migration: %w", err)
 	}

@@ -242,7 +242,8 @@ func ExpectDirtyLimitThrottle() migration.Step {
 			return err
 		}
 		if info.DirtyLimitThrottle == nil {
-			return errors.New("the guest dirties less, and query-migrate has no dirty-limit-throttle-time-per-round")
+			// A guest that gets little CPU dirties less than the limit by itself.
+			return &migration.HostError{Cause: errors.New("the guest dirties less, and query-migrate has no dirty-limit-throttle-time-per-round")}
 		}
 		p.Measure("time that vCPUs are held up, a round", float64(*info.DirtyLimitThrottle), "µs", record.AtLeast(1))
 		return nil

@@ -4,6 +4,7 @@ package canary
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/drover-vm/drover/protocol/qmp"
@@ -67,6 +68,7 @@ type Canary struct {
 	plant  []write // in order
 	ask    []write // before it is read
 	cell           // where it is read
+	keep   *cell   // what asking changes, and is to be as it was: a canary of its own
 	more   *write  // where a bit says that there is more to read, of which the last counts
 	mask   uint32  // the bits of it that count; 0 is all
 
@@ -131,17 +133,24 @@ func (c Canary) Read(ctx context.Context, vm VM) (uint32, error) {
 	return found, err
 }
 
-func (c Canary) readAll(ctx context.Context, vm VM) (uint32, error) {
+func (c Canary) readAll(ctx context.Context, vm VM) (found uint32, err error) {
 	if c.get != nil {
 		return c.get(ctx, vm)
 	}
 	q := vm.QTest()
+	if c.keep != nil {
+		kept, err := c.keep.read(ctx, q)
+		if err != nil {
+			return 0, err
+		}
+		defer func() { err = errors.Join(err, c.keep.write(ctx, q, kept)) }()
+	}
 	for _, w := range c.ask {
 		if err := w.write(ctx, q, w.value); err != nil {
 			return 0, err
 		}
 	}
-	found, err := c.read(ctx, q)
+	found, err = c.read(ctx, q)
 	for n := 1; n < mostAnswers && c.more != nil && err == nil; n++ {
 		var there uint32
 		if there, err = c.more.read(ctx, q); err != nil || there&c.more.value == 0 {

@@ -96,9 +96,10 @@ func (d PCIDevice) interrupts(ctx context.Context, q *qtest.Session) (all []Cana
 
 // word is a canary in 16 bits of its configuration space.
 func (d PCIDevice) word(what string, offset, value, mask uint32) Canary {
-	choose := write{port(configAddress, 4), d.at(offset)}
+	address := port(configAddress, 4)
+	choose := write{address, d.at(offset)}
 	cell := port(uint16(configData+offset&3), 2)
-	return Canary{Device: d.name() + "'s " + what, plant: []write{choose, {cell, value}}, ask: []write{choose}, cell: cell, Value: value, mask: mask}
+	return Canary{Device: d.name() + "'s " + what, plant: []write{choose, {cell, value}}, ask: []write{choose}, keep: &address, cell: cell, Value: value, mask: mask}
 }
 
 // msix are the canaries in its table: the first entry is masked, the second is not. QEMU keeps
