@@ -15,7 +15,8 @@ type Device struct {
 	Workers []string // that watch it
 	// Prepare makes what both sides share, before the first QEMU starts; nil for nothing.
 	Prepare func(r *Resources) error
-	// Args are the options for one side's QEMU, the same on both but for what they name.
+	// Args are the options for one side's QEMU, the same on both but for what they name. They
+	// are asked for before Prepare is called, too.
 	Args func(r *Resources) []string
 }
 
@@ -54,6 +55,11 @@ func Devices() []Device {
 			Name: "virtio-balloon", Doc: "a balloon", Modules: []string{"virtio_pci", "virtio_balloon"},
 			Args: plain("-device", "virtio-balloon"),
 		},
+
+		diskDevice("virtio-blk", "a disk", []string{"virtio_pci", "virtio_blk"}, "-device", "virtio-blk,drive=guest-virtio-blk,serial=drover-virtio-blk"),
+		diskDevice("virtio-scsi", "a SCSI disk, behind its controller", []string{"virtio_pci", "virtio_scsi", "sd_mod"},
+			"-device", "virtio-scsi,id=guest-scsi", "-device", "scsi-hd,bus=guest-scsi.0,drive=guest-virtio-scsi,serial=drover-virtio-scsi"),
+		diskDevice("nvme", "an NVMe disk", []string{"nvme"}, "-device", "nvme,drive=guest-nvme,serial=drover-nvme"),
 	}
 }
 

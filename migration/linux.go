@@ -111,7 +111,6 @@ func (l *linuxRun) prepare(p *Pair) error {
 	if l == nil {
 		return nil
 	}
-	l.resources = &guest.Resources{Dir: p.Path("")}
 	p.Defer(func() {
 		for _, do := range slices.Backward(l.resources.CleanUp) {
 			do()

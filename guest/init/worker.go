@@ -28,6 +28,8 @@ func workers() []Worker {
 	return []Worker{
 		memoryWorker{},
 		clockWorker{},
+
+		blockWorker{},
 	}
 }
 
