@@ -13,6 +13,7 @@ type Device struct {
 	Doc     string   // a sentence
 	Modules []string // of the kernel: those that they need come by themselves
 	Workers []string // that watch it
+	Since   string   // the release of QEMU that has what Args say, such as "7.2"; empty for any
 	// Prepare makes what both sides share, before the first QEMU starts; nil for nothing.
 	Prepare func(r *Resources) error
 	// Args are the options for one side's QEMU, the same on both but for what they name. They
@@ -60,6 +61,9 @@ func Devices() []Device {
 		diskDevice("virtio-scsi", "a SCSI disk, behind its controller", []string{"virtio_pci", "virtio_scsi", "sd_mod"},
 			"-device", "virtio-scsi,id=guest-scsi", "-device", "scsi-hd,bus=guest-scsi.0,drive=guest-virtio-scsi,serial=drover-virtio-scsi"),
 		diskDevice("nvme", "an NVMe disk", []string{"nvme"}, "-device", "nvme,drive=guest-nvme,serial=drover-nvme"),
+
+		netDevice("virtio-net", "a network device, and a host that echoes what it sends", []string{"virtio_pci", "virtio_net"},
+			"-device", "virtio-net,netdev=guest-net,mac="+netMAC),
 	}
 }
 

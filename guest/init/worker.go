@@ -30,6 +30,7 @@ func workers() []Worker {
 		clockWorker{},
 
 		blockWorker{},
+		netWorker{},
 	}
 }
 

@@ -57,10 +57,18 @@ func aDisk(t *testing.T, w *Witness) (*disk, *memoryDisk) {
 	return d, file
 }
 
+// inBackground does something that the test doesn't end before.
+func inBackground(t *testing.T, do func()) {
+	t.Helper()
+	var all sync.WaitGroup
+	all.Go(do)
+	t.Cleanup(all.Wait)
+}
+
 func TestEveryByteOfABlockThatChangesIsNoticed(t *testing.T) {
 	w, r := aWitness(t, nil)
 	d, file := aDisk(t, w)
-	go func() {
+	inBackground(t, func() {
 		for i := 0; i < blocks; i += blocksRead {
 			d.verify(i, w) // nothing is wrong
 		}
@@ -80,7 +88,7 @@ func TestEveryByteOfABlockThatChangesIsNoticed(t *testing.T) {
 		d.verify(32, w)
 		copy(file.bytes[48*blockSize:], make([]byte, blockSize))
 		d.verify(48, w)
-	}()
+	})
 	var texts []string
 	for _, l := range heard(t, r, func(all []wire.Line) bool { return len(all) == 7 }) {
 		var c wire.Complaint
@@ -105,11 +113,11 @@ func TestWhatADiskFailsToDoIsNoticed(t *testing.T) {
 	w, r := aWitness(t, nil)
 	d, file := aDisk(t, w)
 	file.fails = syscall.EIO
-	go func() {
+	inBackground(t, func() {
 		d.verify(16, w)
 		d.write(17, w)
 		d.flush(w)
-	}()
+	})
 	for i, l := range heard(t, r, func(all []wire.Line) bool { return len(all) >= 3 })[:3] {
 		var c wire.Complaint
 		require.NoError(t, l.Into(&c))

@@ -49,7 +49,7 @@ func doctoredLinux() []doctored {
 	for _, w := range Workers() {
 		list = append(list, doctoredWorker(w)...)
 	}
-	return list
+	return append(list, doctoredNet()...)
 }
 
 // doctoredWorker is what makes the check of any worker fail.
@@ -141,4 +141,12 @@ func TestLinuxThatMetTheKnownBugIsASkip(t *testing.T) {
 	other := doctor(linux())
 	other.Teardown.Exits[0].Clean = false
 	require.Equal(t, Fail, Judged(other).Outcome, "what the bug doesn't do is a failure")
+}
+
+// doctoredNet is what makes the check of the worker net fail beyond what any worker's does.
+func doctoredNet() []doctored {
+	return []doctored{
+		{"linux net", "too many datagrams are lost", linux, ofWorker("net", func(w *WorkerFacts) { w.After["udp-lost"] = 36 }), Fail, []string{"36 of 200", "lost", "expected 35"}},
+		{"linux net", "too many came twice", linux, ofWorker("net", func(w *WorkerFacts) { w.After["udp-doubled"] = 40 }), Fail, []string{"40 of 200", "twice"}},
+	}
 }
