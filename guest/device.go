@@ -49,7 +49,7 @@ func Devices() []Device {
 			Args: plain("-device", "virtio-serial", "-device", "virtserialport,chardev="+PortChardev+",name="+PortName),
 		},
 		{
-			Name: "virtio-rng", Doc: "random numbers", Modules: []string{"virtio_pci", "virtio_rng"},
+			Name: "virtio-rng", Doc: "random numbers", Modules: []string{"virtio_pci", "virtio_rng"}, Workers: []string{"rng"},
 			Args: plain("-object", "rng-builtin,id=guest-rng", "-device", "virtio-rng,rng=guest-rng"),
 		},
 		{
@@ -64,6 +64,8 @@ func Devices() []Device {
 
 		netDevice("virtio-net", "a network device, and a host that echoes what it sends", []string{"virtio_pci", "virtio_net"},
 			"-device", "virtio-net,netdev=guest-net,mac="+netMAC),
+
+		serialDevice(),
 	}
 }
 

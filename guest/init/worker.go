@@ -31,6 +31,8 @@ func workers() []Worker {
 
 		blockWorker{},
 		netWorker{},
+		rngWorker{},
+		serialWorker{},
 	}
 }
 

@@ -96,3 +96,24 @@ func TestAPathThatIsTakenIsRefused(t *testing.T) {
 	_, err := Listen(path, [4]byte{10, 77, 0, 1})
 	require.ErrorContains(t, err, path)
 }
+
+func TestWhatConnectsGetsItsOwnBack(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "echo")
+	e, err := ListenEcho(path)
+	require.NoError(t, err)
+	t.Cleanup(e.Close)
+	a, b := dial(t, path), dial(t, path)
+	for _, c := range []struct {
+		conn net.Conn
+		text string
+	}{{a, "one"}, {b, "two"}, {a, "three"}} {
+		_, err := c.conn.Write([]byte(c.text))
+		require.NoError(t, err)
+		found := make([]byte, len(c.text))
+		_, err = io.ReadFull(c.conn, found)
+		require.NoError(t, err)
+		require.Equal(t, c.text, string(found))
+	}
+	_, err = ListenEcho(path)
+	require.ErrorContains(t, err, path)
+}
