@@ -48,6 +48,8 @@ func never() []rule {
 		{"guest/...", "launcher/...", "a Linux guest is files and lines: who starts it and reads them is somebody else's business"},
 		{"guest/...", "migration/...", "a guest doesn't know that it moves"},
 		{"guest/...", "fleet", "a guest is given its kernel"},
+		{"guest/peer", "os/exec", "a switch is connected to, and starts nothing"},
+		{"guest/peer", "guest", "a host on a network doesn't know what the guest at the other end is made of"},
 		{"guest/wire", "os/exec", "what both ends say is bytes"},
 		{"guest/init", "guest", "the guest carries nothing of the host's end"},
 

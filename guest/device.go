@@ -13,9 +13,11 @@ type Device struct {
 	Doc     string   // a sentence
 	Modules []string // of the kernel: those that they need come by themselves
 	Workers []string // that watch it
+	Since   string   // the release of QEMU that has what Args say, such as "7.2"; empty for any
 	// Prepare makes what both sides share, before the first QEMU starts; nil for nothing.
 	Prepare func(r *Resources) error
-	// Args are the options for one side's QEMU, the same on both but for what they name.
+	// Args are the options for one side's QEMU, the same on both but for what they name. They
+	// are asked for before Prepare is called, too.
 	Args func(r *Resources) []string
 }
 
@@ -47,13 +49,23 @@ func Devices() []Device {
 			Args: plain("-device", "virtio-serial", "-device", "virtserialport,chardev="+PortChardev+",name="+PortName),
 		},
 		{
-			Name: "virtio-rng", Doc: "random numbers", Modules: []string{"virtio_pci", "virtio_rng"},
+			Name: "virtio-rng", Doc: "random numbers", Modules: []string{"virtio_pci", "virtio_rng"}, Workers: []string{"rng"},
 			Args: plain("-object", "rng-builtin,id=guest-rng", "-device", "virtio-rng,rng=guest-rng"),
 		},
 		{
 			Name: "virtio-balloon", Doc: "a balloon", Modules: []string{"virtio_pci", "virtio_balloon"},
 			Args: plain("-device", "virtio-balloon"),
 		},
+
+		diskDevice("virtio-blk", "a disk", []string{"virtio_pci", "virtio_blk"}, "-device", "virtio-blk,drive=guest-virtio-blk,serial=drover-virtio-blk"),
+		diskDevice("virtio-scsi", "a SCSI disk, behind its controller", []string{"virtio_pci", "virtio_scsi", "sd_mod"},
+			"-device", "virtio-scsi,id=guest-scsi", "-device", "scsi-hd,bus=guest-scsi.0,drive=guest-virtio-scsi,serial=drover-virtio-scsi"),
+		diskDevice("nvme", "an NVMe disk", []string{"nvme"}, "-device", "nvme,drive=guest-nvme,serial=drover-nvme"),
+
+		netDevice("virtio-net", "a network device, and a host that echoes what it sends", []string{"virtio_pci", "virtio_net"},
+			"-device", "virtio-net,netdev=guest-net,mac="+netMAC),
+
+		serialDevice(),
 	}
 }
 

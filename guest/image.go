@@ -156,6 +156,9 @@ func (s Spec) commandLine(a arch, workers []string) string {
 	if !s.Console {
 		words = append(words, "drover.port="+PortName)
 	}
+	if len(s.Devices) > 0 {
+		words = append(words, "drover.devices="+strings.Join(s.Devices, ","))
+	}
 	for _, o := range s.Options {
 		words = append(words, "drover."+o)
 	}

@@ -3,12 +3,14 @@ package migration
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
 
 	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/guest"
+	"github.com/drover-vm/drover/launcher"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -104,12 +106,24 @@ func (l *linuxRun) port() string {
 	return guest.PortChardev
 }
 
-// prepare makes what the devices of both sides share.
-func (l *linuxRun) prepare(p *Pair) error {
+// prepare makes what the devices of both sides share. The error is an *[UnsupportedError] where
+// a QEMU is too old for one of them: it would not start.
+func (l *linuxRun) prepare(ctx context.Context, p *Pair) error {
 	if l == nil {
 		return nil
 	}
-	l.resources = &guest.Resources{Dir: p.Path("")}
+	for _, side := range []string{SourceName, DestinationName} {
+		info, err := launcher.Identify(ctx, p.run.config(side))
+		if err != nil {
+			return &StartError{err}
+		}
+		for _, d := range l.image.Devices {
+			if d.Since != "" && !Release(d.Since).In(info.Version) {
+				return &UnsupportedError{fmt.Sprintf("QEMU %d.%d can't give a Linux guest the device %s as drover does, which needs %s",
+					info.Version.Major, info.Version.Minor, d.Name, d.Since)}
+			}
+		}
+	}
 	p.Defer(func() {
 		for _, do := range slices.Backward(l.resources.CleanUp) {
 			do()

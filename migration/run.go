@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/guest"
 	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/launcher/probe"
 
@@ -94,6 +95,9 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 		return nil, fmt.Errorf("migration: %w", err)
 	}
 	defer r.removeSockets()
+	if linux != nil {
+		linux.resources = &guest.Resources{Dir: r.private.Path()}
+	}
 	// Both VMs get their slots on the machine together, and before the clock of
 	// the scenario's budget runs.
 	if r.reserved, err = launcher.Reserve(ctx, r.config(SourceName), r.config(DestinationName)); err != nil {

@@ -78,7 +78,7 @@ func start(s Scenario) Step {
 		if err := r.placeRAM(p); err != nil {
 			return err
 		}
-		if err := r.linux.prepare(p); err != nil {
+		if err := r.linux.prepare(ctx, p); err != nil {
 			return err
 		}
 		source, destination := r.config(SourceName), r.config(DestinationName)

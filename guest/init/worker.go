@@ -28,6 +28,11 @@ func workers() []Worker {
 	return []Worker{
 		memoryWorker{},
 		clockWorker{},
+
+		blockWorker{},
+		netWorker{},
+		rngWorker{},
+		serialWorker{},
 	}
 }
 

@@ -51,7 +51,7 @@ func doctoredLinux() []doctored {
 	for _, w := range Workers() {
 		list = append(list, doctoredWorker(w)...)
 	}
-	return list
+	return append(list, doctoredLosses()...)
 }
 
 // doctoredWorker is what makes the check of any worker fail.
@@ -143,4 +143,14 @@ func TestLinuxThatMetTheKnownBugIsASkip(t *testing.T) {
 	other := doctor(linux())
 	other.Teardown.Exits[0].Clean = false
 	require.Equal(t, Fail, Judged(other).Outcome, "what the bug doesn't do is a failure")
+}
+
+// doctoredLosses are more than a switchover may lose of what may be lost.
+func doctoredLosses() []doctored {
+	return []doctored{
+		{"linux net", "too many datagrams are lost", linux, ofWorker("net", func(w *WorkerFacts) { w.After["udp-lost"] = 36 }), Fail, []string{"36 of 200", "lost", "expected 35"}},
+		{"linux net", "too many came twice", linux, ofWorker("net", func(w *WorkerFacts) { w.After["udp-doubled"] = 40 }), Fail, []string{"40 of 200", "twice"}},
+		{"linux serial", "too many lines are lost", linux, ofWorker("serial", func(w *WorkerFacts) { w.After["lost"] = 16 }), Fail, []string{"16 of 200", "lost", "expected 15"}},
+		{"linux serial", "too many lines are damaged", linux, ofWorker("serial", func(w *WorkerFacts) { w.After["damaged"] = 16 }), Fail, []string{"16 of 200", "damaged"}},
+	}
 }

@@ -17,10 +17,55 @@ func Workers() []Worker {
 	return []Worker{
 		{Name: "memory", Doc: "every byte that the guest wrote is in its memory, wherever it is", Grows: []string{"verified", "written"}},
 		{Name: "clock", Doc: "no clock of the guest that may not go back does", Grows: []string{"looks"}, Judge: judgeClock},
+
+		{Name: "block", Doc: "every byte that the guest wrote to its disks is on them, and no read, write or flush of theirs fails", Grows: []string{"verified", "written", "flushed"}},
+		{Name: "net", Doc: "the guest's connection goes on with every byte, and of its datagrams few are lost or come twice", Grows: []string{"tcp-verified", "udp-verified", "udp-sent"}, Judge: judgeNet},
+		{Name: "rng", Doc: "the guest's random number generator gives random bytes", Grows: []string{"bytes"}},
+		{Name: "serial", Doc: "what the guest sends through a serial port comes back, but for what is under way at the switchover", Grows: []string{"echoed", "sent"}, Judge: judgeSerial},
 	}
 }
 
 // judgeClock also says how long the guest was paused by its own clock.
 func judgeClock(r *Record, w *WorkerFacts) (Outcome, string) {
 	return pass("no clock went back in %d looks; the longest time between two was %.1f ms by the guest's own clock", w.After["looks"], float64(w.After["longest-gap-us"])/1000)
+}
+
+// Datagrams that may be lost, or come twice, however few were sent: those that were under way
+// when the guest was paused.
+const (
+	netAtSwitchover = 25
+	netOneIn        = 20 // and of those that were sent
+)
+
+// judgeNet judges what the network may do to datagrams, and a switchover does, by its extent.
+func judgeNet(r *Record, w *WorkerFacts) (Outcome, string) {
+	sent := w.After["udp-sent"]
+	most := netAtSwitchover + sent/netOneIn
+	for _, c := range []struct{ count, what string }{{"udp-lost", "are lost"}, {"udp-doubled", "came twice"}} {
+		if n := w.After[c.count]; n > most {
+			return fail("%d of %d datagrams %s, expected %d at most", n, sent, c.what, most)
+		}
+	}
+	return pass("every byte of %d of the connection came back, the longest wait took %.1f ms; of %d datagrams %d are lost, %d came twice and %d late",
+		w.After["tcp-verified"], float64(w.After["longest-tcp-us"])/1000, sent, w.After["udp-lost"], w.After["udp-doubled"], w.After["udp-late"])
+}
+
+// Lines of the serial port that may be lost or damaged, however few were sent: QEMU takes no
+// bytes along that are in its chardev when the guest is paused.
+const (
+	serialAtSwitchover = 5
+	serialOneIn        = 20 // and of those that were sent
+)
+
+// judgeSerial judges how many lines are lost by how many were sent.
+func judgeSerial(r *Record, w *WorkerFacts) (Outcome, string) {
+	sent := w.After["sent"]
+	most := serialAtSwitchover + sent/serialOneIn
+	for _, c := range []string{"lost", "damaged"} {
+		if n := w.After[c]; n > most {
+			return fail("%d of %d lines through the serial port are %s, expected %d at most", n, sent, c, most)
+		}
+	}
+	return pass("%d of %d lines through the serial port came back: %d are lost, %d came late and %d damaged",
+		w.After["echoed"], sent, w.After["lost"], w.After["late"], w.After["damaged"])
 }

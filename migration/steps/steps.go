@@ -35,6 +35,7 @@ func Verbs() migration.Vocabulary {
 		dirtyVerbs(),
 		diskVerbs(),
 		suspendVerbs(),
+		balloonVerbs(),
 		linuxVerbs(),
 		limitVerbs(),
 		exactVerbs(),

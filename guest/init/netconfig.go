@@ -1,0 +1,70 @@
+//go:build linux
+
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// netTimeout is how long the kernel may take to find a network device, once it has the module.
+const netTimeout = 3 * time.Second
+
+// configureNet brings the network device with that MAC address up, and gives it an IPv4 address
+// in a network of 24 bits.
+func configureNet(mac string, address [4]byte) error {
+	name := ""
+	for began := time.Now(); name == ""; time.Sleep(5 * time.Millisecond) {
+		all, err := net.Interfaces()
+		if err != nil {
+			return err
+		}
+		for _, i := range all {
+			if i.HardwareAddr.String() == mac {
+				name = i.Name
+			}
+		}
+		if name == "" && time.Since(began) > netTimeout {
+			return fmt.Errorf("no network device has the MAC address %s", mac)
+		}
+	}
+	s, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer syscall.Close(s)
+	for _, step := range []struct {
+		what    string
+		request uintptr
+		value   [16]byte
+	}{
+		{"address", syscall.SIOCSIFADDR, inetAddress(address)},
+		{"netmask", syscall.SIOCSIFNETMASK, inetAddress([4]byte{255, 255, 255, 0})},
+		{"flags", syscall.SIOCSIFFLAGS, interfaceFlags(syscall.IFF_UP | syscall.IFF_RUNNING)},
+	} {
+		// struct ifreq: a name, and a union of 24 bytes.
+		var request [40]byte
+		copy(request[:15], name)
+		copy(request[16:], step.value[:])
+		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(s), step.request, uintptr(unsafe.Pointer(&request[0]))); errno != 0 {
+			return fmt.Errorf("the %s of %s: %w", step.what, name, errno)
+		}
+	}
+	return nil
+}
+
+// inetAddress is a struct sockaddr_in.
+func inetAddress(address [4]byte) (a [16]byte) {
+	binary.NativeEndian.PutUint16(a[:], syscall.AF_INET)
+	copy(a[4:], address[:])
+	return a
+}
+
+func interfaceFlags(flags uint16) (a [16]byte) {
+	binary.NativeEndian.PutUint16(a[:], flags)
+	return a
+}

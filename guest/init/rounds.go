@@ -1,0 +1,29 @@
+//go:build linux
+
+package main
+
+import "sync"
+
+// rounds makes a worker's rounds of those of its parts: one is over when each part has
+// looked at all that it has since the last.
+type rounds struct {
+	mu      sync.Mutex
+	witness *Witness
+	parts   int
+	left    map[any]bool
+}
+
+func newRounds(parts int, w *Witness) *rounds {
+	return &rounds{witness: w, parts: parts, left: map[any]bool{}}
+}
+
+// done notes that a part has looked at all that it has.
+func (r *rounds) done(part any) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.left[part] = true; len(r.left) < r.parts {
+		return
+	}
+	clear(r.left)
+	r.witness.Round()
+}

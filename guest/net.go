@@ -1,0 +1,57 @@
+package guest
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/drover-vm/drover/guest/peer"
+)
+
+// What the guest's network device is: guest/init has the same address of it.
+const netMAC = "52:54:00:d7:01:01"
+
+// netDevice is a network device behind whose cable is a host of ours, the same for both sides:
+// see package peer. The args have the device itself, on the netdev guest-net.
+func netDevice(name, doc string, modules []string, args ...string) Device {
+	socket := func(r *Resources) string { return filepath.Join(r.Dir, "guest-net.sock") }
+	return Device{
+		Name: name, Doc: doc, Modules: modules, Workers: []string{"net"}, Since: "7.2",
+		Prepare: func(r *Resources) error {
+			p, err := peer.Listen(socket(r), [4]byte{10, 77, 0, 1})
+			if err == nil {
+				r.CleanUp = append(r.CleanUp, p.Close)
+			}
+			return err
+		},
+		Args: func(r *Resources) []string {
+			return append([]string{
+				"-netdev", "stream,id=guest-net,server=off,addr.type=unix,addr.path=" + strings.ReplaceAll(socket(r), ",", ",,"),
+			}, args...)
+		},
+	}
+}
+
+// echoPort is the name of the virtio-serial port that echoes.
+const echoPort = "drover.echo"
+
+// serialDevice is a virtio-serial port, on a controller of its own, at whose other end what comes
+// is sent back: each side's QEMU has its own connection.
+func serialDevice() Device {
+	socket := func(r *Resources) string { return filepath.Join(r.Dir, "guest-echo.sock") }
+	return Device{
+		Name: "virtserialport", Doc: "a serial port that echoes", Modules: []string{"virtio_pci", "virtio_console"}, Workers: []string{"serial"},
+		Prepare: func(r *Resources) error {
+			e, err := peer.ListenEcho(socket(r))
+			if err == nil {
+				r.CleanUp = append(r.CleanUp, e.Close)
+			}
+			return err
+		},
+		Args: func(r *Resources) []string {
+			return []string{
+				"-chardev", "socket,id=guest-echo,path=" + strings.ReplaceAll(socket(r), ",", ",,"),
+				"-device", "virtio-serial,id=guest-echo-bus", "-device", "virtserialport,bus=guest-echo-bus.0,chardev=guest-echo,name=" + echoPort,
+			}
+		},
+	}
+}
