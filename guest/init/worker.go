@@ -25,10 +25,10 @@ type Worker interface {
 
 // workers is the table of all.
 func workers() []Worker {
-	return []Worker{
+	return append([]Worker{
 		memoryWorker{},
 		clockWorker{},
-	}
+	}, cpuWorkers()...)
 }
 
 // workerOf returns the worker of that name.

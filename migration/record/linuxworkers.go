@@ -17,10 +17,16 @@ func Workers() []Worker {
 	return []Worker{
 		{Name: "memory", Doc: "every byte that the guest wrote is in its memory, wherever it is", Grows: []string{"verified", "written"}},
 		{Name: "clock", Doc: "no clock of the guest that may not go back does", Grows: []string{"looks"}, Judge: judgeClock},
+		{Name: "cpu", Doc: "every register that a thread of the guest held had its value when it was looked at", Grows: []string{"holds"}, Judge: judgeCPU},
 	}
 }
 
 // judgeClock also says how long the guest was paused by its own clock.
 func judgeClock(r *Record, w *WorkerFacts) (Outcome, string) {
 	return pass("no clock went back in %d looks; the longest time between two was %.1f ms by the guest's own clock", w.After["looks"], float64(w.After["longest-gap-us"])/1000)
+}
+
+// judgeCPU says how much of the time there was something to lose.
+func judgeCPU(r *Record, w *WorkerFacts) (Outcome, string) {
+	return pass("%d registers had their values after each of %d times that a thread held them, %.1f s in all", w.After["registers"], w.After["holds"], float64(w.After["held-us"])/1e6)
 }
