@@ -28,6 +28,7 @@ func workers() []Worker {
 	return append([]Worker{
 		memoryWorker{},
 		clockWorker{},
+		vcpusWorker{},
 	}, cpuWorkers()...)
 }
 
