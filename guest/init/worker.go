@@ -29,6 +29,7 @@ func workers() []Worker {
 		memoryWorker{},
 		clockWorker{},
 		vcpusWorker{},
+		flagsWorker{},
 	}, cpuWorkers()...)
 }
 
