@@ -14,16 +14,18 @@ type arch struct {
 	append  string   // to the kernel's command line
 	memory  int      // MiB
 	without []string // modules that it has no use for, where others have
+	lacks   []string // workers that there are for others only
 }
 
 func arches() []arch {
+	noAssembly := []string{"cpu"}
 	return []arch{
 		// Under TCG the kernel's own look at its timers takes longer than all else.
-		{"x86_64", "amd64", "ttyS0", nil, "no_timer_check", 256, nil},
-		{"aarch64", "arm64", "ttyAMA0", nil, "", 256, nil},
-		{"riscv64", "riscv64", "ttyS0", nil, "", 256, nil},
-		{"s390x", "s390x", "ttysclp0", nil, "", 256, []string{"virtio_pci"}}, // its virtio devices are on the channel subsystem
-		{"ppc64", "ppc64le", "hvc0", nil, "", 512, nil},
+		{"x86_64", "amd64", "ttyS0", nil, "no_timer_check", 256, nil, nil},
+		{"aarch64", "arm64", "ttyAMA0", nil, "", 256, nil, nil},
+		{"riscv64", "riscv64", "ttyS0", nil, "", 256, nil, noAssembly},
+		{"s390x", "s390x", "ttysclp0", nil, "", 256, []string{"virtio_pci"}, noAssembly}, // its virtio devices are on the channel subsystem
+		{"ppc64", "ppc64le", "hvc0", nil, "", 512, nil, noAssembly},
 	}
 }
 

@@ -119,7 +119,7 @@ func Build(ctx context.Context, s Spec) (Image, error) {
 		Kernel: s.Kernel, MemoryMiB: a.memory, Devices: devices, Args: a.args,
 	}
 	if !s.Idle {
-		image.Workers = Workers(devices)
+		image.Workers = slices.DeleteFunc(Workers(devices), func(name string) bool { return slices.Contains(a.lacks, name) })
 	}
 	image.Append = s.commandLine(a, image.Workers)
 	if s.CPUs > 1 {

@@ -97,7 +97,7 @@ func TestAnOlderGenerationIsNamed(t *testing.T) {
 }
 
 func TestWorkersGoOnUntilTheyAreStopped(t *testing.T) {
-	for _, worker := range []Worker{memoryWorker{}, clockWorker{}} {
+	for _, worker := range workers() {
 		t.Run(worker.Name(), func(t *testing.T) {
 			w, r := aWitness(t, map[string]string{"memory": "1"})
 			ctx, stop := context.WithCancel(t.Context())

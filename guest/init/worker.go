@@ -25,15 +25,17 @@ type Worker interface {
 
 // workers is the table of all.
 func workers() []Worker {
-	return []Worker{
+	return append([]Worker{
 		memoryWorker{},
 		clockWorker{},
+		vcpusWorker{},
+		flagsWorker{},
 
 		blockWorker{},
 		netWorker{},
 		rngWorker{},
 		serialWorker{},
-	}
+	}, cpuWorkers()...)
 }
 
 // workerOf returns the worker of that name.

@@ -48,10 +48,25 @@ func doctoredLinux() []doctored {
 		{"linux guest", "nobody heard it", linux, func(r *Record) { r.Linux = nil }, Unknown, []string{"Linux"}},
 		{"linux guest", "a worker that nobody judges", linux, func(r *Record) { r.Linux.Planned = append(r.Linux.Planned, "juggler") }, Unknown, []string{"juggler"}},
 	}
+	list = append(list, doctoredWorkers()...)
 	for _, w := range Workers() {
 		list = append(list, doctoredWorker(w)...)
 	}
 	return append(list, doctoredLosses()...)
+}
+
+// doctoredWorkers are what the workers' own judges make of what they have counted.
+func doctoredWorkers() []doctored {
+	two := func() *Record {
+		r := linux()
+		r.Linux.CPUs, r.Linux.Online = 2, 2
+		w := r.Linux.worker("vcpus")
+		w.Before["handovers"], w.After["handovers"] = 10, 20
+		return r
+	}
+	return []doctored{
+		{"linux vcpus", "two vCPUs, and handovers that stand still", two, ofWorker("vcpus", func(f *WorkerFacts) { f.After["handovers"] = 10 }), Fail, []string{"10 times, and then 10"}},
+	}
 }
 
 // doctoredWorker is what makes the check of any worker fail.
