@@ -24,7 +24,8 @@ import (
 
 // echo is a guest that says > and then every byte that it is told. It spins
 // between its looks at the port, each of which takes QEMU's big lock: without
-// that QEMU's main loop, which has the bytes, starves on a busy host.
+// that QEMU's main loop, which has the bytes, starves on a busy host. It waits until the port
+// takes a byte: while nobody reads, a socket has room for some hundred.
 func echo() *fixtures.Program {
 	code := []byte{
 		0xba, 0xf8, 0x03, // mov dx, 0x3f8
@@ -38,8 +39,15 @@ func echo() *fixtures.Program {
 		0x74, 0xf3, // jz next
 		0xba, 0xf8, 0x03, // mov dx, 0x3f8
 		0xec,       // in al, dx
+		0x88, 0xc3, // mov bl, al
+		0xba, 0xfd, 0x03, // mov dx, 0x3fd
+		0xec,       // full: in al, dx
+		0xa8, 0x20, // test al, 0x20
+		0x74, 0xfb, // jz full
+		0xba, 0xf8, 0x03, // mov dx, 0x3f8
+		0x88, 0xd8, // mov al, bl
 		0xee,       // out dx, al
-		0xeb, 0xec, // jmp next
+		0xeb, 0xdd, // jmp next
 	}
 	block := make([]byte, 512)
 	copy(block, code)
