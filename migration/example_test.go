@@ -24,7 +24,7 @@ await switchover
 	fmt.Println(err)
 	// Output:
 	// The guest moves over TCP. 4 <nil>
-	// mine.scenario:2: "tpc" is nowhere to listen on: it is unix, tcp, tcp-range, vsock, exec, fd, a URI such as tcp:[::1]:0, or a JSON list of channels; write: listen unix|tcp|tcp-range|vsock|exec|fd|URI|CHANNELS [as channel], for instance listen tcp:[::1]:0
+	// mine.scenario:2: "tpc" is nowhere to listen on: it is unix, tcp, tcp-range, vsock, exec, fd, a URI such as tcp:[::1]:0, or a JSON list of channels; write: listen unix|tcp|tcp-range|vsock|exec|fd|URI|CHANNELS [as channel] [exit-on-error false], for instance listen tcp:[::1]:0
 	// mine.scenario:4: there is no verb "await switchovr"; did you mean await switchover?
 }
 

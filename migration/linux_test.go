@@ -46,19 +46,6 @@ func TestWorkersNoticeWhatIsDoneToTheirGuest(t *testing.T) {
 		check, witness string
 		rewrite        func(migration.Steps) migration.Steps
 	}{
-		"a byte of its memory changes": {
-			"linux memory", `^the byte at 0x[0-9a-f]+ is wrong: expected 0x[0-9a-f]+, found 0x[0-9a-f]+; [0-9]+ bytes of page 0, generation [0-9]+, are wrong`,
-			behind("await switchover within 15s", func(ctx context.Context, p *migration.Pair) error {
-				at := p.Linux().Workers()["memory"].Counts.Counts["first-page"]
-				// The guest writes the page again and again: so does this.
-				for value := byte(0); p.Linux().Workers()["memory"].Total == 0; value ^= 0xff {
-					if err := p.Destination.QTest().Writeb(ctx, at+123, value); err != nil {
-						return err
-					}
-				}
-				return nil
-			}),
-		},
 		"it is stopped while it is asked": {
 			"linux clock", `^the guest's worker clock did not answer on the destination`,
 			behind("check that the source is paused", func(ctx context.Context, p *migration.Pair) error {

@@ -23,63 +23,85 @@ import (
 	"github.com/drover-vm/drover/migration"
 )
 
-// A deviceFault is done to a Linux guest that has arrived, and its worker must say so.
-type deviceFault struct {
-	what, worker, complaint string
+// A linuxTampering is done to a Linux guest that has arrived, and what one of its workers then
+// complains of, as regular expressions.
+type linuxTampering struct {
+	what, worker string
+	complaints   []string
 	// fault is done once; again, where there is one, until the worker complains.
 	fault, again func(ctx context.Context, p *migration.Pair) error
 }
 
-// requireComplaints moves a guest, does each fault to it in turn, and demands that its worker
-// complains of each.
-func requireComplaints(t *testing.T, name string, faults []deviceFault) {
-	t.Helper()
-	options := linuxOptions(t)
-	done := 0
-	options.Rewrite = func(all migration.Steps) migration.Steps {
-		at := slices.IndexFunc(all, func(s migration.Step) bool { return s.Name == "await switchover within 15s" })
+// TestWorkersNoticeWhatTheirGuestLost tampers with one guest that has arrived, again and again,
+// and demands that the guest itself notices each.
+func TestWorkersNoticeWhatTheirGuestLost(t *testing.T) {
+	t.Parallel()
+	options, done := linuxOptions(t), []string(nil)
+	all := slices.Concat(vCPUTamperings(), memoryTamperings(), diskTamperings(), networkTamperings())
+	options.Args = []string{"-cpu", "max"} // else the kernel puts back a base that it did not set itself
+	options.Rewrite = func(steps migration.Steps) migration.Steps {
+		at := slices.IndexFunc(steps, func(s migration.Step) bool { return s.Name == "await switchover within 15s" })
 		require.Positive(t, at)
-		all = slices.Insert(slices.Clone(all), at+1, migration.Step{Name: "end", Do: func(context.Context, *migration.Pair) error { return errTampered }})
-		for _, f := range slices.Backward(faults) {
-			all = slices.Insert(slices.Clone(all), at+1, migration.Step{
-				Name: "tamper: " + f.what, Timeout: 2 * migration.StepTimeout,
-				Do: func(ctx context.Context, p *migration.Pair) error {
-					err := complained(ctx, p, f)
-					if err == nil {
-						done++
-					}
-					return err
-				},
-			})
+		steps = slices.Clone(steps)[:at+1]
+		for _, c := range all {
+			steps = append(steps, migration.Step{Name: c.what, Timeout: 3 * migration.StepTimeout, Do: func(ctx context.Context, p *migration.Pair) error {
+				err := complained(ctx, p, c)
+				if err == nil {
+					done = append(done, c.what)
+				}
+				return err
+			}})
 		}
-		return all
+		return append(steps, migration.Step{Name: "end", Do: func(context.Context, *migration.Pair) error { return errTampered }})
 	}
-	result := run(t, scenario(t, name), options)
-	require.Equal(t, len(faults), done, "%s\n%s", result.Reason, explain(result))
+	s := scenario(t, "linux/smp/2")
+	linux := *s.Guest.Linux
+	linux.Devices = []string{"virtio-blk", "virtio-scsi", "virtio-net"}
+	linux.Options = []string{"cpu=60", "memory-rate=1000"} // so that there is mostly something in the registers
+	s.Guest.Linux = &linux
+	result := run(t, s, options)
+	require.Len(t, done, len(all), "%s\n%s", result.Reason, explain(result))
 	require.Contains(t, result.Reason, errTampered.Error())
 }
 
-// complained does a fault, and waits for what the worker says of it.
-func complained(ctx context.Context, p *migration.Pair, f deviceFault) error {
-	witness := regexp.MustCompile(f.complaint)
-	if f.fault != nil {
-		if err := f.fault(ctx, p); err != nil {
-			return fmt.Errorf("%s: %w", f.what, err)
+// complained does a tampering, and waits for what the worker says of it.
+func complained(ctx context.Context, p *migration.Pair, c linuxTampering) error {
+	if c.fault != nil {
+		if err := c.fault(ctx, p); err != nil {
+			return fmt.Errorf("%s: %w", c.what, err)
 		}
 	}
-	err := migration.Poll(ctx, "the worker "+f.worker+" to complain", func() (bool, error) {
-		if slices.ContainsFunc(p.Linux().Workers()[f.worker].Complaints, witness.MatchString) {
-			return true, nil
+	unseen := ""
+	err := migration.Poll(ctx, "the worker "+c.worker+" to complain", func() (bool, error) {
+		all := p.Linux().Workers()[c.worker].Complaints
+		for _, unseen = range c.complaints {
+			if slices.ContainsFunc(all, regexp.MustCompile(unseen).MatchString) {
+				continue
+			}
+			if c.again == nil {
+				return false, nil
+			}
+			return false, c.again(ctx, p)
 		}
-		if f.again == nil {
-			return false, nil
-		}
-		return false, f.again(ctx, p)
+		return true, nil
 	})
 	if err != nil {
-		return fmt.Errorf("%s: %w: %q is not in %q", f.what, err, f.complaint, p.Linux().Workers()[f.worker].Complaints)
+		return fmt.Errorf("%s: %w: %q is not in %q", c.what, err, unseen, p.Linux().Workers()[c.worker].Complaints)
 	}
 	return nil
+}
+
+// memoryTamperings: the guest writes the page again and again, and so does this.
+func memoryTamperings() []linuxTampering {
+	value := byte(0)
+	return []linuxTampering{{
+		what: "a byte of its memory changes", worker: "memory",
+		complaints: []string{`^the byte at 0x[0-9a-f]+ is wrong: expected 0x[0-9a-f]+, found 0x[0-9a-f]+; [0-9]+ bytes of page 0, generation [0-9]+, are wrong`},
+		again: func(ctx context.Context, p *migration.Pair) error {
+			value ^= 0xff
+			return p.Destination.QTest().Writeb(ctx, p.Linux().Workers()["memory"].Counts.Counts["first-page"]+123, value)
+		},
+	}}
 }
 
 // onImage does something to the image of a device, as somebody else who writes to it would.
@@ -112,17 +134,15 @@ func copyBlock(from, to int64) func(image *os.File) error {
 	}
 }
 
-// TestWorkersNoticeWhatIsDoneToTheirDisks: the blocks below 128 are written once, the others
-// again and again.
-func TestWorkersNoticeWhatIsDoneToTheirDisks(t *testing.T) {
-	t.Parallel()
+// diskTamperings: the blocks below 128 are written once, the others again and again.
+func diskTamperings() []linuxTampering {
 	old := make([]byte, diskBlock)
 	wrong := func(sector int) string {
 		return fmt.Sprintf(`, sector %d: the byte at \d+ is wrong: expected 0x[0-9a-f]{2}, found 0x[0-9a-f]{2}; \d+ bytes of block \d+, generation \d+, are wrong`, sector)
 	}
-	requireComplaints(t, "linux/disk", []deviceFault{
+	return []linuxTampering{
 		{
-			what: "a byte that was written before the guest moved changes", worker: "block", complaint: "^virtio-blk" + wrong(25) + onDestination,
+			what: "a byte that was written before the guest moved changes", worker: "block", complaints: []string{"^virtio-blk" + wrong(25) + onDestination},
 			fault: onImage("virtio-blk", func(image *os.File) error {
 				b := make([]byte, 1)
 				if _, err := image.ReadAt(b, 25*512+7); err != nil {
@@ -133,11 +153,11 @@ func TestWorkersNoticeWhatIsDoneToTheirDisks(t *testing.T) {
 			}),
 		},
 		{
-			what: "a block comes where another was", worker: "block", complaint: "^virtio-scsi" + wrong(40) + "; that is block 3, generation 1" + onDestination,
+			what: "a block comes where another was", worker: "block", complaints: []string{"^virtio-scsi" + wrong(40) + "; that is block 3, generation 1" + onDestination},
 			fault: onImage("virtio-scsi", copyBlock(3, 5)),
 		},
 		{
-			what: "a write is lost", worker: "block", complaint: "^virtio-scsi" + wrong(200*8) + `; that is what it had \d+ generations before` + onDestination,
+			what: "a write is lost", worker: "block", complaints: []string{"^virtio-scsi" + wrong(200*8) + `; that is what it had \d+ generations before` + onDestination},
 			fault: onImage("virtio-scsi", func(image *os.File) error {
 				_, err := image.ReadAt(old, 200*diskBlock)
 				return err
@@ -148,13 +168,13 @@ func TestWorkersNoticeWhatIsDoneToTheirDisks(t *testing.T) {
 			}),
 		},
 		{
-			what: "the disk fails", worker: "block", complaint: `^virtio-blk, sector \d+: a read of 65536 bytes failed: expected no error, found .*input/output error after 0 bytes` + onDestination,
+			what: "the disk fails", worker: "block", complaints: []string{`^virtio-blk, sector \d+: a read of 65536 bytes failed: expected no error, found .*input/output error after 0 bytes` + onDestination},
 			fault: func(ctx context.Context, p *migration.Pair) error {
 				_, err := qapi.HumanMonitor(ctx, p.Destination.QMP(), "drive_del guest-virtio-blk")
 				return err
 			},
 		},
-	})
+	}
 }
 
 // TestDevicesOfLinuxGuestsHaveIDsOfTheirOwn, which none of drover's and of a user's are.
@@ -289,21 +309,20 @@ func checksum(parts ...[]byte) uint16 {
 	return ^uint16(sum)
 }
 
-// TestWorkersNoticeWhatIsDoneToTheirNetwork, by somebody at the switch who takes what is for the
-// guest and speaks in its name.
-func TestWorkersNoticeWhatIsDoneToTheirNetwork(t *testing.T) {
-	t.Parallel()
-	requireComplaints(t, "linux/net", []deviceFault{
+// networkTamperings are done by somebody at the switch who takes what is for the guest and speaks
+// in its name.
+func networkTamperings() []linuxTampering {
+	return []linuxTampering{
 		{
-			what: "a byte of a datagram changes", worker: "net", complaint: `^UDP: byte 20 of datagram \d+ is wrong: expected 0x[0-9a-f]{2}, found 0x[0-9a-f]{2}` + onDestination,
+			what: "a byte of a datagram changes", worker: "net", complaints: []string{`^UDP: byte 20 of datagram \d+ is wrong: expected 0x[0-9a-f]{2}, found 0x[0-9a-f]{2}` + onDestination},
 			again: tapped(func(w wire) error { return w.forge(func(datagram []byte) { datagram[20] ^= 0x01 }) }),
 		},
 		{
-			what: "a datagram comes that was never sent", worker: "net", complaint: `^UDP: datagram \d{12,} came: expected a number of those that were sent, 1 to \d+` + onDestination,
+			what: "a datagram comes that was never sent", worker: "net", complaints: []string{`^UDP: datagram \d{12,} came: expected a number of those that were sent, 1 to \d+` + onDestination},
 			again: tapped(func(w wire) error { return w.forge(func(datagram []byte) { datagram[5] = 0xff }) }),
 		},
 		{
-			what: "the connection is lost", worker: "net", complaint: `^TCP: (sending )?byte \d+ of the connection: expected .*, found .*connection reset by peer` + onDestination,
+			what: "the connection is lost", worker: "net", complaints: []string{`^TCP: (sending )?byte \d+ of the connection: expected .*, found .*connection reset by peer` + onDestination},
 			again: tapped(func(w wire) error {
 				frame, err := w.steal(6)
 				if err != nil {
@@ -320,5 +339,5 @@ func TestWorkersNoticeWhatIsDoneToTheirNetwork(t *testing.T) {
 				return w.send(frame[:14+40])
 			}),
 		},
-	})
+	}
 }
