@@ -14,6 +14,7 @@ type Device struct {
 	Modules []string // of the kernel: those that they need come by themselves
 	Workers []string // that watch it
 	Since   string   // the release of QEMU that has what Args say, such as "7.2"; empty for any
+	Netdev  string   // the id of the netdev that QEMU connects by itself after it has started; empty for none
 	// Prepare makes what both sides share, before the first QEMU starts; nil for nothing.
 	Prepare func(r *Resources) error
 	// Args are the options for one side's QEMU, the same on both but for what they name. They

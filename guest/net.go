@@ -15,7 +15,7 @@ const netMAC = "52:54:00:d7:01:01"
 func netDevice(name, doc string, modules []string, args ...string) Device {
 	socket := func(r *Resources) string { return filepath.Join(r.Dir, "guest-net.sock") }
 	return Device{
-		Name: name, Doc: doc, Modules: modules, Workers: []string{"net"}, Since: "7.2",
+		Name: name, Doc: doc, Modules: modules, Workers: []string{"net"}, Since: "7.2", Netdev: "guest-net",
 		Prepare: func(r *Resources) error {
 			p, err := peer.Listen(socket(r), [4]byte{10, 77, 0, 1})
 			if err == nil {

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/drover-vm/drover/fixtures"
 	"github.com/drover-vm/drover/guest"
 	"github.com/drover-vm/drover/launcher"
+	"github.com/drover-vm/drover/protocol/qapi"
 
 	"github.com/drover-vm/drover/migration/record"
 )
@@ -130,6 +132,28 @@ func (l *linuxRun) prepare(ctx context.Context, p *Pair) error {
 		}
 	})
 	return l.image.Prepare(l.resources)
+}
+
+// connected returns when a QEMU has connected the guest's network devices, which it does behind
+// its monitor's back after it has started.
+func (l *linuxRun) connected(ctx context.Context, vm *launcher.VM) error {
+	if l == nil {
+		return nil
+	}
+	for _, d := range l.image.Devices {
+		if d.Netdev == "" {
+			continue
+		}
+		connected := regexp.MustCompile(`(?m)^.*\b` + regexp.QuoteMeta(d.Netdev) + `: .*\bunix:`)
+		err := Poll(ctx, d.Name+" to be connected", func() (bool, error) {
+			text, err := qapi.HumanMonitor(ctx, vm.QMP(), "info network")
+			return connected.MatchString(text), err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // args are what QEMU needs for the guest and its devices.

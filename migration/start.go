@@ -149,6 +149,9 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 	if err := qapi.SetMigrateCapabilities(ctx, vm.QMP(), map[string]bool{string(qapi.CapEvents): true}); err != nil {
 		return side, err
 	}
+	if err := p.run.linux.connected(ctx, vm); err != nil {
+		return side, err
+	}
 	side.began, err = side.Resources()
 	return side, err
 }
