@@ -24,7 +24,7 @@ func linuxOptions(t *testing.T) migration.Options {
 		t.Skip(err)
 	}
 	for _, binary := range slices.Backward(qemutest.Fleet(t, "x86_64")) {
-		if v := qemutest.Version(t, binary); v != "5.2" && v != "7.2" {
+		if !losesHotWrites(qemutest.Version(t, binary)) {
 			return migration.Options{Source: binary, FindKernel: findKernel, Artifacts: t.ArtifactDir()}
 		}
 	}
@@ -79,15 +79,21 @@ func TestWorkersNoticeWhatIsDoneToTheirGuest(t *testing.T) {
 	}
 }
 
-// TestLinuxTalksThroughItsConsoleWhereItHasNoPort: a guest whose kernel has no virtio drivers.
-func TestLinuxTalksThroughItsConsoleWhereItHasNoPort(t *testing.T) {
-	t.Parallel()
-	options := linuxOptions(t)
-	s := scenario(t, "linux/precopy")
-	s.Guest.Linux = &migration.Linux{Console: true}
-	result := run(t, s, options)
-	require.NoError(t, result.Err(), explain(result))
-	require.Equal(t, "console", result.Record.Linux.Port)
+// TestLinuxGuestsArrive: one of them talks through its console, as one whose kernel has no
+// virtio drivers does.
+func TestLinuxGuestsArrive(t *testing.T) {
+	for name, port := range map[string]string{"linux/precopy": "console", "linux/postcopy": "drover.0"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := scenario(t, name)
+			if port == "console" {
+				s.Guest.Linux = &migration.Linux{Console: true}
+			}
+			result := judged(t, s, linuxOptions(t))
+			require.NoError(t, result.Err(), explain(result))
+			require.Equal(t, port, result.Record.Linux.Port)
+		})
+	}
 }
 
 func TestLinuxWithoutAKernelIsASkipThatSaysWhatHelps(t *testing.T) {
