@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 
@@ -20,14 +21,18 @@ func DestinationResources() Step {
 		if d.ExitState() != nil {
 			return nil // which is the clean end's to judge
 		}
-		most, err := d.mostMemory(ctx, p)
-		if err != nil {
-			return err
+		most := int64(math.MaxInt64)
+		bounded := p.run.linux == nil
+		if bounded {
+			var err error
+			if most, err = d.mostMemory(ctx, p); err != nil {
+				return err
+			}
 		}
 		now := d.began
 		wait, cancel := p.AtMost(ctx, releaseTimeout)
 		defer cancel()
-		err = Poll(wait, "the destination to release what it used", func() (bool, error) {
+		err := Poll(wait, "the destination to release what it used", func() (bool, error) {
 			var err error
 			now, err = d.Resources()
 			return len(now.Threads) <= len(d.began.Threads) && len(now.Files) <= len(d.began.Files) && now.Resident-d.began.Resident <= most, err
@@ -37,7 +42,7 @@ func DestinationResources() Step {
 		}
 		p.MeasureMore("threads", "threads of the destination, beyond those that it began with", d.began.Threads, now.Threads)
 		p.MeasureMore("files", "open files of the destination, beyond those that it began with", d.began.Files, now.Files)
-		if p.run.linux == nil {
+		if bounded {
 			p.Measure("memory of the destination, beyond that which it began with", float64(now.Resident-d.began.Resident), "bytes", record.AtMost(float64(most)))
 		}
 		return nil
