@@ -73,29 +73,3 @@ func pin(vcpu int) error {
 	}
 	return nil
 }
-
-// A lap is complete when each of so many threads has passed once more.
-type lap struct {
-	mu     sync.Mutex
-	passed []bool
-	left   int
-}
-
-func newLap(of int) *lap { return &lap{passed: make([]bool, of), left: of} }
-
-// pass notes that a thread has passed, and says whether all have, for the first time since the
-// last lap.
-func (l *lap) pass(i int) (complete bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if !l.passed[i] {
-		l.passed[i] = true
-		l.left--
-	}
-	if l.left > 0 {
-		return false
-	}
-	clear(l.passed)
-	l.left = len(l.passed)
-	return true
-}

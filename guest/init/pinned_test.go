@@ -21,12 +21,3 @@ func TestListsOfVCPUsAreRead(t *testing.T) {
 func TestAThreadThatCanNotStayIsAnError(t *testing.T) {
 	require.ErrorContains(t, onEach([]int{mostVCPUs - 1}, func(int) { t.Error("it is on no such vCPU") }), "vCPU 1023")
 }
-
-func TestALapIsCompleteWhenAllHavePassed(t *testing.T) {
-	l := newLap(2)
-	require.False(t, l.pass(0))
-	require.False(t, l.pass(0))
-	require.True(t, l.pass(1))
-	require.False(t, l.pass(1))
-	require.True(t, l.pass(0))
-}

@@ -19,11 +19,17 @@ func newRounds(parts int, w *Witness) *rounds {
 
 // done notes that a part has looked at all that it has.
 func (r *rounds) done(part any) {
+	if r.complete(part) {
+		r.witness.Round()
+	}
+}
+
+func (r *rounds) complete(part any) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.left[part] = true; len(r.left) < r.parts {
-		return
+		return false
 	}
 	clear(r.left)
-	r.witness.Round()
+	return true
 }

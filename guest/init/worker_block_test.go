@@ -157,6 +157,8 @@ func TestARoundIsOverWhenEachPartHasLooked(t *testing.T) {
 	require.Equal(t, uint64(1), w.rounds)
 	all.done("two")
 	require.Equal(t, uint64(1), w.rounds)
+	all.done("one")
+	require.Equal(t, uint64(2), w.rounds)
 }
 
 // TestADiskIsFoundByItsSerial: no other is touched.

@@ -64,7 +64,7 @@ func compare(wrong []register, name string, want, found []byte) []register {
 
 func (cpuWorker) Run(ctx context.Context, w *Witness) error {
 	vcpus, share := vcpusOnline(), min(max(number(w.Option("cpu"), cpuShare), 1), 100)
-	all := newLap(len(vcpus))
+	all := newRounds(len(vcpus), w)
 	return onEach(vcpus, func(i int) {
 		registers := newRegisterSet()
 		w.Set("registers", uint64(registers.size()))
@@ -83,9 +83,7 @@ func (cpuWorker) Run(ctx context.Context, w *Witness) error {
 			took := clock(clockMonotonic) - began
 			w.Add("holds", cpuCalls)
 			w.Add("held-us", uint64(max(took, 0).Microseconds()))
-			if all.pass(i) {
-				w.Round()
-			}
+			all.done(i)
 			pause := min(took, 2*cpuCalls*cpuHold) * time.Duration(100-share) / time.Duration(share)
 			select {
 			case <-ctx.Done():

@@ -60,14 +60,14 @@ func (vcpusWorker) Run(ctx context.Context, w *Witness) error {
 	for i, n := range numbers {
 		all[i] = &vcpu{number: n}
 	}
-	v := &vcpus{all: all, lap: newLap(len(all)), w: w, barrier: membarrier(membarrierRegistration)}
+	v := &vcpus{all: all, rounds: newRounds(len(all), w), w: w, barrier: membarrier(membarrierRegistration)}
 	all[0].token = 1
 	return onEach(numbers, func(i int) { v.beat(ctx, i) })
 }
 
 type vcpus struct {
 	all     []*vcpu
-	lap     *lap
+	rounds  *rounds
 	w       *Witness
 	barrier bool         // membarrier can interrupt the other vCPUs
 	longest atomic.Int64 // time for which one stood still that went on again
@@ -91,8 +91,8 @@ func (v *vcpus) beat(ctx context.Context, i int) {
 				v.look(&others[k], own, v.all[k], now)
 			}
 		}
-		if beats%vcpuRound == 0 && v.lap.pass(i) {
-			v.w.Round()
+		if beats%vcpuRound == 0 {
+			v.rounds.done(i)
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // threeVCPUs are two that go on, and one that doesn't.
 func threeVCPUs(w *Witness) *vcpus {
-	v := &vcpus{all: []*vcpu{{number: 0}, {number: 1}, {number: 2}}, lap: newLap(3), w: w}
+	v := &vcpus{all: []*vcpu{{number: 0}, {number: 1}, {number: 2}}, rounds: newRounds(3, w), w: w}
 	for _, c := range v.all {
 		c.beats.Store(7)
 	}
