@@ -54,6 +54,7 @@ func (p *Pair) Quit(ctx context.Context, s *Side) record.ExitFacts {
 	_ = s.Close()
 	exit.State = s.ExitState().String()
 	if ctx.Err() != nil {
+		exit.Late = s.ExitState().Success()
 		exit.State += fmt.Sprintf(", and not within %s,", p.Stretch(quitTimeout))
 	}
 	exit.Clean = err == nil && s.ExitState().Success()
