@@ -200,7 +200,7 @@ func Declarations() Vocabulary {
 		},
 		{
 			Name: "guest", Args: "PROGRAM [RATE] [else PROGRAM]",
-			Doc:     "The guest program, where it is not the incrementer, and the one for targets that don't have it: " + fixtures.Forth + ", which is the incrementer run by the machine's firmware, " + fixtures.Pulse + ", which uses the machine as an operating system does and notices itself what it lost, " + fixtures.PulseHPET32 + ", whose HPET timer compares 32 bits and ticks 5,000 times a second, or " + fixtures.PulseFFlags + ", which has had floating-point exceptions; smp2 and smp4 write as the incrementer does, with so many vCPUs, each a part of the memory (-smp); tide fills whole pages, zeros and nearly equal ones among them, RATE bytes a second at most where one is given.",
+			Doc:     "The guest program, where it is not the incrementer, and the one for targets that don't have it: " + fixtures.Forth + ", which is the incrementer run by the machine's firmware, " + fixtures.Pulse + ", which uses the machine as an operating system does and notices itself what it lost, " + fixtures.PulseHPET32 + ", whose HPET timer compares 32 bits and ticks 5,000 times a second, " + fixtures.PulseFFlags + ", which has had floating-point exceptions, or " + fixtures.PulseRounding + ", which rounds them up; smp2 and smp4 write as the incrementer does, with so many vCPUs, each a part of the memory (-smp); tide fills whole pages, zeros and nearly equal ones among them, RATE bytes a second at most where one is given.",
 			Example: "guest pulse",
 			Declare: func(a *Args, s *Scenario) {
 				s.Guest.Program = a.OneOf("a guest program", fixtures.Names()...)
