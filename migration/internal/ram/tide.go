@@ -17,14 +17,17 @@ type tide struct {
 	sure       bool   // a page has said so
 	at         uint64 // address of the page that the program was filling
 	want       []byte
+	order      binary.ByteOrder // of the table's words
 }
 
-func newTide() *tide { return &tide{want: make([]byte, PageSize)} }
+func newTide(order binary.ByteOrder) *tide {
+	return &tide{want: make([]byte, PageSize), order: order}
+}
 
 // table takes the program's own account.
 func (t *tide) table(page []byte) {
-	t.generation = binary.LittleEndian.Uint32(page[fixtures.TideGeneration:])
-	t.at = uint64(binary.LittleEndian.Uint32(page[fixtures.TideAt:]))
+	t.generation = t.order.Uint32(page[fixtures.TideGeneration:])
+	t.at = uint64(t.order.Uint32(page[fixtures.TideAt:]))
 }
 
 // page finds out the generation of the n-th page at an address, and what is wrong in it.

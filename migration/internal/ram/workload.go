@@ -29,7 +29,7 @@ type Workload struct {
 func NewWorkload(p fixtures.Program) *Workload {
 	w := &Workload{found: record.WorkloadFacts{Range: p.Workload(), Stride: p.Stride, Parts: p.Parts}, parts: p.PartRanges()}
 	if p.FillsPages() {
-		w.tide, w.table = newTide(), p.Scratch[0].Start
+		w.tide, w.table = newTide(p.ByteOrder()), p.Scratch[0].Start
 	}
 	return w
 }

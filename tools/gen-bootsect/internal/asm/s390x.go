@@ -16,14 +16,15 @@ func s390xSet() *fixedSet {
 	register := func(bit int) field { return field{registers: general, place: at(bit, 4)} }
 	base := func(bit int) field { return field{registers: withoutZero(general), place: at(bit, 4)} }
 	control := func(bit int) field { return field{registers: numbered("c", 16), place: at(bit, 4)} }
-	halfwords := func(width int) field {
-		return relativeTo(width+1, 2, func(n uint64) uint64 { return at(0, width)(n >> 1) })
+	halfwords := func(width, bit int) field {
+		return relativeTo(width+1, 2, func(n uint64) uint64 { return at(bit, width)(n >> 1) })
 	}
 	long := signedAt(0, 20)
 	long.place = func(n uint64) uint64 { return at(16, 12)(n) | at(8, 8)(n>>12) }
 	set := &fixedSet{forms: map[string][]*fixedForm{}, fields: map[string]field{
 		"R2": register(0),
 		"R4": register(20), "B4": base(12), "First": register(4), "Second": register(0),
+		"Pair":  {registers: even(general), place: at(4, 4)},
 		"Float": {registers: numbered("f", 16), place: at(4, 4)},
 		"R6":    register(36), "S6": register(32), "B6": base(28), "C6": control(36), "D6": control(32),
 		"byte":  unsignedAt(16, 8),
@@ -32,8 +33,11 @@ func s390xSet() *fixedSet {
 		"half":  signedAt(0, 16),
 		"upper": unsignedAt(0, 16),
 		"word":  unsignedAt(0, 32),
-		"near":  halfwords(16),
-		"far":   halfwords(32),
+		"near":  halfwords(16, 0),
+		"far":   halfwords(32, 0),
+		"there": halfwords(16, 16),
+		"shift": {high: 63, place: at(16, 6)},
+		"tiny":  unsignedAt(8, 8),
 	}}
 	for _, i := range []struct {
 		mnemonic, syntax string
@@ -46,9 +50,17 @@ func s390xSet() *fixedSet {
 		{"llilh", "%R4,upper", 0xa50e0000, 4},
 		{"ic", "%R4,short(%B4)", 0x43000000, 4},
 		{"stc", "%R4,short(%B4)", 0x42000000, 4},
+		{"l", "%R4,short(%B4)", 0x58000000, 4},
+		{"st", "%R4,short(%B4)", 0x50000000, 4},
 		{"mvi", "short(%B4),byte", 0x92000000, 4},
 		{"clgr", "%First,%Second", 0xb9210000, 4},
 		{"lgr", "%First,%Second", 0xb9040000, 4},
+		{"agr", "%First,%Second", 0xb9080000, 4},
+		{"dlgr", "%Pair,%Second", 0xb9870000, 4},
+		{"msgr", "%First,%Second", 0xb90c0000, 4},
+		{"ngr", "%First,%Second", 0xb9800000, 4},
+		{"ogr", "%First,%Second", 0xb9810000, 4},
+		{"sgr", "%First,%Second", 0xb9090000, 4},
 		{"ldgr", "%Float,%Second", 0xb3c10000, 4},
 		{"sfpc", "%First", 0xb3840000, 4},
 		{"sske", "%First,%Second", 0xb22b0000, 4},
@@ -58,6 +70,8 @@ func s390xSet() *fixedSet {
 		{"jl", "near", 0xa7440000, 4},
 		{"je", "near", 0xa7840000, 4},
 		{"jne", "near", 0xa7740000, 4},
+		{"oill", "%R4,upper", 0xa50b0000, 4},
+		{"stck", "short(%B4)", 0xb2050000, 4},
 		{"lpswe", "short(%B4)", 0xb2b20000, 4},
 		{"stosm", "short(%B4),byte", 0xad000000, 4},
 		{"stnsm", "short(%B4),byte", 0xac000000, 4},
@@ -66,11 +80,23 @@ func s390xSet() *fixedSet {
 		{"llilf", "%R6,word", 0xc00f00000000, 6},
 		{"lg", "%R6,long(%B6)", 0xe30000000004, 6},
 		{"stg", "%R6,long(%B6)", 0xe30000000024, 6},
+		{"strv", "%R6,long(%B6)", 0xe3000000003e, 6},
+		{"rll", "%R6,%S6,shift", 0xeb000000001d, 6},
+		{"sllg", "%R6,%S6,shift", 0xeb000000000d, 6},
+		{"srlg", "%R6,%S6,shift", 0xeb000000000c, 6},
 		{"lmg", "%R6,%S6,long(%B6)", 0xeb0000000004, 6},
 		{"stmg", "%R6,%S6,long(%B6)", 0xeb0000000024, 6},
 		{"lctlg", "%C6,%D6,long(%B6)", 0xeb000000002f, 6},
 	} {
 		set.add(i.mnemonic, i.syntax, i.bits, i.size)
+	}
+	// A comparison and its branch in one, which leave the condition code as it is.
+	for _, c := range []struct {
+		suffix string
+		mask   uint64
+	}{{"h", 2}, {"l", 4}, {"ne", 6}, {"e", 8}, {"nl", 10}, {"nh", 12}} {
+		set.add("clgrj"+c.suffix, "%R6,%S6,there", 0xec0000000065|at(12, 4)(c.mask), 6)
+		set.add("clgij"+c.suffix, "%R6,tiny,there", 0xec000000007d|at(32, 4)(c.mask), 6)
 	}
 	return set
 }
