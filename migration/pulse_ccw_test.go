@@ -71,10 +71,22 @@ func TestWhatAnS390XGuestLostIsInItsPulse(t *testing.T) {
 		{"an exception", poke(s390xTable+0x43, 1), "unexpected exceptions on the destination: 1, expected 0"},
 		{"a vCPU that never started", poke(s390xTable+0x13, 3), "the vCPUs that the guest has started are 3 on the destination, expected 4"},
 		{"a clock that goes back", poke(s390xTable+0x88, 0xff), "clocks changed on the destination: the TOD clock went back"},
+		{"another number", poke(s390xTable+0x206f, 9), "vCPU 1's state changed on the destination: the CPU address (expected 0x9, found 0x1)"},
+		{"an alarm that is far away", poke(s390xTable+0x90, 0xff), "the alarm by the TOD clock has stopped on the destination: "},
+	}, {
+		// The vCPU's number, from which it knows where its lowest pages are.
+		{"other lowest pages", setBig(gdbR6+3, 7, 8), ", the prefix register, "},
+		// LGHI of %r0 and SCKPF, in the loop of vCPU 2.
+		{"another number for SCKPF", inFile("\xa7\x19\x0f\xa0", "\xa7\x09\x00\x07"), "vCPU 2's state changed on the destination: the TOD programmable register"},
+		{"which it is set to", inFile("\xa7\x17\x00\x00", "\x01\x07\x07\x00"), "(expected 0x5a2, found 0x7)"},
+	}, {
+		// SCKC of when the CPU timer is at 0.
+		{"another clock comparator", inFile("\xb2\x06\xb0\x38", "\xb2\x06\xb0\x40"), ", the clock comparator"},
+		// SPKA instead of a call of the SCLP.
+		{"another key", inFile("\xb2\x20\x00\x23", "\xb2\x0a\x00\x50"), ", the PSW's key and masks, "},
+		{"which ends service signals", nothing, "the service signal that CR0 holds back has stopped on the destination: "},
 	}, {
 		{"external calls masked for good", inFile(letsIn, "\x00\x00\x00\x00\x00\x06\x4e\xe0"), "the external call that CR0 holds back has stopped on the destination: "},
-	}, {
-		{"service signals masked for good", inFile(letsIn, "\x00\x00\x00\x00\x00\x06\x6c\xe0"), "the service signal that CR0 holds back has stopped on the destination: "},
 	}, {
 		{"the clock comparator masked", inFile(holds, "\x00\x00\x00\x00\x00\x06\x44\xe0"), "vCPU 0's state changed on the destination: CR0, "},
 		{"for good", inFile(letsIn, "\x00\x00\x00\x00\x00\x06\x66\xe0"), "vCPU 0's clock comparator has stopped on the destination: "},

@@ -193,6 +193,7 @@ func generated() []generatedFile {
 		{"riscv64", fixtures.Tide, "riscv64Tide", "riscv64_tide_gen.go", []string{"asm/riscv64-tide.s"}},
 		{"s390x", fixtures.Incrementer, "s390xIncrementer", "s390x_incrementer_gen.go", []string{"asm/s390x-incrementer.s"}},
 		{"s390x", fixtures.Pulse, "s390xPulse", "s390x_pulse_gen.go", []string{"asm/s390x-pulse/1-main.s", "asm/s390x-pulse/2-cpu.s", "asm/s390x-pulse/3-interrupts.s"}},
+		{"s390x", "smp2", "s390xSMP", "s390x_smp_gen.go", []string{"asm/s390x-smp.s"}},
 		{"s390x", fixtures.Tide, "s390xTide", "s390x_tide_gen.go", []string{"asm/s390x-tide.s"}},
 	}
 }

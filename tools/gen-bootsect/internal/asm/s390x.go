@@ -126,6 +126,7 @@ func s390xSet() *fixedSet {
 		{"sllg", "%R6,%S6,shift", 0xeb000000000d, 6},
 		{"sllg", "%R6,%S6,shift(%B6)", 0xeb000000000d, 6},
 		{"srlg", "%R6,%S6,shift", 0xeb000000000c, 6},
+		{"srlg", "%R6,%S6,shift(%B6)", 0xeb000000000c, 6},
 		{"lmg", "%R6,%S6,long(%B6)", 0xeb0000000004, 6},
 		{"lmg", "%R6,%S6,long", 0xeb0000000004, 6},
 		{"stmg", "%R6,%S6,long(%B6)", 0xeb0000000024, 6},
