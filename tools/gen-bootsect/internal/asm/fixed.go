@@ -100,6 +100,13 @@ func withoutZero(names map[string]int64) map[string]int64 {
 	return names
 }
 
+// even are registers with an even number, each of which stands for itself and the next.
+func even(names map[string]int64) map[string]int64 {
+	names = maps.Clone(names)
+	maps.DeleteFunc(names, func(_ string, n int64) bool { return n%2 != 0 })
+	return names
+}
+
 // registersAt is a field for one of them.
 func registersAt(names map[string]int64, bit int) field {
 	return field{registers: names, place: at(bit, 5)}
