@@ -77,6 +77,26 @@ func TestPackageCommentOfLaunchertestShowsATestThatRuns(t *testing.T) {
 	require.True(t, hasLines(string(example), strings.Join(shown, "")))
 }
 
+// TestEveryPackageThatOthersMayImportHasAnExample: pkg.go.dev shows it beside what it is of.
+// What is run of one, its Output says.
+func TestEveryPackageThatOthersMayImportHasAnExample(t *testing.T) {
+	examples := map[string]string{}
+	for _, path := range files(t, "_test.go") {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		if strings.Contains(string(text), "\nfunc Example") {
+			examples[filepath.ToSlash(filepath.Dir(path))] = path
+		}
+	}
+	for _, p := range ours(t) {
+		folder := p.folder()
+		if p.Name == "main" || strings.Contains("/"+folder+"/", "/internal/") {
+			continue
+		}
+		require.Contains(t, examples, folder, "package %s has no example", folder)
+	}
+}
+
 func TestLinesOfABlockHaveTheirOrder(t *testing.T) {
 	require.True(t, hasLines("\ta\n\tb\n\tc\n", "a\n\nc\n"))
 	require.False(t, hasLines("a\nb\n", "b\na\n"))
