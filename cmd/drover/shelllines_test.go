@@ -22,6 +22,7 @@ func TestEveryCommandLineOfTheDocumentsIsLookedAt(t *testing.T) {
 		"docker build":                                             "needs images of others",
 		"apt-get ":                                                 "needs root and a network",
 		"PATH=":                                                    "the shell's own",
+		"export PATH=":                                             "the shell's own",
 		"mkdir -p":                                                 "the shell's own",
 		"mv ":                                                      "the shell's own",
 		"set -eu":                                                  "the shell's own",
@@ -31,7 +32,7 @@ func TestEveryCommandLineOfTheDocumentsIsLookedAt(t *testing.T) {
 	used := map[string]bool{}
 	for _, path := range documents(t) {
 		for _, shown := range shellLines(textOf(t, path)) {
-			line := regexp.MustCompile(`^([A-Z_]+=\S*(\(.*\))? )+`).ReplaceAllString(shown.commands[0], "")
+			line := regexp.MustCompile(`^([A-Z_]+=(\S*\$\([^)]*\)|[^\s$"]+) )+`).ReplaceAllString(shown.commands[0], "")
 			known := slices.ContainsFunc(shown.commands, func(c string) bool {
 				return regexp.MustCompile(`^(drover|go run \.\.?/cmd/drover|docker run --rm drover) `).MatchString(c)
 			})
@@ -104,7 +105,8 @@ func commandLines(t *testing.T, document string) (lines [][]string) {
 	t.Helper()
 	add := func(text string, always bool) {
 		text, _, _ = strings.Cut(text, " #")
-		for _, call := range []string{"drover ", "go run ./cmd/drover ", "docker run --rm drover "} {
+		text, _, _ = strings.Cut(text, " | ")
+		for _, call := range []string{"drover ", "go run ./cmd/drover ", "go run ../cmd/drover ", "docker run --rm drover "} {
 			if rest, ok := strings.CutPrefix(text, call); ok {
 				words, err := splitWords(rest)
 				require.NoError(t, err, text)
