@@ -80,6 +80,11 @@ func TestExamplesOfEachCommandAreRight(t *testing.T) {
 		if c.Runnable() && !c.Hidden && len(c.Commands()) == 0 && !slices.Contains([]string{"doctor", "version", "completion", "list"}, c.Name()) {
 			require.NotEmpty(t, c.Example, "%s -h shows no example: see examples.go", c.CommandPath())
 		}
+		for _, m := range regexp.MustCompile(`(?m)^    ((?:source <\()?drover .*)$`).FindAllStringSubmatch(c.Long, -1) {
+			for _, line := range commandLines(t, "$ "+m[1]+"\n") {
+				requireRight(t, c.CommandPath(), line)
+			}
+		}
 		if c.Example != "" {
 			lines := commandLines(t, "```sh\n"+c.Example+"\n```\n")
 			require.Len(t, lines, strings.Count(c.Example, "\n")+1, c.CommandPath())
