@@ -99,11 +99,13 @@ func TestActionRunsWhatItsInputsSay(t *testing.T) {
 		{"no inputs", nil, []string{install, "drover\tfleet\tensure\tx86_64", always}},
 		{"scenarios", map[string]string{"scenarios": "precopy  postcopy/*"}, []string{install, "drover\tfleet\tensure\tx86_64", always + "\tprecopy\tpostcopy/*"}},
 		{
-			"a QEMU, and a suite", map[string]string{"qemu": "build/qemu-system-x86_64", "scenarios": "--suite 10.0"},
+			"a QEMU, and a suite",
+			map[string]string{"qemu": "build/qemu-system-x86_64", "scenarios": "--suite 10.0"},
 			[]string{install, always + "\t--qemu\tbuild/qemu-system-x86_64\t--suite\t10.0"},
 		},
 		{
-			"a QEMU on each side", map[string]string{"qemu-src": "a b/q", "qemu-dst": "q; exit 3"},
+			"a QEMU on each side",
+			map[string]string{"qemu-src": "a b/q", "qemu-dst": "q; exit 3"},
 			[]string{install, always + "\t--qemu-src\ta b/q\t--qemu-dst\tq; exit 3"},
 		},
 	} {
