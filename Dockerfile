@@ -10,6 +10,7 @@ WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
+# With .git beside it "drover version" says which commit this is.
 RUN CGO_ENABLED=0 go build -trimpath -o /drover ./cmd/drover
 
 FROM debian:trixie-slim

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/mod/semver"
 )
 
 // TestLinksInDocumentsLeadSomewhere: every relative link of every Markdown file is to a
@@ -75,6 +76,57 @@ func TestPackageCommentOfLaunchertestShowsATestThatRuns(t *testing.T) {
 	example, err := os.ReadFile("examples/firmware_test.go")
 	require.NoError(t, err)
 	require.True(t, hasLines(string(example), strings.Join(shown, "")))
+}
+
+// TestEveryPackageThatOthersMayImportHasAnExample: pkg.go.dev shows it beside what it is of.
+// What is run of one, its Output says.
+func TestEveryPackageThatOthersMayImportHasAnExample(t *testing.T) {
+	examples := map[string]string{}
+	for _, path := range files(t, "_test.go") {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		if strings.Contains(string(text), "\nfunc Example") {
+			examples[filepath.ToSlash(filepath.Dir(path))] = path
+		}
+	}
+	for _, p := range ours(t) {
+		folder := p.folder()
+		if p.Name == "main" || strings.Contains("/"+folder+"/", "/internal/") {
+			continue
+		}
+		require.Contains(t, examples, folder, "package %s has no example", folder)
+	}
+}
+
+// TestChangelogHasTheFormThatItNames: versions from the newest on, each with a date, a link,
+// and no other sections than Keep a Changelog's, each once and with something in it.
+func TestChangelogHasTheFormThatItNames(t *testing.T) {
+	text, err := os.ReadFile("CHANGELOG.md")
+	require.NoError(t, err)
+	versions := strings.Split(string(text), "\n## ")[1:]
+	require.True(t, strings.HasPrefix(versions[0], "[Unreleased]\n"))
+	newer := ""
+	for i, part := range versions {
+		title, body, _ := strings.Cut(part, "\n")
+		name := regexp.MustCompile(`^\[(.*?)\]`).FindStringSubmatch(title)
+		require.NotNil(t, name, title)
+		require.Contains(t, string(text), "\n["+name[1]+"]: https://", "no link for %s", name[1])
+		if i > 0 {
+			require.Regexp(t, `^\[\d+\.\d+\.\d+\] - \d{4}-\d\d-\d\d$`, title)
+			version := "v" + name[1]
+			require.True(t, newer == "" || semver.Compare(version, newer) < 0, "%s is below %s", version, newer)
+			newer = version
+		}
+		seen := map[string]bool{}
+		for _, section := range strings.Split(body, "\n### ")[1:] {
+			kind, items, _ := strings.Cut(section, "\n")
+			require.Contains(t, []string{"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}, kind)
+			require.False(t, seen[kind], "%s has %s twice", title, kind)
+			seen[kind] = true
+			require.True(t, strings.HasPrefix(items, "\n- "), "%s: nothing in %s", title, kind)
+			require.NotContains(t, strings.TrimSpace(strings.Split(items, "\n[")[0]), "\n\n-", "%s: a gap in %s", title, kind)
+		}
+	}
 }
 
 func TestLinesOfABlockHaveTheirOrder(t *testing.T) {

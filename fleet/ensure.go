@@ -61,8 +61,12 @@ func (f Fleet) All() []Binary {
 	var all []Binary
 	seen := make(map[string]bool)
 	add := func(b Binary) {
-		if !seen[b.Path] && executable(b.Path) {
-			seen[b.Path] = true
+		place := b.Path // /bin is often another name of /usr/bin, and both are in PATH
+		if folder, err := filepath.EvalSymlinks(filepath.Dir(b.Path)); err == nil {
+			place = filepath.Join(folder, filepath.Base(b.Path))
+		}
+		if !seen[place] && executable(b.Path) {
+			seen[place] = true
 			all = append(all, b)
 		}
 	}

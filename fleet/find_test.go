@@ -157,6 +157,9 @@ func TestAllNamesEachFileOnce(t *testing.T) {
 	inPath := h.program(t, "bin/qemu-system-i386")
 	h.env["DROVER_QEMU"] = inPath
 	h.env["DROVER_QEMU_SRC"] = "/nonexistent"
+	linked := filepath.Join(h.dir(t, "usr"), "bin") // as /bin and /usr/bin are one folder
+	require.NoError(t, os.Symlink(h.env["PATH"], linked))
+	h.env["PATH"] += string(filepath.ListSeparator) + linked
 	_, err := h.fleet.Fetch(t.Context(), bookworm(t, h))
 	require.NoError(t, err)
 	var origins []string

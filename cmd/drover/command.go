@@ -61,15 +61,17 @@ func (s *session) root() *cobra.Command {
 		DisableAutoGenTag:     true,
 		CompletionOptions:     cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
+	shown := examples()
+	root.Example = strings.Trim(shown[""], "\n")
 	root.SetOut(s.stdout)
 	root.SetErr(s.stderr)
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error { return &flagError{c, err} })
-	s.add(root, commands())
+	s.add(root, commands(), shown)
 	return root
 }
 
-// add hangs commands below another.
-func (s *session) add(parent *cobra.Command, all []*command) {
+// add hangs commands below another, each with what is shown of it.
+func (s *session) add(parent *cobra.Command, all []*command, shown map[string]string) {
 	if len(all) > 0 { // help is for execute to print; here it is only a word that shells may offer
 		parent.SetHelpCommand(&cobra.Command{Use: "help [COMMAND ...]", Short: "print what there is, or what a command does", Hidden: true})
 	}
@@ -81,7 +83,8 @@ func (s *session) add(parent *cobra.Command, all []*command) {
 			c.RunE = func(_ *cobra.Command, args []string) error { return s.do(c, args) }
 		}
 		parent.AddCommand(c.Command)
-		s.add(c.Command, c.below)
+		c.Example = strings.Trim(shown[strings.TrimPrefix(c.CommandPath(), "drover ")], "\n")
+		s.add(c.Command, c.below, shown)
 	}
 }
 
@@ -207,9 +210,14 @@ func help(w io.Writer, c *cobra.Command) {
 		fmt.Fprintln(w)
 		for _, next := range inOrderOfHelp(c) {
 			if !next.Hidden {
-				fmt.Fprintf(w, "  %-10s %s\n", next.Name(), next.Short)
+				fmt.Fprintf(w, "  %-11s %s\n", next.Name(), next.Short)
 			}
 		}
+	}
+	if c.Example != "" {
+		fmt.Fprintf(w, "\nexamples:\n%s\n", c.Example)
+	}
+	if c.HasAvailableSubCommands() {
 		fmt.Fprintf(w, "\nRun \"%s COMMAND -h\" for its flags.\n", c.CommandPath())
 		if !c.Runnable() {
 			return

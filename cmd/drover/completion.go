@@ -13,7 +13,7 @@ import (
 const completionText = `Prints a script that makes a shell complete drover's commands, flags, scenarios,
 scenario files, QEMUs of the fleet, machine types and verbs.
 
-In bash, for this shell or in ~/.bashrc:
+In bash, for this shell or in ~/.bashrc, where the package bash-completion is installed:
 
     source <(drover completion bash)
 
@@ -21,9 +21,9 @@ In zsh, in ~/.zshrc behind compinit:
 
     source <(drover completion zsh)
 
-In fish:
+In fish, for this shell or in ~/.config/fish/config.fish:
 
-    drover completion fish > ~/.config/fish/completions/drover.fish`
+    drover completion fish | source`
 
 func completionCommand() *command {
 	scripts := map[string]func(root *cobra.Command, out io.Writer) error{

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"github.com/stretchr/testify/require"
 
 	"github.com/drover-vm/drover/migration/scenarios"
@@ -50,22 +51,74 @@ func textsIn(t *testing.T, folder string) map[string]string {
 func TestCommandLinesOfTheDocumentsAreRight(t *testing.T) {
 	found := 0
 	for _, path := range documents(t) {
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		for _, line := range commandLines(t, string(text)) {
+		for _, line := range commandLines(t, textOf(t, path)) {
 			found++
-			var out strings.Builder
-			s := session{dry: true, stdout: &out, stderr: &out}
-			require.Equal(t, exitOK, s.execute(t.Context(), line), "%s: drover %q: %s", path, line, &out)
-			if line[0] == "run" || line[0] == "list" || line[0] == "matrix" {
-				requireScenarios(t, path, line)
-			}
+			requireRight(t, path, line)
 		}
 	}
-	require.Greater(t, found, 15, "the documents have command lines")
+	require.Greater(t, found, 100, "the documents have command lines")
 }
 
-// documents are the Markdown files of this repository.
+// requireRight demands that a command line is one that drover would run.
+func requireRight(t *testing.T, path string, line []string) {
+	t.Helper()
+	var out strings.Builder
+	s := session{dry: true, stdout: &out, stderr: &out}
+	require.Equal(t, exitOK, s.execute(t.Context(), line), "%s: drover %q: %s", path, line, &out)
+	if line[0] == "run" || line[0] == "list" || line[0] == "matrix" {
+		requireScenarios(t, path, line)
+	}
+}
+
+// TestExamplesOfEachCommandAreRight: what -h and the man pages show of a command are calls of
+// that command, and those of a shell's words that have it inside.
+func TestExamplesOfEachCommandAreRight(t *testing.T) {
+	left := examples()
+	var look func(c *cobra.Command)
+	look = func(c *cobra.Command) {
+		delete(left, strings.TrimPrefix(strings.TrimPrefix(c.CommandPath(), "drover"), " "))
+		if c.Runnable() && !c.Hidden && len(c.Commands()) == 0 && !slices.Contains([]string{"doctor", "version", "completion", "list"}, c.Name()) {
+			require.NotEmpty(t, c.Example, "%s -h shows no example: see examples.go", c.CommandPath())
+		}
+		for _, m := range regexp.MustCompile(`(?m)^    ((?:source <\()?drover .*)$`).FindAllStringSubmatch(c.Long, -1) {
+			for _, line := range commandLines(t, "$ "+m[1]+"\n") {
+				requireRight(t, c.CommandPath(), line)
+			}
+		}
+		if c.Example != "" {
+			lines := commandLines(t, "```sh\n"+c.Example+"\n```\n")
+			require.Len(t, lines, strings.Count(c.Example, "\n")+1, c.CommandPath())
+			for _, line := range lines {
+				require.Contains(t, "drover "+strings.Join(line, " "), c.CommandPath())
+				requireRight(t, c.CommandPath(), line)
+			}
+		}
+		for _, below := range c.Commands() {
+			look(below)
+		}
+	}
+	look((&session{}).root())
+	require.Empty(t, left, "examples of what is no command")
+}
+
+// textOf is what a document has; of a Dockerfile that is its comments.
+func textOf(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	if filepath.Base(path) != "Dockerfile" {
+		return string(text)
+	}
+	var comments strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if comment, ok := strings.CutPrefix(line, "#"); ok {
+			comments.WriteString(regexp.MustCompile(`^     (\S)`).ReplaceAllString(comment, "$$ $1"))
+		}
+	}
+	return comments.String()
+}
+
+// documents are the Markdown files of this repository, and its Dockerfile.
 func documents(t *testing.T) (paths []string) {
 	t.Helper()
 	require.NoError(t, filepath.WalkDir("../..", func(path string, d fs.DirEntry, err error) error {
@@ -75,132 +128,12 @@ func documents(t *testing.T) (paths []string) {
 			return err
 		case d.IsDir() && (name == "testdata" || strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "..")):
 			return fs.SkipDir
-		case strings.HasSuffix(name, ".md"):
+		case strings.HasSuffix(name, ".md"), name == "Dockerfile":
 			paths = append(paths, path)
 		}
 		return nil
 	}))
 	return paths
-}
-
-// commandLines are the arguments of each drover that a document shows: in a command line, in
-// what a GitHub job gives this repository's action, or between backquotes with arguments.
-func commandLines(t *testing.T, document string) (lines [][]string) {
-	t.Helper()
-	add := func(text string, always bool) {
-		text, _, _ = strings.Cut(text, " #")
-		for _, call := range []string{"drover ", "go run ./cmd/drover "} {
-			if rest, ok := strings.CutPrefix(text, call); ok {
-				words, err := splitWords(rest)
-				require.NoError(t, err, text)
-				if always || len(words) > 1 { // else it is a command's name
-					lines = append(lines, words)
-				}
-			}
-		}
-	}
-	shown := shellLines(document)
-	for line := range strings.Lines(document) {
-		if len(shown) > 0 && strings.TrimSpace(line) == shown[0].line {
-			for _, command := range shown[0].commands {
-				add(command, true)
-			}
-			shown = shown[1:]
-			continue
-		}
-		for i, quoted := range strings.Split(line, "`") {
-			if i%2 == 1 {
-				add(quoted, false)
-			}
-		}
-	}
-	return lines
-}
-
-// A shellLine is a line of a document that a reader may give to a shell.
-type shellLine struct {
-	line     string
-	commands []string // it, and those that are within it: $(drover list), sh -c 'make; drover run'
-}
-
-// shellLines are the lines behind a prompt, and those of blocks of sh and of yaml (the items
-// of its lists, and what the action of this repository is to run).
-func shellLines(document string) (lines []shellLine) {
-	block := ""
-	for line := range strings.Lines(document) {
-		line = strings.TrimSpace(line)
-		if language, fence := strings.CutPrefix(line, "```"); fence {
-			block = language
-			continue
-		}
-		text, ok := strings.CutPrefix(line, "$ ")
-		switch {
-		case ok:
-		case block == "sh":
-			text = line
-		case block == "yaml" && strings.HasPrefix(line, "scenarios: "):
-			text = "drover run " + strings.TrimPrefix(line, "scenarios: ")
-		case block == "yaml" && regexp.MustCompile(`^- (go|drover|apt-get) `).MatchString(line):
-			text = line[2:]
-		default:
-			continue
-		}
-		commands := []string{text}
-		if _, within, ok := strings.Cut(text, "; "); ok {
-			commands = append(commands, strings.TrimRight(within, "'"))
-		}
-		if _, within, ok := strings.Cut(text, "$("); ok {
-			within, _, _ = strings.Cut(within, ")")
-			commands = append(commands, within)
-		}
-		lines = append(lines, shellLine{line, commands})
-	}
-	return lines
-}
-
-// TestEveryCommandLineOfTheDocumentsIsLookedAt: in README.md and docs, a line for a shell
-// either runs drover, and is parsed above, or make, and has such a target, or is of those
-// that aren't tried here, for a reason.
-func TestEveryCommandLineOfTheDocumentsIsLookedAt(t *testing.T) {
-	notTried := map[string]string{
-		"go install github.com/drover-vm/drover/cmd/drover@latest": "install_test.go at the top installs it, without a network",
-		"go get github.com/drover-vm/drover":                       "needs a network; examples is a module that has it",
-		"go test":                                                  "its tests are in this repository, or the reader's",
-		"git bisect":                                               "needs the repository of QEMU; bisect.txt among the scripts has one like it",
-		"apt-get update":                                           "needs root and a network",
-		"PATH=":                                                    "the shell's own",
-		"mkdir -p":                                                 "the shell's own",
-		"set -eu":                                                  "the shell's own",
-	}
-	makefile, err := os.ReadFile("../../Makefile")
-	require.NoError(t, err)
-	used := map[string]bool{}
-	for _, path := range documents(t) {
-		if name := strings.TrimPrefix(path, "../../"); name != "README.md" && !strings.HasPrefix(name, "docs/") {
-			continue
-		}
-		text, err := os.ReadFile(path)
-		require.NoError(t, err)
-		for _, shown := range shellLines(string(text)) {
-			if slices.ContainsFunc(shown.commands, func(c string) bool { return strings.HasPrefix(c, "drover ") }) {
-				continue
-			}
-			if target, ok := strings.CutPrefix(shown.commands[0], "make "); ok {
-				require.Contains(t, string(makefile), "\n"+strings.Fields(target)[0]+":", "%s: %s", path, shown.line)
-				continue
-			}
-			known := false
-			for beginning := range notTried {
-				if strings.HasPrefix(shown.commands[0], beginning) {
-					known, used[beginning] = true, true
-				}
-			}
-			require.True(t, known, "%s shows %q, which no test looks at", path, shown.line)
-		}
-	}
-	for beginning := range notTried {
-		require.True(t, used[beginning], "no document shows %q any more", beginning)
-	}
 }
 
 // requireScenarios demands that what a line names is there, or is the reader's: a word in
@@ -230,21 +163,4 @@ func scenariosOf(t *testing.T, line []string) []string {
 		words = words[:at]
 	}
 	return words
-}
-
-func TestCommandLinesAreFoundInDocuments(t *testing.T) {
-	for _, c := range []struct {
-		document string
-		found    [][]string
-	}{
-		{"Run `drover run a/b`, `drover preflight` or `drover`.\n", [][]string{{"run", "a/b"}}},
-		{"```console\n$ drover list -v   # all\n$ go run ./cmd/drover run -- -cpu 'a b'\n$ make\n```\n", [][]string{{"list", "-v"}, {"run", "--", "-cpu", "a b"}}},
-		{"    $ drover vet x\n$ sh -c 'make; drover run --bisect y'\n", [][]string{{"vet", "x"}, {"run", "--bisect", "y"}}},
-		{"```console\n$ export Q=$(drover fleet ensure x86_64)   # where\n```\n", [][]string{{"fleet", "ensure", "x86_64"}}},
-		{"```sh\ndrover matrix 7.2 \"$PWD/q\" -- -S\n```\ndrover is not here\n", [][]string{{"matrix", "7.2", "$PWD/q", "--", "-S"}}},
-		{"```yaml\n  scenarios: --suite 10.0\n  script:\n    - drover run x\n    - key: drover y\n```\n", [][]string{{"run", "--suite", "10.0"}, {"run", "x"}}},
-		{"```\ndrover prints this\n```\n", nil},
-	} {
-		require.Equal(t, c.found, commandLines(t, c.document), c.document)
-	}
 }

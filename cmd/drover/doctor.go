@@ -177,7 +177,7 @@ func (d *diagnosis) judge(chosen fleet.Binary, findErr error) {
 func (d *diagnosis) print(out io.Writer) {
 	fmt.Fprintln(out, "QEMUs")
 	if len(d.QEMUs) == 0 {
-		fmt.Fprintln(out, "  none is known here")
+		fmt.Fprintln(out, "  none is known here; see below")
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	for _, p := range d.QEMUs {
@@ -223,7 +223,11 @@ func (d *diagnosis) print(out io.Writer) {
 		names[m.Why] = append(names[m.Why], m.Scenario)
 	}
 	for _, reason := range why {
-		fmt.Fprintf(out, "  can't run here: %s\n    %s\n", strings.Join(names[reason], ", "), plain.Text(reason))
+		which := strings.Join(names[reason], ", ")
+		if n := len(names[reason]); n == len(scenarios.All()) {
+			which = fmt.Sprintf("all %d", n)
+		}
+		fmt.Fprintf(out, "  can't run here: %s\n    %s\n", which, plain.Text(reason))
 	}
 }
 

@@ -20,10 +20,9 @@ moving one. Each QEMU is asked what it would send of the machine, what it takes,
 what the guest finds in its vCPUs; each also sends a guest that runs, to nobody, to
 see whether it survives that. Each difference is written as a sentence. SRC and DST
 are the paths of binaries, or versions or suites of the fleet (10.0, bookworm), as
-"drover fleet list" has them. What stands behind -- is added to both
-command lines, --src-args and --dst-args to one, so that the machine is the one that
-you mean to move. Drover's own guest program
-boots in it for a moment.
+"drover fleet list" has them. What stands behind -- is added to both command lines,
+--src-args and --dst-args to one, so that the machine is the one that you mean to move.
+Drover's own guest program boots in it for a moment.
 
 Exit status: 0 when the migration is predicted to complete, 1 when it is
 predicted to fail, 2 when it may fail or nothing can be predicted.`
