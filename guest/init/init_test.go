@@ -49,7 +49,7 @@ func aWitness(t *testing.T, options map[string]string) (*Witness, io.Reader) {
 	talk := newTalk(w)
 	go talk.write()
 	t.Cleanup(func() { _ = r.Close() })
-	return &Witness{name: "tested", talk: talk, options: optionsOf(options), counts: map[string]uint64{}}, r
+	return &Witness{name: "tested", talk: talk, options: optionsOf(options), uses: &uses{}, counts: map[string]uint64{}}, r
 }
 
 func optionsOf(of map[string]string) options { return options{of: of} }

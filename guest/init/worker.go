@@ -30,6 +30,7 @@ func workers() []Worker {
 		clockWorker{},
 		vcpusWorker{},
 		flagsWorker{},
+		interruptsWorker{},
 
 		blockWorker{},
 		netWorker{},
@@ -53,6 +54,7 @@ type Witness struct {
 	name    string
 	talk    *talk
 	options options
+	uses    *uses
 
 	mu         sync.Mutex
 	rounds     uint64

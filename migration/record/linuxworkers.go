@@ -1,5 +1,7 @@
 package record
 
+import "regexp"
+
 // A Worker is a row of the table of what watches in a Linux guest: guest/init has a file
 // worker_NAME.go for each.
 type Worker struct {
@@ -10,6 +12,9 @@ type Worker struct {
 	// Judge is a pure function that judges what these don't, nil for nothing more. It is
 	// called where the worker has answered, complains of nothing, and what must grow has.
 	Judge func(r *Record, w *WorkerFacts) (Outcome, string)
+	// Lateness matches complaints that a host may be to blame for which gives the guest no time;
+	// nil for none.
+	Lateness *regexp.Regexp
 }
 
 // Workers is the table. A worker that is added here has the check "linux NAME".
@@ -20,6 +25,10 @@ func Workers() []Worker {
 		{Name: "cpu", Doc: "every register that a thread of the guest held had its value when it was looked at", Grows: []string{"holds"}, Judge: judgeCPU},
 		{Name: "vcpus", Doc: "each vCPU of the guest goes on, by its own timer, and is woken by the others", Grows: []string{"beats"}, Judge: judgeVCPUs},
 		{Name: "flags", Doc: "what the guest's vCPUs can do, by its kernel and by CPUID, does not change", Grows: []string{"looks"}},
+		{
+			Name: "interrupts", Doc: "each device that the guest uses interrupts it, and each vCPU's timer does", Grows: []string{"looks"}, Judge: judgeInterrupts,
+			Lateness: regexp.MustCompile(`^no interrupt of `),
+		},
 
 		{Name: "block", Doc: "every byte that the guest wrote to its disks is on them, and no read, write or flush of theirs fails", Grows: []string{"verified", "written", "flushed"}},
 		{Name: "net", Doc: "the guest's connection goes on with every byte, and of its datagrams few are lost or come twice", Grows: []string{"tcp-verified", "udp-verified"}, Judge: judgeNet},
