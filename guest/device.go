@@ -89,7 +89,7 @@ func DeviceOf(name string) (Device, error) {
 }
 
 // always are the workers that every guest has.
-var always = []string{"memory", "clock", "cpu", "vcpus", "flags", "interrupts"}
+var always = []string{"memory", "clock", "cpu", "vcpus", "flags", "interrupts", "log"}
 
 // Workers are those that a guest with these devices has: every guest's, and the devices'.
 func Workers(devices []Device) []string {

@@ -31,6 +31,7 @@ func workers() []Worker {
 		vcpusWorker{},
 		flagsWorker{},
 		interruptsWorker{},
+		logWorker{},
 
 		blockWorker{},
 		netWorker{},

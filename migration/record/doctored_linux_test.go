@@ -83,6 +83,11 @@ func doctoredWorkers() []doctored {
 	late := func(f *WorkerFacts) {
 		f.Complaints, f.Total = []string{"no interrupt of virtio-blk has come for 4.4 s: expected their number to grow, found 5 all the time"}, 1
 	}
+	logged := func(text string) func(f *WorkerFacts) {
+		return func(f *WorkerFacts) {
+			f.Complaints, f.Total = []string{"the kernel log, 30.000 s after its boot, level 0: expected no warning, lockup or failure, found \"" + text + "\""}, 1
+		}
+	}
 	return []doctored{
 		{"linux interrupts", "late: a device that is used is quiet", linux, quiet("virtio-blk", 4, 0), Fail, []string{"virtio-blk no longer interrupts", "destination", "were 10, and then 10", "served"}},
 		{"linux interrupts", "late: a device that is waited for is quiet", linux, quiet("virtio-net", 0, 1), Fail, []string{"virtio-net no longer", "waits"}},
@@ -103,6 +108,15 @@ func doctoredWorkers() []doctored {
 			f.Complaints, f.Total = append(f.Complaints, "expected a line of virtio3, found none"), 2
 			r.Host = &HostFacts{Slowdown: 3}
 		}, Fail, []string{"virtio3"}},
+		{"linux log", "late: a lockup", linux, ofWorker("log", logged("watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]")), Fail, []string{"soft lockup"}},
+		{"linux log", "late: a lockup on a busy host", linux, func(r *Record) {
+			ofWorker("log", logged("rcu: INFO: rcu_sched self-detected stall on CPU"))(r)
+			r.Host = &HostFacts{Slowdown: 3}
+		}, Unknown, []string{"too busy", "detected stall"}},
+		{"linux log", "a disk fails on a busy host", linux, func(r *Record) {
+			ofWorker("log", logged("I/O error, dev vda, sector 8 op 0x0:(READ)"))(r)
+			r.Host = &HostFacts{Slowdown: 3}
+		}, Fail, []string{"I/O error, dev vda"}},
 		{"linux vcpus", "two vCPUs, and handovers that stand still", two, ofWorker("vcpus", func(f *WorkerFacts) { f.After["handovers"] = 10 }), Fail, []string{"10 times, and then 10"}},
 	}
 }

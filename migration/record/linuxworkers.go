@@ -29,6 +29,10 @@ func Workers() []Worker {
 			Name: "interrupts", Doc: "each device that the guest uses interrupts it, and each vCPU's timer does", Grows: []string{"looks"}, Judge: judgeInterrupts,
 			Lateness: regexp.MustCompile(`^no interrupt of `),
 		},
+		{
+			Name: "log", Doc: "the guest's kernel says nothing of a fault that it did not say before it moved", Grows: []string{"read"}, Judge: judgeLog,
+			Lateness: regexp.MustCompile(`(?i)found ".*(lockup|detected stall|blocked for more than|unstable|timekeeping watchdog|timed out|timeout|dev_watchdog|throttling)`),
+		},
 
 		{Name: "block", Doc: "every byte that the guest wrote to its disks is on them, and no read, write or flush of theirs fails", Grows: []string{"verified", "written", "flushed"}},
 		{Name: "net", Doc: "the guest's connection goes on with every byte, and of its datagrams few are lost or come twice", Grows: []string{"tcp-verified", "udp-verified"}, Judge: judgeNet},
@@ -54,6 +58,11 @@ func judgeVCPUs(r *Record, w *WorkerFacts) (Outcome, string) {
 		return r.late("the guest's vCPUs no longer wake each other on the %s: a token was handed on %d times, and then %d", r.Linux.Side, w.Before[handovers], w.After[handovers])
 	}
 	return pass("%d vCPUs woke up %d times by their own timers, and %d times by each other", r.Linux.Online, w.After["beats"], w.After[handovers])
+}
+
+// judgeLog says how much was read.
+func judgeLog(r *Record, w *WorkerFacts) (Outcome, string) {
+	return pass("the kernel's log goes on, and has no warning that it had not before: %d messages were read", w.After["lines"])
 }
 
 // Datagrams that may be lost, or come twice, however few were sent: those that were under way
