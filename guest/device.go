@@ -51,7 +51,7 @@ func Devices() []Device {
 		},
 		{
 			Name: "virtio-rng", Doc: "random numbers", Modules: []string{"virtio_pci", "virtio_rng"}, Workers: []string{"rng"},
-			Args: plain("-object", "rng-builtin,id=guest-rng", "-device", "virtio-rng,rng=guest-rng"),
+			Args: plain("-object", "rng-builtin,id=guest-rng", "-device", "virtio-rng,id=guest-rng-device,rng=guest-rng"),
 		},
 		{
 			Name: "virtio-balloon", Doc: "a balloon", Modules: []string{"virtio_pci", "virtio_balloon"},
@@ -67,6 +67,13 @@ func Devices() []Device {
 			"-device", "virtio-net,netdev=guest-net,mac="+netMAC),
 
 		serialDevice(),
+
+		// The guest drives these itself: not every kernel has a driver.
+		{Name: "VGA", Doc: "a display", Workers: []string{"display"}, Args: plain("-device", "VGA,id=guest-display")},
+		{
+			Name: "i6300esb", Doc: "a watchdog, which the guest feeds", Workers: []string{"watchdog"}, Since: "6.0",
+			Args: plain("-action", "watchdog=none", "-device", "i6300esb,id=guest-watchdog"),
+		},
 	}
 }
 

@@ -1,10 +1,15 @@
 package migration_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
+
+	"github.com/drover-vm/drover/protocol/qapi"
 
 	"github.com/drover-vm/drover/migration"
 )
@@ -19,11 +24,29 @@ func vCPUTamperings() []linuxTampering {
 			`: the base of GS: expected 0x[0-9a-f]{16}, found 0x0000000000000040 `,
 			`: ST[0-7]: expected 0x[0-9a-f]{20}, found 0x00000000000000000040 `,
 		}},
+		{what: "what the kernel knows of its vCPUs", worker: "flags", fault: rewriteRAM(" CPU version ", " CPU verzion "), complaints: []string{
+			`^by /proc/cpuinfo the model name of vCPU [01] changed: expected "QEMU .*CPU version .*", found "QEMU .*CPU verzion .*" `,
+		}},
+	}
+}
+
+// deafTamperings: the guest can do little after them, and they are noticed together.
+func deafTamperings() []linuxTampering {
+	return []linuxTampering{
+		{what: "the network device's interrupts are masked", fault: maskMSIX("1af4:1000")},
+		{what: "a vCPU that no timer interrupts", worker: "vcpus", fault: deafen(1), complaints: []string{
+			`^vCPU 1 has stood still for [0-9.]+ s: expected its number of beats to grow, found [0-9]+ all the time, while vCPU 0 beat [0-9]+ times` + onDestination,
+		}},
+		{what: "what no longer interrupts it", worker: "interrupts", complaints: []string{
+			`^no interrupt of the timer of vCPU 1 has come for [0-9.]+ s: expected their number to grow, found [0-9]+ all the time, while a worker waits for one` + onDestination,
+			`^no interrupt of virtio-net has come for `,
+			`^no interrupt of virtio-rng has come for `,
+		}},
 	}
 }
 
 // Numbers of registers in QEMU's gdb stub for x86_64.
-const gdbGSBase, gdbST0 = 25, 33
+const gdbGSBase, gdbCR8, gdbST0 = 25, 31, 33
 
 // spinning is what a thread executes that holds registers: lea 1(%rax), %rax; lea -1(%rcx), %rcx.
 const spinning = "488d4001" + "488d49ff"
@@ -58,5 +81,68 @@ func inHold(sizes map[int]int) func(ctx context.Context, p *migration.Pair) erro
 				return err
 			})
 		})
+	}
+}
+
+// deafen has a vCPU take interrupts of the highest priority only, which are those by which
+// Linux's vCPUs wake each other, and no timer's and no device's.
+func deafen(vcpu int) func(ctx context.Context, p *migration.Pair) error {
+	return func(ctx context.Context, p *migration.Pair) error {
+		return debug(ctx, p.Destination, func(gdb *gdbSession) error {
+			return errors.Join(gdb.ask(fmt.Sprintf("Hg%x", vcpu+1)), gdb.ask(fmt.Sprintf("P%x=0e00000000000000", gdbCR8)))
+		})
+	}
+}
+
+// maskMSIX has the destination's PCI device with these numbers send no MSI-X message, behind its
+// driver's back.
+func maskMSIX(device string) func(ctx context.Context, p *migration.Pair) error {
+	bar := regexp.MustCompile(`(?s)PCI device ` + device + `.*?BAR1: 32 bit memory at 0x([0-9a-f]+)`)
+	return func(ctx context.Context, p *migration.Pair) error {
+		text, err := qapi.HumanMonitor(ctx, p.Destination.QMP(), "info pci")
+		if err != nil {
+			return err
+		}
+		found := bar.FindStringSubmatch(text)
+		if found == nil {
+			return fmt.Errorf("no PCI device %s has a table of MSI-X in its BAR1: %s", device, text)
+		}
+		table, err := strconv.ParseUint(found[1], 16, 64)
+		for vector := range uint64(4) {
+			err = errors.Join(err, p.Destination.QTest().Writel(ctx, table+16*vector+12, 1))
+		}
+		return err
+	}
+}
+
+// rewriteRAM puts another text of the same length wherever in the destination's RAM that one is.
+func rewriteRAM(text, other string) func(ctx context.Context, p *migration.Pair) error {
+	return func(ctx context.Context, p *migration.Pair) error {
+		memory, err := p.Destination.Memory(ctx)
+		if err != nil {
+			return err
+		}
+		defer memory.Close()
+		found := 0
+		for _, r := range memory.RAM() {
+			held := make([]byte, r.End-r.Start)
+			if _, err := memory.ReadAt(held, int64(r.Start)); err != nil {
+				return err
+			}
+			for at := 0; ; found++ {
+				i := bytes.Index(held[at:], []byte(text))
+				if i < 0 {
+					break
+				}
+				if err := p.Destination.QTest().WriteMemory(ctx, r.Start+uint64(at+i), []byte(other)); err != nil {
+					return err
+				}
+				at += i + len(text)
+			}
+		}
+		if found == 0 {
+			return fmt.Errorf("%q is nowhere in RAM", text)
+		}
+		return nil
 	}
 }

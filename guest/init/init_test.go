@@ -55,7 +55,7 @@ func aWitness(t *testing.T, options map[string]string) (*Witness, io.Reader) {
 func optionsOf(of map[string]string) options { return options{of: of} }
 
 func TestEveryByteOfAPageThatChangesIsNoticed(t *testing.T) {
-	m := &filledMemory{make([]byte, 3*pageSize), make([]filledPage, 3)}
+	m := &filledMemory{bytes: make([]byte, 3*pageSize), pages: make([]filledPage, 3)}
 	for i := range m.pages {
 		m.write(i)
 		m.write(i)
@@ -86,7 +86,7 @@ func TestEveryByteOfAPageThatChangesIsNoticed(t *testing.T) {
 }
 
 func TestAnOlderGenerationIsNamed(t *testing.T) {
-	m := &filledMemory{make([]byte, pageSize), make([]filledPage, 1)}
+	m := &filledMemory{bytes: make([]byte, pageSize), pages: make([]filledPage, 1)}
 	m.write(0)
 	old := strings.Clone(string(m.page(0)))
 	m.write(0)
@@ -99,7 +99,7 @@ func TestAnOlderGenerationIsNamed(t *testing.T) {
 
 func TestWorkersGoOnUntilTheyAreStopped(t *testing.T) {
 	// Those are tried in a guest that has their devices, and a log that is its own: see migration.
-	ofDevices := []string{"block", "net", "rng", "serial", "log"}
+	ofDevices := []string{"block", "net", "rng", "serial", "log", "display", "watchdog"}
 	for _, worker := range workers() {
 		if slices.Contains(ofDevices, worker.Name()) {
 			continue

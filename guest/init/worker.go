@@ -37,6 +37,8 @@ func workers() []Worker {
 		netWorker{},
 		rngWorker{},
 		serialWorker{},
+		displayWorker{},
+		watchdogWorker{},
 	}, cpuWorkers()...)
 }
 
