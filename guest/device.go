@@ -63,10 +63,21 @@ func Devices() []Device {
 			"-device", "virtio-scsi,id=guest-scsi", "-device", "scsi-hd,bus=guest-scsi.0,drive=guest-virtio-scsi,serial=drover-virtio-scsi"),
 		diskDevice("nvme", "an NVMe disk", []string{"nvme"}, "-device", "nvme,drive=guest-nvme,serial=drover-nvme"),
 
-		netDevice("virtio-net", "a network device, and a host that echoes what it sends", []string{"virtio_pci", "virtio_net"},
+		diskDevice("ahci", "a SATA disk, behind its controller", []string{"ahci", "sd_mod"},
+			"-device", "ich9-ahci,id=guest-sata", "-device", "ide-hd,bus=guest-sata.0,drive=guest-ahci,serial=drover-ahci"),
+		usbDisk(),
+
+		netDevice("guest-net", "virtio-net", "a network device, and a host that echoes what it sends", []string{"virtio_pci", "virtio_net"},
 			"-device", "virtio-net,netdev=guest-net,mac="+netMAC),
+		netDevice("guest-e1000e", "e1000e", "a network device of Intel's, and a host that echoes what it sends", []string{"e1000e"},
+			"-device", "e1000e,netdev=guest-e1000e,mac="+netMAC),
 
 		serialDevice(),
+
+		{
+			Name: "usb-tablet", Doc: "a USB tablet, behind its controller", Modules: []string{"xhci_pci", "usbhid", "hid_generic"}, Workers: []string{"usb"},
+			Args: plain("-device", "qemu-xhci,id=guest-tablet-bus", "-device", "usb-tablet,id=guest-tablet,bus=guest-tablet-bus.0,serial=drover-usb-tablet"),
+		},
 
 		// The guest drives these itself: not every kernel has a driver.
 		{Name: "VGA", Doc: "a display", Workers: []string{"display"}, Args: plain("-device", "VGA,id=guest-display")},

@@ -202,3 +202,49 @@ func logTamperings() []linuxTampering {
 		},
 	}}
 }
+
+// displayTamperings are done to its memory, which the guest writes again and again, and to a
+// register.
+func displayTamperings() []linuxTampering {
+	const vga, registers, firstColumn = "1234:1111", 2, 0x500 + 2*8
+	value := byte(0)
+	return []linuxTampering{
+		{
+			what: "a byte of what is shown changes", worker: "display",
+			complaints: []string{`^the byte at 0x7b of the display's memory is wrong: expected 0x[0-9a-f]{2}, found 0x[0-9a-f]{2}; [0-9]+ bytes of page 0, generation [0-9]+, are wrong`},
+			again: func(ctx context.Context, p *migration.Pair) error {
+				value ^= 0xff
+				return p.Destination.QTest().Writeb(ctx, p.Linux().Workers()["display"].Counts.Counts["first-page"]+123, value)
+			},
+		},
+		{
+			what: "the display shows another part", worker: "display", complaints: []string{`^the display: the mode's first column changed: expected 0x0, found 0x10` + onDestination},
+			fault: func(ctx context.Context, p *migration.Pair) error {
+				at, err := regionOf(ctx, p, vga, registers)
+				if err != nil {
+					return err
+				}
+				return p.Destination.QTest().Writew(ctx, at+firstColumn, 16)
+			},
+		},
+	}
+}
+
+// watchdogTamperings make it fire within a few milliseconds, however often it is fed.
+func watchdogTamperings() []linuxTampering {
+	return []linuxTampering{{
+		what: "a watchdog fires that is fed", worker: "watchdog", complaints: []string{`^the watchdog has fired: expected it not to for 60 s after it was fed, found that [0-9.]+ s had passed` + onDestination},
+		fault: func(ctx context.Context, p *migration.Pair) error {
+			at, err := regionOf(ctx, p, "8086:25ab", 0)
+			if err != nil {
+				return err
+			}
+			const reload, fed = 0xc, 1 << 8
+			return paused(func(ctx context.Context, d *migration.Side) error {
+				q := d.QTest()
+				unlock := func() error { return errors.Join(q.Writew(ctx, at+reload, 0x80), q.Writew(ctx, at+reload, 0x86)) }
+				return errors.Join(unlock(), q.Writel(ctx, at, 1), unlock(), q.Writel(ctx, at+4, 1), unlock(), q.Writew(ctx, at+reload, fed))
+			})(ctx, p)
+		},
+	}}
+}

@@ -39,7 +39,7 @@ func TestWorkersNoticeWhatTheirGuestLost(t *testing.T) {
 	t.Parallel()
 	options, done := linuxOptions(t), []string(nil)
 	source, echo := listenEGD(t), listenLiar(t)
-	all := slices.Concat(vCPUTamperings(), memoryTamperings(), source.tamperings(), echo.tamperings(), logTamperings(), diskTamperings(), networkTamperings(),
+	all := slices.Concat(vCPUTamperings(), memoryTamperings(), source.tamperings(), echo.tamperings(), displayTamperings(), watchdogTamperings(), logTamperings(), diskTamperings(), networkTamperings(),
 		[]linuxTampering{{what: "random numbers come no more", fault: source.does(egdSilent)}}, deafTamperings())
 	options.Args = slices.Concat([]string{"-cpu", "max"}, source.args()) // or the kernel puts back a base that it did not set itself
 	options.Rewrite = func(steps migration.Steps) migration.Steps {
@@ -59,7 +59,7 @@ func TestWorkersNoticeWhatTheirGuestLost(t *testing.T) {
 	}
 	s := scenario(t, "linux/smp/2")
 	linux := *s.Guest.Linux
-	linux.Devices = []string{"virtio-blk", "virtio-scsi", "virtio-net", "virtio-rng", "virtserialport"}
+	linux.Devices = []string{"virtio-blk", "virtio-scsi", "virtio-net", "virtio-rng", "virtserialport", "VGA", "i6300esb"}
 	linux.Options = []string{"cpu=60", "memory-rate=1000"} // so that there is mostly something in the registers
 	s.Guest.Linux = &linux
 	result := run(t, s, options)

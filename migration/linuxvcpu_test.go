@@ -97,22 +97,28 @@ func deafen(vcpu int) func(ctx context.Context, p *migration.Pair) error {
 // maskMSIX has the destination's PCI device with these numbers send no MSI-X message, behind its
 // driver's back.
 func maskMSIX(device string) func(ctx context.Context, p *migration.Pair) error {
-	bar := regexp.MustCompile(`(?s)PCI device ` + device + `.*?BAR1: 32 bit memory at 0x([0-9a-f]+)`)
 	return func(ctx context.Context, p *migration.Pair) error {
-		text, err := qapi.HumanMonitor(ctx, p.Destination.QMP(), "info pci")
-		if err != nil {
-			return err
-		}
-		found := bar.FindStringSubmatch(text)
-		if found == nil {
-			return fmt.Errorf("no PCI device %s has a table of MSI-X in its BAR1: %s", device, text)
-		}
-		table, err := strconv.ParseUint(found[1], 16, 64)
+		table, err := regionOf(ctx, p, device, 1)
 		for vector := range uint64(4) {
-			err = errors.Join(err, p.Destination.QTest().Writel(ctx, table+16*vector+12, 1))
+			if err == nil {
+				err = p.Destination.QTest().Writel(ctx, table+16*vector+12, 1)
+			}
 		}
 		return err
 	}
+}
+
+// regionOf is where a region lies of the destination's PCI device with these numbers.
+func regionOf(ctx context.Context, p *migration.Pair, device string, region int) (uint64, error) {
+	text, err := qapi.HumanMonitor(ctx, p.Destination.QMP(), "info pci")
+	if err != nil {
+		return 0, err
+	}
+	found := regexp.MustCompile(fmt.Sprintf(`(?s)PCI device %s.*?BAR%d: 32 bit (?:prefetchable )?memory at 0x([0-9a-f]+)`, device, region)).FindStringSubmatch(text)
+	if found == nil {
+		return 0, fmt.Errorf("no PCI device %s has a region %d: %s", device, region, text)
+	}
+	return strconv.ParseUint(found[1], 16, 64)
 }
 
 // rewriteRAM puts another text of the same length wherever in the destination's RAM that one is.

@@ -99,7 +99,7 @@ func TestAnOlderGenerationIsNamed(t *testing.T) {
 
 func TestWorkersGoOnUntilTheyAreStopped(t *testing.T) {
 	// Those are tried in a guest that has their devices, and a log that is its own: see migration.
-	ofDevices := []string{"block", "net", "rng", "serial", "log", "display", "watchdog"}
+	ofDevices := []string{"block", "net", "rng", "serial", "log", "display", "watchdog", "usb"}
 	for _, worker := range workers() {
 		if slices.Contains(ofDevices, worker.Name()) {
 			continue

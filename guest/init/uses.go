@@ -21,15 +21,16 @@ type uses struct {
 // A use is a device, or a vCPU's timer, that a worker uses.
 type use struct {
 	name   string // that a person knows it by
-	device string // the kernel's name; empty for a timer
-	vcpu   int    // whose timer it is
+	device string // the kernel's name, or its PCI address; empty for a timer
+	irqs   []string
+	vcpu   int // whose timer it is
 	served atomic.Uint64
 	waits  atomic.Bool // for what it has asked for
 }
 
 // Uses says that the worker uses a device, which the kernel calls by that name, until End.
 func (w *Witness) Uses(name, device string) *use {
-	return w.uses.add(&use{name: name, device: device})
+	return w.uses.add(&use{name: name, device: device, irqs: irqsOf(pciFolder, device)})
 }
 
 // UsesTimer says that the worker waits for a vCPU's timer again and again, until End.
@@ -64,16 +65,28 @@ func (u *use) Serve() {
 	u.waits.Store(false)
 }
 
-// deviceOf is the kernel's name of the device that what is at a place in /sys belongs to; empty
-// where it is none that has interrupts of its own.
+// irqsOf are the numbers of a PCI device's interrupts, none where it is no PCI device's address.
+func irqsOf(folder, device string) (numbers []string) {
+	all, _ := filepath.Glob(filepath.Join(folder, device, "msi_irqs", "*"))
+	for _, name := range all {
+		numbers = append(numbers, filepath.Base(name))
+	}
+	if irq := readWord(filepath.Join(folder, device), "irq"); len(numbers) == 0 && irq != "" {
+		numbers = append(numbers, irq)
+	}
+	return numbers
+}
+
+// deviceOf is the kernel's name of the device that what is at a place in /sys belongs to, by which
+// /proc/interrupts has it, or its PCI address; empty where it is neither.
 func deviceOf(place string) string {
 	path, err := filepath.EvalSymlinks(place)
 	if err != nil {
 		return ""
 	}
-	device := ""
+	device, named := "", regexp.MustCompile(`^(virtio|nvme)\d+|^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-9]$`)
 	for part := range strings.SplitSeq(path, string(filepath.Separator)) {
-		if found := regexp.MustCompile(`^(virtio|nvme)\d+`).FindString(part); found != "" {
+		if found := named.FindString(part); found != "" {
 			device = found
 		}
 	}

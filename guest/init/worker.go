@@ -39,6 +39,7 @@ func workers() []Worker {
 		serialWorker{},
 		displayWorker{},
 		watchdogWorker{},
+		usbWorker{},
 	}, cpuWorkers()...)
 }
 

@@ -74,7 +74,7 @@ func (blockWorker) Run(ctx context.Context, w *Witness) error {
 	var disks []*disk
 	for name := range strings.SplitSeq(w.Option("devices"), ",") {
 		switch name {
-		case "virtio-blk", "virtio-scsi", "nvme":
+		case "virtio-blk", "virtio-scsi", "nvme", "ahci", "usb-storage":
 		default:
 			continue
 		}
@@ -256,6 +256,20 @@ func findDisk(folder, serial string) string {
 				name, _ := filepath.Rel(folder, f)
 				name, _, _ = strings.Cut(name, string(filepath.Separator))
 				return name
+			}
+		}
+	}
+	return findUSBDisk(folder, serial)
+}
+
+// findUSBDisk is the name of the disk of the USB device with that serial.
+func findUSBDisk(folder, serial string) string {
+	all, _ := filepath.Glob(filepath.Join(folder, "*", "device"))
+	for _, place := range all {
+		path, err := filepath.EvalSymlinks(place)
+		for ; err == nil && path != filepath.Dir(path); path = filepath.Dir(path) {
+			if readWord(path, "serial") == serial {
+				return filepath.Base(filepath.Dir(place))
 			}
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -187,7 +188,7 @@ func (c countedInterrupts) of(u *use) (sum uint64, found bool) {
 	together, all := uint64(0), false
 	for _, l := range c.lines {
 		switch {
-		case l.isOf(u.device):
+		case l.isOf(u.device), slices.Contains(u.irqs, l.label):
 			sum, found = sum+l.sum(), true
 		case l.label == "VIR", l.label == "VAI":
 			together, all = together+l.sum(), true

@@ -167,13 +167,32 @@ func TestADeviceThatNoLineIsOfIsComplainedOf(t *testing.T) {
 func TestTheDeviceOfAPlaceInSysIsFound(t *testing.T) {
 	folder := t.TempDir()
 	for link, place := range map[string]string{
-		"vda": "pci0000:00/0000:00:05.0/virtio1/block/vda", "nvme0n1": "pci0000:00/0000:00:06.0/nvme/nvme0/nvme0n1", "lo": "virtual/net/lo",
+		"vda": "pci0000:00/0000:00:05.0/virtio1/block/vda", "sda": "pci0000:00/0000:00:1f.2/ata1/host0/target0:0:0/block/sda", "nvme0n1": "pci0000:00/0000:00:06.0/nvme/nvme0/nvme0n1", "lo": "virtual/net/lo",
 	} {
 		require.NoError(t, os.MkdirAll(filepath.Join(folder, "devices", place), 0o755))
 		require.NoError(t, os.Symlink(filepath.Join("devices", place), filepath.Join(folder, link)))
 	}
 	require.Equal(t, "virtio1", deviceOf(filepath.Join(folder, "vda")))
 	require.Equal(t, "nvme0", deviceOf(filepath.Join(folder, "nvme0n1")))
+	require.Equal(t, "0000:00:1f.2", deviceOf(filepath.Join(folder, "sda")))
 	require.Empty(t, deviceOf(filepath.Join(folder, "lo")))
 	require.Empty(t, deviceOf(filepath.Join(folder, "nothing")))
+}
+
+func TestInterruptsOfAPCIDeviceAreFoundByTheirNumbers(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"0000:00:04.0/msi_irqs/27", "0000:00:04.0/msi_irqs/28"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(folder, name), 0o755))
+	}
+	for name, irq := range map[string]string{"0000:00:04.0": "11\n", "0000:00:05.0": "10\n"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(folder, name), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(folder, name, "irq"), []byte(irq), 0o644))
+	}
+	require.Equal(t, []string{"27", "28"}, irqsOf(folder, "0000:00:04.0"))
+	require.Equal(t, []string{"10"}, irqsOf(folder, "0000:00:05.0"))
+	require.Empty(t, irqsOf(folder, "virtio1"))
+	counted := parseInterrupts("  CPU0\n 27: 1 PCI-MSI eth0-rx-0\n 28: 2 PCI-MSI eth0-tx-0\n 29: 4 PCI-MSI eth0\n")
+	sum, found := counted.of(&use{device: "0000:00:04.0", irqs: []string{"27", "28"}})
+	require.True(t, found)
+	require.Equal(t, uint64(3), sum)
 }

@@ -10,6 +10,8 @@ import (
 	"hash/crc32"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -58,10 +60,18 @@ func (netWorker) Run(ctx context.Context, w *Witness) error {
 		_ = stream.Close()
 		return err
 	}
-	device := w.Uses("virtio-net", deviceOf("/sys/class/net/"+name))
+	device := w.Uses(netName(w.Option("devices")), deviceOf("/sys/class/net/"+name))
 	defer w.NotUsed(device)
 	talkOver(ctx, stream, datagrams, device, w)
 	return nil
+}
+
+// netName is what drover calls the network device of the guest's devices.
+func netName(devices string) string {
+	if slices.Contains(strings.Split(devices, ","), "e1000e") {
+		return "e1000e"
+	}
+	return "virtio-net"
 }
 
 // talkOver talks over a connection and with datagrams until ctx ends, and closes both.
