@@ -158,5 +158,5 @@ func badWords() []string {
 
 // loadWords are in a message that only measures how little time the host gave the guest.
 func loadWords() []string {
-	return []string{"hrtimer: interrupt took ", "perf: interrupt took too long ", "switching default tracing clock", "skipping watchdog check", "excessive read-back delay"}
+	return []string{"hrtimer: interrupt took ", "perf: interrupt took too long ", "switching default tracing clock", "skipping watchdog check", "excessive read-back delay", "DL replenish lagged too much"}
 }

@@ -113,6 +113,11 @@ func doctoredWorkers() []doctored {
 			ofWorker("log", logged("rcu: INFO: rcu_sched self-detected stall on CPU"))(r)
 			r.Host = &HostFacts{Slowdown: 3}
 		}, Unknown, []string{"too busy", "detected stall"}},
+		{"linux log", "late: a warning that is not known here, on a busy host", linux, func(r *Record) {
+			ofWorker("log", logged("sched: odd things happened"))(r)
+			r.Host = &HostFacts{Slowdown: 3}
+		}, Unknown, []string{"too busy", "odd things"}},
+		{"linux log", "late: a warning that is not known here", linux, ofWorker("log", logged("sched: odd things happened")), Fail, []string{"odd things"}},
 		{"linux log", "a disk fails on a busy host", linux, func(r *Record) {
 			ofWorker("log", logged("I/O error, dev vda, sector 8 op 0x0:(READ)"))(r)
 			r.Host = &HostFacts{Slowdown: 3}

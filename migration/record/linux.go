@@ -162,7 +162,7 @@ func (w Worker) judge(r *Record) (Outcome, string) {
 		if f.Total > 1 {
 			more = fmt.Sprintf("; it found %d things wrong", f.Total)
 		}
-		if i := slices.IndexFunc(f.Complaints, func(text string) bool { return w.Lateness == nil || !w.Lateness.MatchString(text) }); i >= 0 {
+		if i := slices.IndexFunc(f.Complaints, func(text string) bool { return w.Lateness == nil || !w.Lateness(text) }); i >= 0 {
 			return fail("%s%s", f.Complaints[i], more)
 		}
 		return r.late("%s%s", f.Complaints[0], more)

@@ -12,9 +12,9 @@ type Worker struct {
 	// Judge is a pure function that judges what these don't, nil for nothing more. It is
 	// called where the worker has answered, complains of nothing, and what must grow has.
 	Judge func(r *Record, w *WorkerFacts) (Outcome, string)
-	// Lateness matches complaints that a host may be to blame for which gives the guest no time;
-	// nil for none.
-	Lateness *regexp.Regexp
+	// Lateness says of a complaint that a host may be to blame for it which gives the guest no
+	// time; nil for none.
+	Lateness func(complaint string) bool
 }
 
 // Workers is the table. A worker that is added here has the check "linux NAME".
@@ -27,11 +27,11 @@ func Workers() []Worker {
 		{Name: "flags", Doc: "what the guest's vCPUs can do, by its kernel and by CPUID, does not change", Grows: []string{"looks"}},
 		{
 			Name: "interrupts", Doc: "each device that the guest uses interrupts it, and each vCPU's timer does", Grows: []string{"looks"}, Judge: judgeInterrupts,
-			Lateness: regexp.MustCompile(`^no interrupt of `),
+			Lateness: regexp.MustCompile(`^no interrupt of `).MatchString,
 		},
 		{
 			Name: "log", Doc: "the guest's kernel says nothing of a fault that it did not say before it moved", Grows: []string{"read"}, Judge: judgeLog,
-			Lateness: regexp.MustCompile(`(?i)found ".*(lockup|detected stall|blocked for more than|unstable|timekeeping watchdog|timed out|timeout|dev_watchdog|throttling)`),
+			Lateness: func(complaint string) bool { return !kernelFault.MatchString(complaint) },
 		},
 
 		{Name: "block", Doc: "every byte that the guest wrote to its disks is on them, and no read, write or flush of theirs fails", Grows: []string{"verified", "written", "flushed"}},
@@ -42,7 +42,7 @@ func Workers() []Worker {
 		{Name: "usb", Doc: "each USB device of the guest answers, and says who it is as before", Grows: []string{"answers"}},
 		{
 			Name: "watchdog", Doc: "a watchdog that the guest feeds does not fire", Grows: []string{"fed"},
-			Lateness: regexp.MustCompile(`^the watchdog has fired`),
+			Lateness: regexp.MustCompile(`^the watchdog has fired`).MatchString,
 		},
 	}
 }
@@ -65,6 +65,10 @@ func judgeVCPUs(r *Record, w *WorkerFacts) (Outcome, string) {
 	}
 	return pass("%d vCPUs woke up %d times by their own timers, and %d times by each other", r.Linux.Online, w.After["beats"], w.After[handovers])
 }
+
+// kernelFault are messages that no lack of time explains: of most others, lockups and stalls
+// among them, a kernel says that it got none.
+var kernelFault = regexp.MustCompile(`found ".*(Oops|BUG: (?:kernel|unable|Bad|KASAN|sleeping|scheduling)|[Kk]ernel panic|general protection|nable to handle|segfault|I/O error|[Cc]orrupt|Uhhuh)`)
 
 // judgeLog says how much was read.
 func judgeLog(r *Record, w *WorkerFacts) (Outcome, string) {
