@@ -1,6 +1,9 @@
 package record
 
-import "regexp"
+import (
+	"regexp"
+	"strings"
+)
 
 // A Worker is a row of the table of what watches in a Linux guest: guest/init has a file
 // worker_NAME.go for each.
@@ -31,7 +34,9 @@ func Workers() []Worker {
 		},
 		{
 			Name: "log", Doc: "the guest's kernel says nothing of a fault that it did not say before it moved", Grows: []string{"read"}, Judge: judgeLog,
-			Lateness: func(complaint string) bool { return !kernelFault.MatchString(complaint) },
+			Lateness: func(complaint string) bool {
+				return strings.HasPrefix(complaint, "the kernel log, ") && !kernelFault.MatchString(complaint)
+			},
 		},
 
 		{Name: "block", Doc: "every byte that the guest wrote to its disks is on them, and no read, write or flush of theirs fails", Grows: []string{"verified", "written", "flushed"}},
