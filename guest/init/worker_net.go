@@ -79,7 +79,7 @@ func talkOver(ctx context.Context, stream, datagrams net.Conn, device *use, w *W
 	rate := number(w.Option("net-rate"), netRate)
 	rounds := newRounds(2, w)
 	records := &netStream{conn: stream, device: device, w: w, rounds: rounds}
-	grams := &netGrams{conn: datagrams, w: w, rounds: rounds, waiting: map[uint64]time.Time{}, gone: map[uint64]bool{}}
+	grams := &netGrams{conn: datagrams, device: device, w: w, rounds: rounds, waiting: map[uint64]time.Time{}, gone: map[uint64]bool{}}
 	var all sync.WaitGroup
 	for _, do := range []func(){
 		func() { records.send(ctx, rate) }, func() { records.receive(ctx) },
@@ -168,6 +168,7 @@ func readFull(c net.Conn, p []byte) error {
 // netGrams are the datagrams.
 type netGrams struct {
 	conn   net.Conn
+	device *use
 	w      *Witness
 	rounds *rounds
 
@@ -194,6 +195,7 @@ func (g *netGrams) send(ctx context.Context, rate int) {
 	buf := make([]byte, netLongest)
 	for ctx.Err() == nil {
 		if n, ok := g.next(time.Now()); ok {
+			g.device.Ask()
 			if _, err := g.conn.Write(fillGram(buf, n)); err != nil && ctx.Err() == nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 				g.w.Complain("UDP: sending datagram %d: expected no error, found %v", n, err)
 				return
@@ -236,6 +238,7 @@ func (g *netGrams) receive(ctx context.Context) {
 			}
 			return
 		}
+		g.device.Serve()
 		g.take(found[:n], buf, time.Now())
 	}
 }

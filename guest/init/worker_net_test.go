@@ -111,7 +111,7 @@ func TestADeadConnectionIsNoticedWhereItIsWritten(t *testing.T) {
 
 // someGrams are datagrams of which that many were sent at a time.
 func someGrams(w *Witness, n int, at time.Time) *netGrams {
-	g := &netGrams{w: w, rounds: newRounds(2, w), waiting: map[uint64]time.Time{}, gone: map[uint64]bool{}}
+	g := &netGrams{device: &use{}, w: w, rounds: newRounds(2, w), waiting: map[uint64]time.Time{}, gone: map[uint64]bool{}}
 	for range n {
 		g.next(at)
 	}
