@@ -40,7 +40,7 @@ func TestWorkersNoticeWhatTheirGuestLost(t *testing.T) {
 	options, done := linuxOptions(t), []string(nil)
 	source, echo := listenEGD(t), listenLiar(t)
 	all := slices.Concat(vCPUTamperings(), memoryTamperings(), source.tamperings(), echo.tamperings(), displayTamperings(), watchdogTamperings(), logTamperings(), diskTamperings(), networkTamperings(),
-		[]linuxTampering{{what: "random numbers come no more", fault: source.does(egdSilent)}}, deafTamperings())
+		[]linuxTampering{{what: "random numbers come no more", fault: source.does(egdSilent)}}, interruptTamperings())
 	options.Args = slices.Concat([]string{"-cpu", "max"}, source.args()) // or the kernel puts back a base that it did not set itself
 	options.Rewrite = func(steps migration.Steps) migration.Steps {
 		at := slices.IndexFunc(steps, func(s migration.Step) bool { return s.Name == "await switchover within 15s" })

@@ -8,7 +8,6 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
 
@@ -31,22 +30,20 @@ func vCPUTamperings() []linuxTampering {
 	}
 }
 
-// deafTamperings: the guest can do little after them, and they are noticed together.
-func deafTamperings() []linuxTampering {
+// interruptTamperings: nothing that needs these devices can be done after them, and they are
+// noticed together.
+func interruptTamperings() []linuxTampering {
 	return []linuxTampering{
 		{what: "the network device's interrupts are masked", fault: maskMSIX("1af4:1000")},
 		{what: "what no longer interrupts it", worker: "interrupts", complaints: []string{
 			`^no interrupt of virtio-net has come for [0-9.]+ s: expected their number to grow, found [0-9]+ all the time, while a worker waits for one` + onDestination,
 			`^no interrupt of virtio-rng has come for `,
 		}},
-		{what: "a vCPU that no timer interrupts", worker: "vcpus", again: deafForAWhile(1), complaints: []string{
-			`^vCPU 1 has stood still for [0-9.]+ s: expected its number of beats to grow, found [0-9]+ all the time, while vCPU 0 beat [0-9]+ times` + onDestination,
-		}},
 	}
 }
 
 // Numbers of registers in QEMU's gdb stub for x86_64.
-const gdbGSBase, gdbCR8, gdbST0 = 25, 31, 33
+const gdbGSBase, gdbST0 = 25, 33
 
 // spinning is what a thread executes that holds registers: lea 1(%rax), %rax; lea -1(%rcx), %rcx.
 const spinning = "488d4001" + "488d49ff"
@@ -81,28 +78,6 @@ func inHold(sizes map[int]int) func(ctx context.Context, p *migration.Pair) erro
 				return err
 			})
 		})
-	}
-}
-
-// deafForAWhile has a vCPU take interrupts of the highest priority only, which are those by which
-// Linux's vCPUs wake each other, and no timer's and no device's. The guest may be able to say so
-// only once it takes them again: so it does, each time after twice as long.
-func deafForAWhile(vcpu int) func(ctx context.Context, p *migration.Pair) error {
-	deaf, since, most := false, time.Time{}, 3*time.Second
-	return func(ctx context.Context, p *migration.Pair) error {
-		if time.Since(since) < most {
-			return nil
-		}
-		deaf = !deaf
-		priority := 0
-		if deaf {
-			priority, most = 0xe, 2*most
-		}
-		err := debug(ctx, p.Destination, func(gdb *gdbSession) error {
-			return errors.Join(gdb.ask(fmt.Sprintf("Hg%x", vcpu+1)), gdb.ask(fmt.Sprintf("P%x=%02x00000000000000", gdbCR8, priority)))
-		})
-		since = time.Now()
-		return err
 	}
 }
 
