@@ -51,7 +51,7 @@ func Devices() []Device {
 		},
 		{
 			Name: "virtio-rng", Doc: "random numbers", Modules: []string{"virtio_pci", "virtio_rng"}, Workers: []string{"rng"},
-			Args: plain("-object", "rng-builtin,id=guest-rng", "-device", "virtio-rng,rng=guest-rng"),
+			Args: plain("-object", "rng-builtin,id=guest-rng", "-device", "virtio-rng,id=guest-rng-device,rng=guest-rng"),
 		},
 		{
 			Name: "virtio-balloon", Doc: "a balloon", Modules: []string{"virtio_pci", "virtio_balloon"},
@@ -63,10 +63,28 @@ func Devices() []Device {
 			"-device", "virtio-scsi,id=guest-scsi", "-device", "scsi-hd,bus=guest-scsi.0,drive=guest-virtio-scsi,serial=drover-virtio-scsi"),
 		diskDevice("nvme", "an NVMe disk", []string{"nvme"}, "-device", "nvme,drive=guest-nvme,serial=drover-nvme"),
 
-		netDevice("virtio-net", "a network device, and a host that echoes what it sends", []string{"virtio_pci", "virtio_net"},
+		diskDevice("ahci", "a SATA disk, behind its controller", []string{"ahci", "sd_mod"},
+			"-device", "ich9-ahci,id=guest-sata", "-device", "ide-hd,bus=guest-sata.0,drive=guest-ahci,serial=drover-ahci"),
+		usbDisk(),
+
+		netDevice("guest-net", "virtio-net", "a network device, and a host that echoes what it sends", []string{"virtio_pci", "virtio_net"},
 			"-device", "virtio-net,netdev=guest-net,mac="+netMAC),
+		netDevice("guest-e1000e", "e1000e", "a network device of Intel's, and a host that echoes what it sends", []string{"e1000e"},
+			"-device", "e1000e,netdev=guest-e1000e,mac="+netMAC),
 
 		serialDevice(),
+
+		{
+			Name: "usb-tablet", Doc: "a USB tablet, behind its controller", Modules: []string{"xhci_pci", "usbhid", "hid_generic"}, Workers: []string{"usb"},
+			Args: plain("-device", "qemu-xhci,id=guest-tablet-bus", "-device", "usb-tablet,id=guest-tablet,bus=guest-tablet-bus.0,serial=drover-usb-tablet"),
+		},
+
+		// The guest drives these itself: not every kernel has a driver.
+		{Name: "VGA", Doc: "a display", Workers: []string{"display"}, Args: plain("-device", "VGA,id=guest-display")},
+		{
+			Name: "i6300esb", Doc: "a watchdog, which the guest feeds", Workers: []string{"watchdog"}, Since: "6.0",
+			Args: plain("-action", "watchdog=none", "-device", "i6300esb,id=guest-watchdog"),
+		},
 	}
 }
 
@@ -89,7 +107,7 @@ func DeviceOf(name string) (Device, error) {
 }
 
 // always are the workers that every guest has.
-var always = []string{"memory", "clock", "cpu", "vcpus", "flags"}
+var always = []string{"memory", "clock", "cpu", "vcpus", "flags", "interrupts", "log"}
 
 // Workers are those that a guest with these devices has: every guest's, and the devices'.
 func Workers(devices []Device) []string {

@@ -15,6 +15,14 @@ func (r *Resources) imagePath(device string) string {
 	return filepath.Join(r.Dir, "guest-"+device+".img")
 }
 
+// usbDisk is one behind a USB controller, which is looked at as well.
+func usbDisk() Device {
+	d := diskDevice("usb-storage", "a USB disk, behind its controller", []string{"xhci_pci", "usb_storage", "sd_mod"},
+		"-device", "qemu-xhci,id=guest-storage-bus", "-device", "usb-storage,bus=guest-storage-bus.0,drive=guest-usb-storage,serial=drover-usb-storage")
+	d.Workers = append(d.Workers, "usb")
+	return d
+}
+
 // diskDevice is a disk on a raw image that both sides share, as on storage that two hosts
 // share: QEMU locks it, and only the side with the guest writes to it. The worker block finds
 // it by its serial. The args have the device itself, on the drive guest-NAME.

@@ -75,7 +75,7 @@ func (e *ModuleError) Error() string {
 	if e.Folder == "" {
 		return fmt.Sprintf("the kernel's module %s is needed, and no folder of modules is named: name it with --modules", e.Module)
 	}
-	return fmt.Sprintf("the kernel has no module %s: it is neither in %s nor in its list of what is built in (modules.builtin)", e.Module, e.Folder)
+	return fmt.Sprintf("the kernel has no module %s: it is neither in %s nor in its list of what is built in (modules.builtin); name a kernel that has it with --kernel and --modules: Debian's linux-image-amd64 has what its cloud kernel lacks", e.Module, e.Folder)
 }
 
 // closure returns the modules of these names and all that they need, in the order in which

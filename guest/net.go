@@ -11,11 +11,12 @@ import (
 const netMAC = "52:54:00:d7:01:01"
 
 // netDevice is a network device behind whose cable is a host of ours, the same for both sides:
-// see package peer. The args have the device itself, on the netdev guest-net.
-func netDevice(name, doc string, modules []string, args ...string) Device {
-	socket := func(r *Resources) string { return filepath.Join(r.Dir, "guest-net.sock") }
+// see package peer. The args have the device itself, on the netdev of that id. A guest can have
+// one of them.
+func netDevice(id, name, doc string, modules []string, args ...string) Device {
+	socket := func(r *Resources) string { return filepath.Join(r.Dir, id+".sock") }
 	return Device{
-		Name: name, Doc: doc, Modules: modules, Workers: []string{"net"}, Since: "7.2", Netdev: "guest-net",
+		Name: name, Doc: doc, Modules: modules, Workers: []string{"net"}, Since: "7.2", Netdev: id,
 		Prepare: func(r *Resources) error {
 			p, err := peer.Listen(socket(r), [4]byte{10, 77, 0, 1})
 			if err == nil {
@@ -25,7 +26,7 @@ func netDevice(name, doc string, modules []string, args ...string) Device {
 		},
 		Args: func(r *Resources) []string {
 			return append([]string{
-				"-netdev", "stream,id=guest-net,server=off,addr.type=unix,addr.path=" + strings.ReplaceAll(socket(r), ",", ",,"),
+				"-netdev", "stream,id=" + id + ",server=off,addr.type=unix,addr.path=" + strings.ReplaceAll(socket(r), ",", ",,"),
 			}, args...)
 		},
 	}

@@ -28,6 +28,7 @@ import (
 type linuxTampering struct {
 	what, worker string
 	complaints   []string
+	failure      string // what the worker's judge says, where it has counts to judge
 	// fault is done once; again, where there is one, until the worker complains.
 	fault, again func(ctx context.Context, p *migration.Pair) error
 }
@@ -37,8 +38,10 @@ type linuxTampering struct {
 func TestWorkersNoticeWhatTheirGuestLost(t *testing.T) {
 	t.Parallel()
 	options, done := linuxOptions(t), []string(nil)
-	all := slices.Concat(vCPUTamperings(), memoryTamperings(), diskTamperings(), networkTamperings())
-	options.Args = []string{"-cpu", "max"} // else the kernel puts back a base that it did not set itself
+	source, echo := listenEGD(t), listenLiar(t)
+	all := slices.Concat(vCPUTamperings(), memoryTamperings(), source.tamperings(), echo.tamperings(), displayTamperings(), watchdogTamperings(), logTamperings(), diskTamperings(), networkTamperings(),
+		[]linuxTampering{{what: "random numbers come no more", fault: source.does(egdSilent)}}, interruptTamperings())
+	options.Args = slices.Concat([]string{"-cpu", "max"}, source.args()) // or the kernel puts back a base that it did not set itself
 	options.Rewrite = func(steps migration.Steps) migration.Steps {
 		at := slices.IndexFunc(steps, func(s migration.Step) bool { return s.Name == "await switchover within 15s" })
 		require.Positive(t, at)
@@ -56,7 +59,7 @@ func TestWorkersNoticeWhatTheirGuestLost(t *testing.T) {
 	}
 	s := scenario(t, "linux/smp/2")
 	linux := *s.Guest.Linux
-	linux.Devices = []string{"virtio-blk", "virtio-scsi", "virtio-net"}
+	linux.Devices = []string{"virtio-blk", "virtio-scsi", "virtio-net", "virtio-rng", "virtserialport", "VGA", "i6300esb"}
 	linux.Options = []string{"cpu=60", "memory-rate=1000"} // so that there is mostly something in the registers
 	s.Guest.Linux = &linux
 	result := run(t, s, options)
@@ -71,7 +74,7 @@ func complained(ctx context.Context, p *migration.Pair, c linuxTampering) error 
 			return fmt.Errorf("%s: %w", c.what, err)
 		}
 	}
-	unseen := ""
+	unseen, asked := "", uint64(0)
 	err := migration.Poll(ctx, "the worker "+c.worker+" to complain", func() (bool, error) {
 		all := p.Linux().Workers()[c.worker].Complaints
 		for _, unseen = range c.complaints {
@@ -83,7 +86,10 @@ func complained(ctx context.Context, p *migration.Pair, c linuxTampering) error 
 			}
 			return false, c.again(ctx, p)
 		}
-		return true, nil
+		if unseen = c.failure; unseen == "" {
+			return true, nil
+		}
+		return failed(ctx, p, c, &asked)
 	})
 	if err != nil {
 		return fmt.Errorf("%s: %w: %q is not in %q", c.what, err, unseen, p.Linux().Workers()[c.worker].Complaints)
@@ -174,6 +180,7 @@ func diskTamperings() []linuxTampering {
 				return err
 			},
 		},
+		{what: "the kernel tells of it", worker: "log", complaints: []string{`^the kernel log, [0-9.]+ s after its boot, level 3: expected no warning, lockup or failure, found ".*I/O error.* vd.*"` + onDestination}},
 	}
 }
 

@@ -1,10 +1,15 @@
 package migration_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
+
+	"github.com/drover-vm/drover/protocol/qapi"
 
 	"github.com/drover-vm/drover/migration"
 )
@@ -18,6 +23,21 @@ func vCPUTamperings() []linuxTampering {
 			`: XMM3: expected 0x[0-9a-f]{32}, found 0x00000000000000000000000000000040 `,
 			`: the base of GS: expected 0x[0-9a-f]{16}, found 0x0000000000000040 `,
 			`: ST[0-7]: expected 0x[0-9a-f]{20}, found 0x00000000000000000040 `,
+		}},
+		{what: "what the kernel knows of its vCPUs", worker: "flags", fault: rewriteRAM(" CPU version ", " CPU verzion "), complaints: []string{
+			`^by /proc/cpuinfo the model name of vCPU [01] changed: expected "QEMU .*CPU version .*", found "QEMU .*CPU verzion .*" `,
+		}},
+	}
+}
+
+// interruptTamperings: nothing that needs these devices can be done after them, and they are
+// noticed together.
+func interruptTamperings() []linuxTampering {
+	return []linuxTampering{
+		{what: "the network device's interrupts are masked", fault: maskMSIX("1af4:1000")},
+		{what: "what no longer interrupts it", worker: "interrupts", complaints: []string{
+			`^no interrupt of virtio-net has come for [0-9.]+ s: expected their number to grow, found [0-9]+ all the time, while a worker waits for one` + onDestination,
+			`^no interrupt of virtio-rng has come for `,
 		}},
 	}
 }
@@ -58,5 +78,64 @@ func inHold(sizes map[int]int) func(ctx context.Context, p *migration.Pair) erro
 				return err
 			})
 		})
+	}
+}
+
+// maskMSIX has the destination's PCI device with these numbers send no MSI-X message, behind its
+// driver's back.
+func maskMSIX(device string) func(ctx context.Context, p *migration.Pair) error {
+	return func(ctx context.Context, p *migration.Pair) error {
+		table, err := regionOf(ctx, p, device, 1)
+		for vector := range uint64(4) {
+			if err == nil {
+				err = p.Destination.QTest().Writel(ctx, table+16*vector+12, 1)
+			}
+		}
+		return err
+	}
+}
+
+// regionOf is where a region lies of the destination's PCI device with these numbers.
+func regionOf(ctx context.Context, p *migration.Pair, device string, region int) (uint64, error) {
+	text, err := qapi.HumanMonitor(ctx, p.Destination.QMP(), "info pci")
+	if err != nil {
+		return 0, err
+	}
+	found := regexp.MustCompile(fmt.Sprintf(`(?s)PCI device %s.*?BAR%d: 32 bit (?:prefetchable )?memory at 0x([0-9a-f]+)`, device, region)).FindStringSubmatch(text)
+	if found == nil {
+		return 0, fmt.Errorf("no PCI device %s has a region %d: %s", device, region, text)
+	}
+	return strconv.ParseUint(found[1], 16, 64)
+}
+
+// rewriteRAM puts another text of the same length wherever in the destination's RAM that one is.
+func rewriteRAM(text, other string) func(ctx context.Context, p *migration.Pair) error {
+	return func(ctx context.Context, p *migration.Pair) error {
+		memory, err := p.Destination.Memory(ctx)
+		if err != nil {
+			return err
+		}
+		defer memory.Close()
+		found := 0
+		for _, r := range memory.RAM() {
+			held := make([]byte, r.End-r.Start)
+			if _, err := memory.ReadAt(held, int64(r.Start)); err != nil {
+				return err
+			}
+			for at := 0; ; found++ {
+				i := bytes.Index(held[at:], []byte(text))
+				if i < 0 {
+					break
+				}
+				if err := p.Destination.QTest().WriteMemory(ctx, r.Start+uint64(at+i), []byte(other)); err != nil {
+					return err
+				}
+				at += i + len(text)
+			}
+		}
+		if found == 0 {
+			return fmt.Errorf("%q is nowhere in RAM", text)
+		}
+		return nil
 	}
 }

@@ -33,14 +33,14 @@ type hand struct {
 }
 
 func newCrew(t *talk, o options) *crew {
-	c := &crew{talk: t, programs: newPrograms(t, programsFolder)}
+	c, used := &crew{talk: t, programs: newPrograms(t, programsFolder)}, &uses{}
 	for _, name := range o.workers {
 		w, ok := workerOf(name)
 		if !ok {
 			t.say(wire.SaysProblem, wire.Problem{Text: fmt.Sprintf("there is no worker %q", name)})
 			continue
 		}
-		c.hands = append(c.hands, &hand{worker: w, witness: &Witness{name: name, talk: t, options: o, counts: map[string]uint64{}}})
+		c.hands = append(c.hands, &hand{worker: w, witness: &Witness{name: name, talk: t, options: o, uses: used, counts: map[string]uint64{}}})
 	}
 	return c
 }

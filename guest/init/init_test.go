@@ -49,13 +49,13 @@ func aWitness(t *testing.T, options map[string]string) (*Witness, io.Reader) {
 	talk := newTalk(w)
 	go talk.write()
 	t.Cleanup(func() { _ = r.Close() })
-	return &Witness{name: "tested", talk: talk, options: optionsOf(options), counts: map[string]uint64{}}, r
+	return &Witness{name: "tested", talk: talk, options: optionsOf(options), uses: &uses{}, counts: map[string]uint64{}}, r
 }
 
 func optionsOf(of map[string]string) options { return options{of: of} }
 
 func TestEveryByteOfAPageThatChangesIsNoticed(t *testing.T) {
-	m := &filledMemory{make([]byte, 3*pageSize), make([]filledPage, 3)}
+	m := &filledMemory{bytes: make([]byte, 3*pageSize), pages: make([]filledPage, 3)}
 	for i := range m.pages {
 		m.write(i)
 		m.write(i)
@@ -86,7 +86,7 @@ func TestEveryByteOfAPageThatChangesIsNoticed(t *testing.T) {
 }
 
 func TestAnOlderGenerationIsNamed(t *testing.T) {
-	m := &filledMemory{make([]byte, pageSize), make([]filledPage, 1)}
+	m := &filledMemory{bytes: make([]byte, pageSize), pages: make([]filledPage, 1)}
 	m.write(0)
 	old := strings.Clone(string(m.page(0)))
 	m.write(0)
@@ -98,8 +98,8 @@ func TestAnOlderGenerationIsNamed(t *testing.T) {
 }
 
 func TestWorkersGoOnUntilTheyAreStopped(t *testing.T) {
-	// Those are tried in a guest that has their devices: see migration.
-	ofDevices := []string{"block", "net", "rng", "serial"}
+	// Those are tried in a guest that has their devices, and a log that is its own: see migration.
+	ofDevices := []string{"block", "net", "rng", "serial", "log", "display", "watchdog", "usb"}
 	for _, worker := range workers() {
 		if slices.Contains(ofDevices, worker.Name()) {
 			continue

@@ -15,13 +15,12 @@ import (
 const netTimeout = 3 * time.Second
 
 // configureNet brings the network device with that MAC address up, and gives it an IPv4 address
-// in a network of 24 bits.
-func configureNet(mac string, address [4]byte) error {
-	name := ""
+// in a network of 24 bits. It returns the kernel's name of the device.
+func configureNet(mac string, address [4]byte) (name string, err error) {
 	for began := time.Now(); name == ""; time.Sleep(5 * time.Millisecond) {
 		all, err := net.Interfaces()
 		if err != nil {
-			return err
+			return "", err
 		}
 		for _, i := range all {
 			if i.HardwareAddr.String() == mac {
@@ -29,12 +28,12 @@ func configureNet(mac string, address [4]byte) error {
 			}
 		}
 		if name == "" && time.Since(began) > netTimeout {
-			return fmt.Errorf("no network device has the MAC address %s", mac)
+			return "", fmt.Errorf("no network device has the MAC address %s", mac)
 		}
 	}
 	s, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return err
+		return "", err
 	}
 	defer syscall.Close(s)
 	for _, step := range []struct {
@@ -51,10 +50,10 @@ func configureNet(mac string, address [4]byte) error {
 		copy(request[:15], name)
 		copy(request[16:], step.value[:])
 		if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(s), step.request, uintptr(unsafe.Pointer(&request[0]))); errno != 0 {
-			return fmt.Errorf("the %s of %s: %w", step.what, name, errno)
+			return "", fmt.Errorf("the %s of %s: %w", step.what, name, errno)
 		}
 	}
-	return nil
+	return name, nil
 }
 
 // inetAddress is a struct sockaddr_in.

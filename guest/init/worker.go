@@ -30,11 +30,16 @@ func workers() []Worker {
 		clockWorker{},
 		vcpusWorker{},
 		flagsWorker{},
+		interruptsWorker{},
+		logWorker{},
 
 		blockWorker{},
 		netWorker{},
 		rngWorker{},
 		serialWorker{},
+		displayWorker{},
+		watchdogWorker{},
+		usbWorker{},
 	}, cpuWorkers()...)
 }
 
@@ -53,6 +58,7 @@ type Witness struct {
 	name    string
 	talk    *talk
 	options options
+	uses    *uses
 
 	mu         sync.Mutex
 	rounds     uint64

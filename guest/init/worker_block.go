@@ -59,12 +59,13 @@ type disk struct {
 	next        int            // block to be written
 	unflushed   int
 	longest     time.Duration // that the disk took for anything
+	use         *use
 }
 
 func newDisk(name string, file blockFile) (*disk, error) {
 	// Direct I/O wants aligned memory: pages are.
 	buffer, err := syscall.Mmap(-1, 0, (blocksRead+1)*blockSize, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON)
-	return &disk{name: name, file: file, buffer: buffer, next: blocksOnce}, err
+	return &disk{name: name, file: file, buffer: buffer, next: blocksOnce, use: &use{}}, err
 }
 
 func (d *disk) free() { _ = syscall.Munmap(d.buffer) }
@@ -73,7 +74,7 @@ func (blockWorker) Run(ctx context.Context, w *Witness) error {
 	var disks []*disk
 	for name := range strings.SplitSeq(w.Option("devices"), ",") {
 		switch name {
-		case "virtio-blk", "virtio-scsi", "nvme":
+		case "virtio-blk", "virtio-scsi", "nvme", "ahci", "usb-storage":
 		default:
 			continue
 		}
@@ -87,6 +88,8 @@ func (blockWorker) Run(ctx context.Context, w *Witness) error {
 			return err
 		}
 		defer d.free()
+		d.use = w.Uses(name, deviceOf("/sys/class/block/"+filepath.Base(file.Name())))
+		defer w.NotUsed(d.use)
 		disks = append(disks, d)
 	}
 	var all sync.WaitGroup
@@ -135,8 +138,17 @@ func (d *disk) fillBlock(block []byte, i int, generation uint64) {
 	binary.LittleEndian.PutUint32(block[blockSize-4:], crc32.ChecksumIEEE(block[:blockSize-4]))
 }
 
+// asks notes that something is asked of the disk, and when.
+func (d *disk) asks() time.Time {
+	d.use.Ask()
+	return time.Now()
+}
+
 // took notes how long the disk took.
-func (d *disk) took(began time.Time) { d.longest = max(d.longest, time.Since(began)) }
+func (d *disk) took(began time.Time) {
+	d.use.Serve()
+	d.longest = max(d.longest, time.Since(began))
+}
 
 func sector(block int) int { return block * (blockSize / sectorSize) }
 
@@ -145,7 +157,7 @@ func (d *disk) write(i int, w *Witness) {
 	block := d.buffer[blocksRead*blockSize:]
 	d.generations[i]++
 	d.fillBlock(block, i, d.generations[i])
-	began := time.Now()
+	began := d.asks()
 	if n, err := d.file.WriteAt(block, int64(i)*blockSize); err != nil {
 		w.Complain("%s, sector %d: a write of %d bytes failed: expected no error, found %v after %d bytes", d.name, sector(i), blockSize, err, n)
 	}
@@ -157,7 +169,7 @@ func (d *disk) write(i int, w *Witness) {
 }
 
 func (d *disk) flush(w *Witness) {
-	began := time.Now()
+	began := d.asks()
 	if err := d.file.Sync(); err != nil {
 		w.Complain("%s: a flush failed: expected no error, found %v", d.name, err)
 	}
@@ -170,12 +182,13 @@ func (d *disk) flush(w *Witness) {
 func (d *disk) verify(first int, w *Witness) {
 	found := d.buffer[:blocksRead*blockSize]
 	clear(found) // what a read leaves as it was is not what was read before
-	began := time.Now()
-	if n, err := d.file.ReadAt(found, int64(first)*blockSize); err != nil {
+	began := d.asks()
+	n, err := d.file.ReadAt(found, int64(first)*blockSize)
+	d.took(began)
+	if err != nil {
 		w.Complain("%s, sector %d: a read of %d bytes failed: expected no error, found %v after %d bytes", d.name, sector(first), len(found), err, n)
 		return
 	}
-	d.took(began)
 	want := make([]byte, blockSize)
 	for i := range blocksRead {
 		d.fillBlock(want, first+i, d.generations[first+i])
@@ -243,6 +256,20 @@ func findDisk(folder, serial string) string {
 				name, _ := filepath.Rel(folder, f)
 				name, _, _ = strings.Cut(name, string(filepath.Separator))
 				return name
+			}
+		}
+	}
+	return findUSBDisk(folder, serial)
+}
+
+// findUSBDisk is the name of the disk of the USB device with that serial.
+func findUSBDisk(folder, serial string) string {
+	all, _ := filepath.Glob(filepath.Join(folder, "*", "device"))
+	for _, place := range all {
+		path, err := filepath.EvalSymlinks(place)
+		for ; err == nil && path != filepath.Dir(path); path = filepath.Dir(path) {
+			if readWord(path, "serial") == serial {
+				return filepath.Base(filepath.Dir(place))
 			}
 		}
 	}

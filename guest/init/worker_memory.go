@@ -40,6 +40,7 @@ type filledPage struct {
 }
 
 type filledMemory struct {
+	name  string // empty for the guest's own
 	bytes []byte
 	pages []filledPage
 }
@@ -52,7 +53,7 @@ func (memoryWorker) Run(ctx context.Context, w *Witness) error {
 	}
 	defer func() { _ = syscall.Munmap(bytes) }()
 	_ = syscall.Mlock(bytes)
-	m := &filledMemory{bytes, make([]filledPage, len(bytes)/pageSize)}
+	m := &filledMemory{bytes: bytes, pages: make([]filledPage, len(bytes)/pageSize)}
 	for i := range m.pages {
 		m.write(i)
 	}
@@ -163,6 +164,9 @@ func (m *filledMemory) complain(i int, s uint64, w *Witness) {
 	where := fmt.Sprintf("at %p", &page[first])
 	if physical, ok := physicalOf(&page[first]); ok {
 		where = fmt.Sprintf("at %#x", physical)
+	}
+	if m.name != "" {
+		where = fmt.Sprintf("at %#x of %s", i*pageSize+first, m.name)
 	}
 	older := ""
 	for back := uint64(1); back <= 3 && back < p.generation; back++ {

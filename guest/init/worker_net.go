@@ -10,6 +10,8 @@ import (
 	"hash/crc32"
 	"net"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -45,7 +47,8 @@ const (
 )
 
 func (netWorker) Run(ctx context.Context, w *Witness) error {
-	if err := configureNet(netMAC, [4]byte{10, 77, 0, 2}); err != nil {
+	name, err := configureNet(netMAC, [4]byte{10, 77, 0, 2})
+	if err != nil {
 		return err
 	}
 	stream, err := net.DialTimeout("tcp", netPeer, netDialed)
@@ -57,16 +60,26 @@ func (netWorker) Run(ctx context.Context, w *Witness) error {
 		_ = stream.Close()
 		return err
 	}
-	talkOver(ctx, stream, datagrams, w)
+	device := w.Uses(netName(w.Option("devices")), deviceOf("/sys/class/net/"+name))
+	defer w.NotUsed(device)
+	talkOver(ctx, stream, datagrams, device, w)
 	return nil
 }
 
+// netName is what drover calls the network device of the guest's devices.
+func netName(devices string) string {
+	if slices.Contains(strings.Split(devices, ","), "e1000e") {
+		return "e1000e"
+	}
+	return "virtio-net"
+}
+
 // talkOver talks over a connection and with datagrams until ctx ends, and closes both.
-func talkOver(ctx context.Context, stream, datagrams net.Conn, w *Witness) {
+func talkOver(ctx context.Context, stream, datagrams net.Conn, device *use, w *Witness) {
 	rate := number(w.Option("net-rate"), netRate)
 	rounds := newRounds(2, w)
-	records := &netStream{conn: stream, w: w, rounds: rounds}
-	grams := &netGrams{conn: datagrams, w: w, rounds: rounds, waiting: map[uint64]time.Time{}, gone: map[uint64]bool{}}
+	records := &netStream{conn: stream, device: device, w: w, rounds: rounds}
+	grams := &netGrams{conn: datagrams, device: device, w: w, rounds: rounds, waiting: map[uint64]time.Time{}, gone: map[uint64]bool{}}
 	var all sync.WaitGroup
 	for _, do := range []func(){
 		func() { records.send(ctx, rate) }, func() { records.receive(ctx) },
@@ -89,6 +102,7 @@ func wait(rate int) {
 // A netStream is the connection. Its records follow from their number.
 type netStream struct {
 	conn   net.Conn
+	device *use
 	w      *Witness
 	rounds *rounds
 }
@@ -105,6 +119,7 @@ func (s *netStream) send(ctx context.Context, rate int) {
 	record := make([]byte, netRecord)
 	for n := uint64(0); ctx.Err() == nil; n++ {
 		fillRecord(record, n)
+		s.device.Ask()
 		if _, err := s.conn.Write(record); err != nil {
 			if ctx.Err() == nil {
 				s.w.Complain("TCP: sending byte %d of the connection: expected no error, found %v", n*netRecord, err)
@@ -125,6 +140,7 @@ func (s *netStream) receive(ctx context.Context) {
 			}
 			return
 		}
+		s.device.Serve()
 		s.w.Max("longest-tcp-us", uint64(time.Since(began).Microseconds()))
 		fillRecord(want, n)
 		for i := range found {
@@ -152,6 +168,7 @@ func readFull(c net.Conn, p []byte) error {
 // netGrams are the datagrams.
 type netGrams struct {
 	conn   net.Conn
+	device *use
 	w      *Witness
 	rounds *rounds
 
@@ -178,6 +195,7 @@ func (g *netGrams) send(ctx context.Context, rate int) {
 	buf := make([]byte, netLongest)
 	for ctx.Err() == nil {
 		if n, ok := g.next(time.Now()); ok {
+			g.device.Ask()
 			if _, err := g.conn.Write(fillGram(buf, n)); err != nil && ctx.Err() == nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 				g.w.Complain("UDP: sending datagram %d: expected no error, found %v", n, err)
 				return
@@ -220,6 +238,7 @@ func (g *netGrams) receive(ctx context.Context) {
 			}
 			return
 		}
+		g.device.Serve()
 		g.take(found[:n], buf, time.Now())
 	}
 }

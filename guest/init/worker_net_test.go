@@ -63,7 +63,7 @@ func TestARoundOfTheNetHasAnEchoOfBoth(t *testing.T) {
 		stream, datagrams := echoing(t)
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan struct{})
-		go func() { defer close(ended); talkOver(ctx, stream, datagrams, w) }()
+		go func() { defer close(ended); talkOver(ctx, stream, datagrams, &use{}, w) }()
 		heard(t, r, func(all []wire.Line) bool { return len(all) > 0 })
 		w.ask(7)
 		c, ok := last[wire.Counts](t, heard(t, r, func(all []wire.Line) bool { return len(all) > 0 }), wire.SaysCounts)
@@ -79,7 +79,7 @@ func TestARoundOfTheNetHasAnEchoOfBoth(t *testing.T) {
 func TestEveryByteOfTheConnectionThatChangesIsNoticed(t *testing.T) {
 	w, r := aWitness(t, nil)
 	here, there := net.Pipe()
-	s := &netStream{conn: here, w: w, rounds: newRounds(2, w)}
+	s := &netStream{conn: here, device: &use{}, w: w, rounds: newRounds(2, w)}
 	go s.receive(t.Context())
 	go func() {
 		record := make([]byte, netRecord)
@@ -105,13 +105,13 @@ func TestADeadConnectionIsNoticedWhereItIsWritten(t *testing.T) {
 	w, r := aWitness(t, nil)
 	here, there := net.Pipe()
 	_ = there.Close()
-	go (&netStream{conn: here, w: w}).send(t.Context(), 0)
+	go (&netStream{conn: here, device: &use{}, w: w}).send(t.Context(), 0)
 	require.Contains(t, complaints(t, r, 1)[0], "TCP: sending byte 0 of the connection: expected no error, found ")
 }
 
 // someGrams are datagrams of which that many were sent at a time.
 func someGrams(w *Witness, n int, at time.Time) *netGrams {
-	g := &netGrams{w: w, rounds: newRounds(2, w), waiting: map[uint64]time.Time{}, gone: map[uint64]bool{}}
+	g := &netGrams{device: &use{}, w: w, rounds: newRounds(2, w), waiting: map[uint64]time.Time{}, gone: map[uint64]bool{}}
 	for range n {
 		g.next(at)
 	}
@@ -169,5 +169,6 @@ func TestDatagramsAreLostOrLateOrComeTwice(t *testing.T) {
 }
 
 func TestANetworkDeviceThatIsNotThereIsNamed(t *testing.T) {
-	require.ErrorContains(t, configureNet("52:54:00:00:00:00", [4]byte{10, 77, 0, 2}), "52:54:00:00:00:00")
+	_, err := configureNet("52:54:00:00:00:00", [4]byte{10, 77, 0, 2})
+	require.ErrorContains(t, err, "52:54:00:00:00:00")
 }

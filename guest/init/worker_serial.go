@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -45,8 +46,12 @@ func (serialWorker) Run(ctx context.Context, w *Witness) error {
 	}
 	defer f.Close()
 	s := &serial{port: f, w: w, last: uint64(monotonic())} // another number than before it was told to rest
+	device := w.Uses("virtserialport", deviceOf("/sys/class/virtio-ports/"+filepath.Base(path)))
+	defer w.NotUsed(device)
 	for ctx.Err() == nil {
+		device.Ask()
 		if s.exchange() {
+			device.Serve()
 			w.Round()
 		}
 		time.Sleep(serialEvery)

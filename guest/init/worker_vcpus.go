@@ -75,6 +75,8 @@ type vcpus struct {
 
 func (v *vcpus) beat(ctx context.Context, i int) {
 	own, others := v.all[i], make([]watch, len(v.all))
+	timer := v.w.UsesTimer(own.number)
+	defer v.w.NotUsed(timer)
 	next := clock(clockMonotonic)
 	began := next
 	for k := range others {
@@ -82,7 +84,9 @@ func (v *vcpus) beat(ctx context.Context, i int) {
 	}
 	for ctx.Err() == nil {
 		next = max(next+vcpuBeat, clock(clockMonotonic))
+		timer.Ask()
 		v.wait(i, next)
+		timer.Serve()
 		now, beats := clock(clockMonotonic), own.beats.Add(1)
 		v.w.Add("beats", 1)
 		v.w.Max("longest-late-us", uint64(max(now-next, 0).Microseconds()))

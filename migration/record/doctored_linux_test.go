@@ -29,6 +29,11 @@ func linux() *Record {
 			facts.After["udp-sent"] = 200
 		case "serial":
 			facts.After["sent"] = 200
+		case "interrupts":
+			for _, name := range []string{"the timer of vCPU 0", "virtio-blk", "virtio-net"} {
+				facts.Before["irqs:"+name], facts.After["irqs:"+name] = 10, 20
+				facts.Before["uses:"+name], facts.After["uses:"+name] = 5, 15
+			}
 		}
 		r.Linux.Planned = append(r.Linux.Planned, w.Name)
 		r.Linux.Workers = append(r.Linux.Workers, facts)
@@ -70,7 +75,53 @@ func doctoredWorkers() []doctored {
 		w.Before["handovers"], w.After["handovers"] = 10, 20
 		return r
 	}
+	quiet := func(name string, uses, waits uint64) func(r *Record) {
+		return ofWorker("interrupts", func(f *WorkerFacts) {
+			f.After["irqs:"+name], f.After["uses:"+name], f.After["waits:"+name] = 10, 5+uses, waits
+		})
+	}
+	late := func(f *WorkerFacts) {
+		f.Complaints, f.Total = []string{"no interrupt of virtio-blk has come for 4.4 s: expected their number to grow, found 5 all the time"}, 1
+	}
+	logged := func(text string) func(f *WorkerFacts) {
+		return func(f *WorkerFacts) {
+			f.Complaints, f.Total = []string{"the kernel log, 30.000 s after its boot, level 0: expected no warning, lockup or failure, found \"" + text + "\""}, 1
+		}
+	}
 	return []doctored{
+		{"linux interrupts", "late: a device that is used is quiet", linux, quiet("virtio-blk", 4, 0), Fail, []string{"virtio-blk no longer interrupts", "destination", "were 10, and then 10", "served"}},
+		{"linux interrupts", "late: a device that is waited for is quiet", linux, quiet("virtio-net", 0, 1), Fail, []string{"virtio-net no longer", "waits"}},
+		{"linux interrupts", "late: a vCPU's timer is quiet", linux, quiet("the timer of vCPU 0", 0, 1), Fail, []string{"the timer of vCPU 0 no longer"}},
+		{"linux interrupts", "a device is quiet on a busy host", linux, func(r *Record) {
+			quiet("virtio-blk", 4, 0)(r)
+			r.Host = &HostFacts{Slowdown: 3}
+		}, Unknown, []string{"too busy", "virtio-blk no longer"}},
+		{"linux interrupts", "no timer is counted", linux, ofWorker("interrupts", func(f *WorkerFacts) { delete(f.Before, "irqs:the timer of vCPU 0") }), Unknown, []string{"timer"}},
+		{"linux interrupts", "late: it complains of what is late", linux, ofWorker("interrupts", late), Fail, []string{"no interrupt of virtio-blk"}},
+		{"linux interrupts", "it complains of what is late on a busy host", linux, func(r *Record) {
+			ofWorker("interrupts", late)(r)
+			r.Host = &HostFacts{Slowdown: 3}
+		}, Unknown, []string{"too busy", "no interrupt of virtio-blk"}},
+		{"linux interrupts", "it complains of what no host explains", linux, func(r *Record) {
+			ofWorker("interrupts", late)(r)
+			f := r.Linux.worker("interrupts")
+			f.Complaints, f.Total = append(f.Complaints, "expected a line of virtio3, found none"), 2
+			r.Host = &HostFacts{Slowdown: 3}
+		}, Fail, []string{"virtio3"}},
+		{"linux log", "late: a lockup", linux, ofWorker("log", logged("watchdog: BUG: soft lockup - CPU#0 stuck for 22s! [init:1]")), Fail, []string{"soft lockup"}},
+		{"linux log", "late: a lockup on a busy host", linux, func(r *Record) {
+			ofWorker("log", logged("rcu: INFO: rcu_sched self-detected stall on CPU"))(r)
+			r.Host = &HostFacts{Slowdown: 3}
+		}, Unknown, []string{"too busy", "detected stall"}},
+		{"linux log", "late: a warning that is not known here, on a busy host", linux, func(r *Record) {
+			ofWorker("log", logged("sched: odd things happened"))(r)
+			r.Host = &HostFacts{Slowdown: 3}
+		}, Unknown, []string{"too busy", "odd things"}},
+		{"linux log", "late: a warning that is not known here", linux, ofWorker("log", logged("sched: odd things happened")), Fail, []string{"odd things"}},
+		{"linux log", "a disk fails on a busy host", linux, func(r *Record) {
+			ofWorker("log", logged("I/O error, dev vda, sector 8 op 0x0:(READ)"))(r)
+			r.Host = &HostFacts{Slowdown: 3}
+		}, Fail, []string{"I/O error, dev vda"}},
 		{"linux vcpus", "two vCPUs, and handovers that stand still", two, ofWorker("vcpus", func(f *WorkerFacts) { f.After["handovers"] = 10 }), Fail, []string{"10 times, and then 10"}},
 	}
 }
@@ -116,6 +167,16 @@ func TestGoodLinuxRecordPasses(t *testing.T) {
 	}
 	require.Equal(t, map[string]bool{"workload": true, "memory": true}, na, "what such a guest has not is named, and not passed")
 	require.Equal(t, Unknown, Worst([]Verdict{{Outcome: NotApplicable}}))
+}
+
+// TestADeviceThatNobodyUsesMayBeQuiet between two looks.
+func TestADeviceThatNobodyUsesMayBeQuiet(t *testing.T) {
+	for uses := range uint64(usesWithoutInterrupt + 1) {
+		r := linux()
+		f := r.Linux.worker("interrupts")
+		f.After["irqs:virtio-blk"], f.After["uses:virtio-blk"] = 10, 5+uses
+		require.NoError(t, Judged(r).Err())
+	}
 }
 
 func TestChecksThatAreNotForLinuxExist(t *testing.T) {

@@ -162,7 +162,10 @@ func (w Worker) judge(r *Record) (Outcome, string) {
 		if f.Total > 1 {
 			more = fmt.Sprintf("; it found %d things wrong", f.Total)
 		}
-		return fail("%s%s", f.Complaints[0], more)
+		if i := slices.IndexFunc(f.Complaints, func(text string) bool { return w.Lateness == nil || !w.Lateness(text) }); i >= 0 {
+			return fail("%s%s", f.Complaints[i], more)
+		}
+		return r.late("%s%s", f.Complaints[0], more)
 	case f.Total != 0 || len(f.Complaints) > 0:
 		return unsure("the worker %s found %d things wrong, and %d of them are listed", w.Name, f.Total, len(f.Complaints))
 	case r.Linux.Restarted:

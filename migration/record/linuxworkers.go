@@ -1,5 +1,10 @@
 package record
 
+import (
+	"regexp"
+	"strings"
+)
+
 // A Worker is a row of the table of what watches in a Linux guest: guest/init has a file
 // worker_NAME.go for each.
 type Worker struct {
@@ -10,6 +15,9 @@ type Worker struct {
 	// Judge is a pure function that judges what these don't, nil for nothing more. It is
 	// called where the worker has answered, complains of nothing, and what must grow has.
 	Judge func(r *Record, w *WorkerFacts) (Outcome, string)
+	// Lateness says of a complaint that a host may be to blame for it which gives the guest no
+	// time; nil for none.
+	Lateness func(complaint string) bool
 }
 
 // Workers is the table. A worker that is added here has the check "linux NAME".
@@ -20,11 +28,27 @@ func Workers() []Worker {
 		{Name: "cpu", Doc: "every register that a thread of the guest held had its value when it was looked at", Grows: []string{"holds"}, Judge: judgeCPU},
 		{Name: "vcpus", Doc: "each vCPU of the guest goes on, by its own timer, and is woken by the others", Grows: []string{"beats"}, Judge: judgeVCPUs},
 		{Name: "flags", Doc: "what the guest's vCPUs can do, by its kernel and by CPUID, does not change", Grows: []string{"looks"}},
+		{
+			Name: "interrupts", Doc: "each device that the guest uses interrupts it, and each vCPU's timer does", Grows: []string{"looks"}, Judge: judgeInterrupts,
+			Lateness: regexp.MustCompile(`^no interrupt of `).MatchString,
+		},
+		{
+			Name: "log", Doc: "the guest's kernel says nothing of a fault that it did not say before it moved", Grows: []string{"read"}, Judge: judgeLog,
+			Lateness: func(complaint string) bool {
+				return strings.HasPrefix(complaint, "the kernel log, ") && !kernelFault.MatchString(complaint)
+			},
+		},
 
 		{Name: "block", Doc: "every byte that the guest wrote to its disks is on them, and no read, write or flush of theirs fails", Grows: []string{"verified", "written", "flushed"}},
 		{Name: "net", Doc: "the guest's connection goes on with every byte, and of its datagrams few are lost or come twice", Grows: []string{"tcp-verified", "udp-verified"}, Judge: judgeNet},
 		{Name: "rng", Doc: "the guest's random number generator gives random bytes", Grows: []string{"bytes"}},
 		{Name: "serial", Doc: "what the guest sends through a serial port comes back, but for what is under way at the switchover", Grows: []string{"echoed"}, Judge: judgeSerial},
+		{Name: "display", Doc: "what the guest's display shows, its mode and its colours are what the guest set", Grows: []string{"verified", "written", "registers"}},
+		{Name: "usb", Doc: "each USB device of the guest answers, and says who it is as before", Grows: []string{"answers"}},
+		{
+			Name: "watchdog", Doc: "a watchdog that the guest feeds does not fire", Grows: []string{"fed"},
+			Lateness: regexp.MustCompile(`^the watchdog has fired`).MatchString,
+		},
 	}
 }
 
@@ -45,6 +69,15 @@ func judgeVCPUs(r *Record, w *WorkerFacts) (Outcome, string) {
 		return r.late("the guest's vCPUs no longer wake each other on the %s: a token was handed on %d times, and then %d", r.Linux.Side, w.Before[handovers], w.After[handovers])
 	}
 	return pass("%d vCPUs woke up %d times by their own timers, and %d times by each other", r.Linux.Online, w.After["beats"], w.After[handovers])
+}
+
+// kernelFault are messages that no lack of time explains: of most others, lockups and stalls
+// among them, a kernel says that it got none.
+var kernelFault = regexp.MustCompile(`found ".*(Oops|BUG: (?:kernel|unable|Bad|KASAN|sleeping|scheduling)|[Kk]ernel panic|general protection|nable to handle|segfault|I/O error|[Cc]orrupt|Uhhuh)`)
+
+// judgeLog says how much was read.
+func judgeLog(r *Record, w *WorkerFacts) (Outcome, string) {
+	return pass("the kernel's log goes on, and has no warning that it had not before: %d messages were read", w.After["lines"])
 }
 
 // Datagrams that may be lost, or come twice, however few were sent: those that were under way
