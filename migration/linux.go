@@ -156,12 +156,14 @@ func (l *linuxRun) connected(ctx context.Context, vm *launcher.VM) error {
 	return nil
 }
 
-// args are what QEMU needs for the guest and its devices.
-func (l *linuxRun) args() []string {
+// args are what QEMU needs for the guest and its devices: the QEMU that began as that side.
+func (l *linuxRun) args(owner string) []string {
 	if l == nil {
 		return nil
 	}
-	return l.image.QEMUArgs(l.resources)
+	own := *l.resources
+	own.Owner = owner
+	return l.image.QEMUArgs(&own)
 }
 
 // planned are the facts that such a run begins with.

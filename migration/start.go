@@ -36,8 +36,9 @@ func (r *run) config(side string) launcher.Config {
 	if o.Hold != nil {
 		c.Attach = filepath.Join(r.private.Path(), side+".qmp")
 	}
+	owner := SourceName
 	if r.swapped != (side == DestinationName) {
-		c.Binary = o.Destination
+		c.Binary, owner = o.Destination, DestinationName
 	}
 	if side == DestinationName {
 		c.Args = slices.Concat(guest.DestinationArgs, o.Args, o.DestinationArgs)
@@ -53,7 +54,7 @@ func (r *run) config(side string) launcher.Config {
 	} else {
 		c.Args = append(c.Args, waits) // a firmware that finds nothing to boot may end the machine
 	}
-	c.Args = slices.Concat(r.linux.args(), c.Args, r.ramArgs, r.globals[c.Binary])
+	c.Args = slices.Concat(r.linux.args(owner), c.Args, r.ramArgs, r.globals[c.Binary])
 	c.Port = r.linux.port()
 	return c
 }
