@@ -16,6 +16,7 @@ type Device struct {
 	Since   string   // the release of QEMU that has what Args say, such as "7.2"; empty for any
 	Netdev  string   // the id of the netdev that QEMU connects by itself after it has started; empty for none
 	Node    string   // the block node whose contents each QEMU has of its own; empty for none
+	Room    []string // options that a machine needs that is to have room for the device; nil for none
 	// Prepare makes what both sides share, before the first QEMU starts; nil for nothing.
 	Prepare func(r *Resources) error
 	// Args are the options for one side's QEMU, the same on both but for what they name. They
@@ -75,6 +76,11 @@ func Devices() []Device {
 			"-device", "virtio-net,netdev=guest-net,mac="+netMAC),
 
 		serialDevice(),
+
+		{
+			Name: "pc-dimm", Doc: "a DIMM of 128 MiB", Workers: []string{"dimm"}, Room: []string{"-m", "slots=1,maxmem=1G"},
+			Args: plain("-object", "memory-backend-ram,id=guest-dimm-ram,size=128M", "-device", "pc-dimm,id=guest-dimm,memdev=guest-dimm-ram"),
+		},
 	}
 }
 

@@ -54,7 +54,7 @@ func (r *run) config(side string) launcher.Config {
 	} else {
 		c.Args = append(c.Args, waits) // a firmware that finds nothing to boot may end the machine
 	}
-	c.Args = slices.Concat(r.linux.args(owner), c.Args, r.ramArgs, r.globals[c.Binary])
+	c.Args = slices.Concat(r.linux.args(owner), r.linux.portArgs(r.program), c.Args, r.ramArgs, r.globals[c.Binary], r.linux.pluggedArgs())
 	c.Port = r.linux.port()
 	return c
 }

@@ -35,6 +35,7 @@ func workers() []Worker {
 		netWorker{},
 		rngWorker{},
 		serialWorker{},
+		dimmWorker{},
 	}, cpuWorkers()...)
 }
 

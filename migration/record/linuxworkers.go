@@ -25,6 +25,7 @@ func Workers() []Worker {
 		{Name: "net", Doc: "the guest's connection goes on with every byte, and of its datagrams few are lost or come twice", Grows: []string{"tcp-verified", "udp-verified"}, Judge: judgeNet},
 		{Name: "rng", Doc: "the guest's random number generator gives random bytes", Grows: []string{"bytes"}},
 		{Name: "serial", Doc: "what the guest sends through a serial port comes back, but for what is under way at the switchover", Grows: []string{"echoed"}, Judge: judgeSerial},
+		{Name: "dimm", Doc: "every byte that the guest wrote is in its memory that was plugged, wherever it is", Grows: []string{"verified", "written"}, Judge: judgeDIMM},
 	}
 }
 
@@ -91,4 +92,16 @@ func judgeSerial(r *Record, w *WorkerFacts) (Outcome, string) {
 	}
 	return pass("%d of %d lines through the serial port came back: %d are lost, %d came late and %d damaged",
 		w.After["echoed"], sent, w.After["lost"], w.After["late"], w.After["damaged"])
+}
+
+// judgeDIMM wants the pages to lie in the DIMM, or they say nothing of it.
+func judgeDIMM(_ *Record, w *WorkerFacts) (Outcome, string) {
+	pages, counted := w.After["dimm-pages"]
+	switch {
+	case !counted:
+		return unknown("how many of the guest's pages lie in the DIMM")
+	case pages == 0:
+		return fail("0 of the guest's pages lie in the DIMM, expected some")
+	}
+	return pass("nothing was wrong with %d pages in the DIMM: %d verified, %d written", pages, w.After["verified"], w.After["written"])
 }

@@ -51,6 +51,9 @@ type Run struct {
 	Scenario string
 	Ending   Ending
 	Reason   string `json:",omitempty"` // where it isn't a pass
+	// Prediction is what was predicted of this scenario's guest, whose devices are others than
+	// those of the pair's; nil where they are not.
+	Prediction *preflight.Prediction `json:",omitempty"`
 	// Intact says that after a failure the guest was seen to run on the source.
 	Intact bool `json:",omitempty"`
 	// Foreseen says that a failure came in the way predicted.
@@ -191,7 +194,7 @@ func (m *Matrix) Findings() []string {
 		for _, r := range p.Runs {
 			if r.Contradicts {
 				found = append(found, fmt.Sprintf("%s -> %s (%s), %s: predicted %q, but %s",
-					p.Source, p.Destination, p.Machine, r.Scenario, p.Prediction.String(), r.happened()))
+					p.Source, p.Destination, p.Machine, r.Scenario, p.Predicted(r).String(), r.happened()))
 			}
 		}
 	}
@@ -221,6 +224,14 @@ func (m *Matrix) Pair(source, destination string) *Pair {
 		return nil
 	}
 	return &m.Pairs[i]
+}
+
+// Predicted is what was predicted of a run of the pair's.
+func (p Pair) Predicted(r Run) preflight.Prediction {
+	if r.Prediction != nil {
+		return *r.Prediction
+	}
+	return p.Prediction
 }
 
 // Count is how many runs of the pair came to an ending.

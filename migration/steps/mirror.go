@@ -25,7 +25,7 @@ func mirrorVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
 			Name: "mirror", Args: "DEVICE",
-			Doc: "Has the destination export its own image of that disk of a Linux guest's over NBD, and the source copy its own there and go on with what the guest writes (blockdev-mirror); waits until both are the same (BLOCK_JOB_READY). The disk is " +
+			Doc: "Has the destination export its own image of that disk of a Linux guest's over NBD, and the source copy its own there and go on with what the guest writes (blockdev-mirror); waits until both are the same (BLOCK_JOB_READY); the disk is " +
 				strings.Join(local, " or ") + ".",
 			Example: "mirror virtio-blk-local",
 			Step:    func(a *migration.Args) migration.Step { return Mirror(a.OneOf("a disk", local...)) },
