@@ -32,10 +32,10 @@ type linuxRun struct {
 	image     guest.Image
 	resources *guest.Resources
 	heard     *guest.Session
-	places    map[*Side]int64 // as far as was heard of each side's stream
-	plugged   []guest.Device  // so far, beside vCPUs
-	plugArgs  []string        // the options for all that was plugged
-	begun     []string        // workers that were told to start since
+	places    map[*Side]int64               // as far as was heard of each side's stream
+	plugged   []guest.Device                // so far, beside vCPUs
+	plugArgs  []func(owner string) []string // the options for all that was plugged
+	begun     []string                      // workers that were told to start since
 }
 
 func declareLinux(a *Args, s *Scenario) {

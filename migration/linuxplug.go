@@ -42,17 +42,9 @@ func (p *Pair) Plug(ctx context.Context, name string) error {
 	if i < 0 {
 		return fmt.Errorf("the guest was not made for %s: it is not what the scenario plugs", name)
 	}
-	d, own := l.image.Plugged[i], *l.resources
-	own.Owner = SourceName
-	args := d.Args(&own)
-	if port := l.portOf(p.Program, i); port != "" {
-		for k, arg := range args {
-			if strings.HasPrefix(arg, "virtio-") && !strings.Contains(arg, ",bus=") {
-				args[k] += ",bus=" + port
-			}
-		}
-	}
-	if err := p.plug(ctx, args); err != nil {
+	d := l.image.Plugged[i]
+	port := l.portOf(p.Program, i)
+	if err := p.plug(ctx, func(owner string) []string { return l.argsOf(d, owner, port) }); err != nil {
 		return err
 	}
 	if d.Netdev != "" {
@@ -60,27 +52,43 @@ func (p *Pair) Plug(ctx context.Context, name string) error {
 			return err
 		}
 	}
-	l.plugged = append(l.plugged, d)
 	if _, err := p.noteRAM(ctx); err != nil { // which may be more now
 		return err
 	}
+	l.plugged = append(l.plugged, d)
 	p.Facts.Linux.Devices = append(p.Facts.Linux.Devices, name)
 	return p.startWorkers(ctx, d.Workers)
 }
 
-// plug carries out what stands on a command line, and keeps it for those of QEMUs that are started
-// later.
-func (p *Pair) plug(ctx context.Context, args []string) error {
-	commands := map[string]string{"-device": "device_add", "-object": "object_add", "-drive": "drive_add 0"}
-	for pair := range slices.Chunk(args, 2) {
-		if pair[0] == "-netdev" { // of which the human monitor takes only what was there before QAPI
-			if err := p.Source.Execute(ctx, "netdev_add", fromOption("type", pair[1])); err != nil {
+// argsOf are the options that make a device on that port, where it needs one.
+func (l *linuxRun) argsOf(d guest.Device, owner, port string) []string {
+	own := *l.resources
+	own.Owner = owner
+	args := slices.Clone(d.Args(&own))
+	for i, arg := range args {
+		onPCI := strings.HasPrefix(arg, "virtio-") || strings.HasPrefix(arg, "nvme,")
+		if port != "" && onPCI && !strings.Contains(arg, ",bus=") {
+			args[i] += ",bus=" + port
+		}
+	}
+	return args
+}
+
+// plug carries out on the source what would stand on its command line, and keeps it for QEMUs that
+// are started later.
+func (p *Pair) plug(ctx context.Context, args func(owner string) []string) error {
+	// The human monitor takes what the command line does, but for what came with QAPI.
+	commands := map[string]string{"-device": "device_add", "-object": "object_add", "-drive": "drive_add 0", "-chardev": "chardev-add"}
+	modern := map[string][2]string{"-netdev": {"netdev_add", "type"}, "-blockdev": {"blockdev-add", "driver"}}
+	for pair := range slices.Chunk(args(p.run.owner(SourceName)), 2) {
+		if command, ok := modern[pair[0]]; ok {
+			if err := p.Source.Execute(ctx, command[0], fromOption(command[1], pair[1])); err != nil {
 				return err
 			}
 			continue
 		}
 		command := commands[pair[0]]
-		if command == "" || len(pair) < 2 || strings.ContainsAny(pair[1], " \t\"\\") {
+		if command == "" || strings.ContainsAny(pair[1], " \t\"\\") {
 			return fmt.Errorf("the option %s can't be given to a machine that runs", pair)
 		}
 		reply, err := qapi.HumanMonitor(ctx, p.Source.QMP(), command+" "+pair[1])
@@ -91,7 +99,7 @@ func (p *Pair) plug(ctx context.Context, args []string) error {
 			return fmt.Errorf("%s %s: %s", command, pair[1], reply)
 		}
 	}
-	p.run.linux.plugArgs = append(p.run.linux.plugArgs, args...)
+	p.run.linux.plugArgs = append(p.run.linux.plugArgs, args)
 	return nil
 }
 
@@ -172,7 +180,7 @@ func (p *Pair) plugVCPU(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := p.plug(ctx, []string{"-device", place}); err != nil {
+	if err := p.plug(ctx, func(string) []string { return []string{"-device", place} }); err != nil {
 		return err
 	}
 	number, err := p.Tell(ctx, p.Source, wire.Online, "")
@@ -228,12 +236,15 @@ func (l *linuxRun) portArgs(program fixtures.Program) (args []string) {
 	return args
 }
 
-// pluggedArgs are what has been plugged, on a command line.
-func (l *linuxRun) pluggedArgs() []string {
+// pluggedArgs are what has been plugged, on the command line of the QEMU that began as that side.
+func (l *linuxRun) pluggedArgs(owner string) (args []string) {
 	if l == nil {
 		return nil
 	}
-	return l.plugArgs
+	for _, of := range l.plugArgs {
+		args = append(args, of(owner)...)
+	}
+	return args
 }
 
 // running are the workers that have something to watch by now.

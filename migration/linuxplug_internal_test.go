@@ -37,6 +37,7 @@ func TestWhatIsPluggedHasAPortWhereTheMachineHasNoSlot(t *testing.T) {
 	}, l.portArgs(q35))
 	require.Equal(t, "guest-port-1", l.portOf(q35, 1))
 	require.Empty(t, (*linuxRun)(nil).portArgs(q35))
+	require.Empty(t, (*linuxRun)(nil).pluggedArgs(SourceName))
 }
 
 // TestWorkersOfWhatIsPluggedAreWaitedForOnceTheyWereStarted, and not before.
@@ -45,4 +46,18 @@ func TestWorkersOfWhatIsPluggedAreWaitedForOnceTheyWereStarted(t *testing.T) {
 	require.Equal(t, []string{"memory"}, l.running())
 	l.begun = []string{"net"}
 	require.Equal(t, []string{"memory", "net"}, l.running())
+}
+
+// TestWhatIsPluggedIsTheSameOnBothSides, but for what each has of its own.
+func TestWhatIsPluggedIsTheSameOnBothSides(t *testing.T) {
+	l := &linuxRun{resources: &guest.Resources{Dir: "/run"}}
+	disk, err := guest.DeviceOf("virtio-blk-local")
+	require.NoError(t, err)
+	l.plugArgs = append(l.plugArgs, func(owner string) []string { return l.argsOf(disk, owner, "guest-port-3") })
+	for _, owner := range []string{SourceName, DestinationName} {
+		require.Equal(t, []string{
+			"-blockdev", "driver=raw,node-name=guest-virtio-blk-local,file.driver=file,file.filename=/run/guest-virtio-blk-local." + owner + ".img",
+			"-device", "virtio-blk,drive=guest-virtio-blk-local,serial=drover-virtio-blk-lo,bus=guest-port-3",
+		}, l.pluggedArgs(owner))
+	}
 }

@@ -16,7 +16,8 @@ import (
 func TestWorkersNoticeWhatIsDoneToWhatWasPlugged(t *testing.T) {
 	t.Parallel()
 	options := linuxOptions(t)
-	value, tampering := byte(0), linuxTampering{
+	value := byte(0)
+	tampering := linuxTampering{
 		what: "a byte of its DIMM changes", worker: "dimm",
 		complaints: []string{`^the byte at 0x1[0-9a-f]{8} is wrong: expected 0x[0-9a-f]+, found 0x[0-9a-f]+; [0-9]+ bytes of page 0, generation [0-9]+, are wrong`},
 		again: func(ctx context.Context, p *migration.Pair) error {
@@ -46,5 +47,5 @@ func TestADestinationWithoutWhatWasPluggedTakesNoGuest(t *testing.T) {
 	}
 	result := run(t, scenario(t, "linux/hotplug"), options)
 	require.Equal(t, record.Fail, result.Outcome, explain(result))
-	require.Regexp(t, `Unknown (savevm section|section or instance)|virtio-blk|0000:00:`, result.Reason)
+	require.Regexp(t, `load of migration failed`, result.Reason)
 }
