@@ -13,7 +13,8 @@ import (
 // systemFolder is where the kernel says which vCPUs and which memory it has.
 const systemFolder = "/sys/devices/system"
 
-// onlineTimeout is how long the kernel may take to find what was plugged.
+// onlineTimeout is how long the kernel may take to find what it has, or what was plugged: it finds
+// a disk behind a controller after that, and a clock that it measured on a busy host may be fast.
 const onlineTimeout = 10 * time.Second
 
 // onlineVCPUs waits until the kernel has a vCPU that it doesn't use, and has it use all: a kernel

@@ -48,7 +48,7 @@ const (
 	blocksFlush = 4 // written, and then flushed
 	sectorSize  = 512
 	blockMagic  = 0x646973_6b626c6b
-	diskTimeout = 3 * time.Second // that the kernel may take to find a disk once it has the module
+	diskTimeout = onlineTimeout // that the kernel may take to find a disk once it has the module
 )
 
 // A blockFile is a disk as the worker uses it.
