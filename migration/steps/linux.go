@@ -33,8 +33,10 @@ func linuxVerbs() migration.Vocabulary {
 // Plug plugs a device of package guest's, or a vCPU (guest.VCPU), into a Linux guest that runs on
 // the source. The destination has to be started again.
 func Plug(device string) migration.Step {
-	return migration.Step{Name: "plug " + device, Wants: []string{"boot"}, Gives: []string{"plug"}, PlugsGuest: device, Timeout: 3 * migration.StepTimeout,
-		Do: func(ctx context.Context, p *migration.Pair) error { return p.Plug(ctx, device) }}
+	return migration.Step{
+		Name: "plug " + device, Wants: []string{"boot"}, Gives: []string{"plug"}, PlugsGuest: device, Timeout: 3 * migration.StepTimeout,
+		Do: func(ctx context.Context, p *migration.Pair) error { return p.Plug(ctx, device) },
+	}
 }
 
 // ResetAtOnce resets the machine of a Linux guest, and waits for nothing.
