@@ -106,8 +106,15 @@ func Assess(p preflight.Prediction, scenario string, r *record.Result) Run {
 
 // intact says whether the guest was seen to run on the source after a step had failed.
 func intact(r *record.Record) bool {
-	return r != nil && r.Error != "" && r.Life != nil && r.Life.Side == "source" &&
-		r.Life.Running && r.Life.Before != r.Life.After && r.Life.Unexpected == "" && r.Life.Heartbeats > 0
+	if r == nil || r.Error == "" || r.Life == nil {
+		return false
+	}
+	l := r.Life
+	moves := l.Before != l.After
+	if l.Beats != nil { // a Linux guest has no counter in its memory
+		moves = l.Beats.After > l.Beats.Before
+	}
+	return l.Side == "source" && l.Running && moves && l.Unexpected == "" && l.Heartbeats > 0
 }
 
 // whyRefused is the destination's message about what was predicted; else the run's own
