@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -161,9 +162,11 @@ func TestWhatKeepsAGuestFromBeingBuiltIsNamed(t *testing.T) {
 		spec Spec
 		want string
 	}{
-		"no such target": {Spec{Arch: "pdp11", Kernel: kernel}, "x86_64"},
-		"no such device": {Spec{Arch: "x86_64", Kernel: kernel, Devices: []string{"floppy"}}, "virtio-rng"},
-		"no such kernel": {Spec{Arch: "x86_64", Kernel: kernel + "x"}, "vmlinuzx"},
+		"no such target":            {Spec{Arch: "pdp11", Kernel: kernel}, "x86_64"},
+		"no such device":            {Spec{Arch: "x86_64", Kernel: kernel, Devices: []string{"floppy"}}, "virtio-rng"},
+		"no such device is plugged": {Spec{Arch: "x86_64", Kernel: kernel, Plugged: []string{"floppy"}}, "virtio-rng"},
+		"two devices of a worker":   {Spec{Arch: "x86_64", Kernel: kernel, Devices: []string{"virtio-scsi"}, Plugged: []string{"virtio-blk"}}, "virtio-blk can't be plugged: its worker block"},
+		"no such kernel":            {Spec{Arch: "x86_64", Kernel: kernel + "x"}, "vmlinuzx"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.spec.Cache = t.TempDir()
@@ -182,6 +185,27 @@ func TestWhatKeepsAGuestFromBeingBuiltIsNamed(t *testing.T) {
 		var none *ToolchainError
 		require.ErrorAs(t, err, &none)
 	})
+}
+
+// TestWhatIsPluggedHasRoomAndAWorkerThatWaits: nothing of it is on the command line.
+func TestWhatIsPluggedHasRoomAndAWorkerThatWaits(t *testing.T) {
+	if _, err := goTool(); err != nil {
+		t.Skip(err)
+	}
+	kernel := write(t, t.TempDir(), "vmlinuz", []byte("a kernel"))
+	image, err := Build(t.Context(), Spec{
+		Arch: "x86_64", Kernel: kernel, Modules: someModules(t), CPUs: 2, Cache: t.TempDir(), Plugged: []string{VCPU, "pc-dimm", VCPU},
+	})
+	require.NoError(t, err)
+	require.Equal(t, []string{"-smp", "2,maxcpus=4", "-m", "slots=1,maxmem=1G"}, image.Args)
+	require.Equal(t, []string{"dimm"}, image.Later)
+	require.Contains(t, image.Workers, "dimm")
+	require.Contains(t, image.Append, " drover.later=dimm ")
+	require.Contains(t, image.Append, " drover.devices=pc-dimm")
+	require.NotContains(t, strings.Join(image.QEMUArgs(&Resources{}), " "), "guest-dimm")
+	for _, name := range PluggableNames() {
+		require.True(t, name == VCPU || slices.Contains(DeviceNames(), name), name)
+	}
 }
 
 // TestEveryWorkerHasItsFile: so that nobody has to search for it.

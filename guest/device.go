@@ -15,6 +15,8 @@ type Device struct {
 	Workers []string // that watch it
 	Since   string   // the release of QEMU that has what Args say, such as "7.2"; empty for any
 	Netdev  string   // the id of the netdev that QEMU connects by itself after it has started; empty for none
+	Node    string   // the block node whose contents each QEMU has of its own; empty for none
+	Room    []string // options that a machine needs that is to have room for the device; nil for none
 	// Prepare makes what both sides share, before the first QEMU starts; nil for nothing.
 	Prepare func(r *Resources) error
 	// Args are the options for one side's QEMU, the same on both but for what they name. They
@@ -25,6 +27,10 @@ type Device struct {
 // Resources are what a run's devices share between both sides.
 type Resources struct {
 	Dir string // a private folder of the run's, which is removed when it ends
+	// Owners are names of the QEMUs that the guest moves between, and Owner is that of the one
+	// whose args are asked for, for what each has of its own.
+	Owners []string
+	Owner  string
 	// CleanUp are called when the run ends, the last first.
 	CleanUp []func()
 }
@@ -58,10 +64,13 @@ func Devices() []Device {
 			Args: plain("-device", "virtio-balloon"),
 		},
 
-		diskDevice("virtio-blk", "a disk", []string{"virtio_pci", "virtio_blk"}, "-device", "virtio-blk,drive=guest-virtio-blk,serial=drover-virtio-blk"),
+		diskDevice("virtio-blk", "a disk", []string{"virtio_pci", "virtio_blk"}, "-device", "virtio-blk,drive=guest-virtio-blk,serial="+serialOf("virtio-blk")),
 		diskDevice("virtio-scsi", "a SCSI disk, behind its controller", []string{"virtio_pci", "virtio_scsi", "sd_mod"},
-			"-device", "virtio-scsi,id=guest-scsi", "-device", "scsi-hd,bus=guest-scsi.0,drive=guest-virtio-scsi,serial=drover-virtio-scsi"),
-		diskDevice("nvme", "an NVMe disk", []string{"nvme"}, "-device", "nvme,drive=guest-nvme,serial=drover-nvme"),
+			"-device", "virtio-scsi,id=guest-scsi", "-device", "scsi-hd,bus=guest-scsi.0,drive=guest-virtio-scsi,serial="+serialOf("virtio-scsi")),
+		diskDevice("nvme", "an NVMe disk", []string{"nvme"}, "-device", "nvme,drive=guest-nvme,serial="+serialOf("nvme")),
+
+		localDiskDevice("virtio-blk-local", "a disk whose image each side has its own of", []string{"virtio_pci", "virtio_blk"},
+			"-device", "virtio-blk,drive=guest-virtio-blk-local,serial="+serialOf("virtio-blk-local")),
 
 		diskDevice("ahci", "a SATA disk, behind its controller", []string{"ahci", "sd_mod"},
 			"-device", "ich9-ahci,id=guest-sata", "-device", "ide-hd,bus=guest-sata.0,drive=guest-ahci,serial=drover-ahci"),
@@ -84,6 +93,10 @@ func Devices() []Device {
 		{
 			Name: "i6300esb", Doc: "a watchdog, which the guest feeds", Workers: []string{"watchdog"}, Since: "6.0",
 			Args: plain("-action", "watchdog=none", "-device", "i6300esb,id=guest-watchdog"),
+		},
+		{
+			Name: "pc-dimm", Doc: "a DIMM of 128 MiB", Workers: []string{"dimm"}, Room: []string{"-m", "slots=1,maxmem=1G"},
+			Args: plain("-object", "memory-backend-ram,id=guest-dimm-ram,size=128M", "-device", "pc-dimm,id=guest-dimm,memdev=guest-dimm-ram"),
 		},
 	}
 }

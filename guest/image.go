@@ -22,6 +22,7 @@ type Spec struct {
 	Kernel  string   // the file of the kernel, as QEMU's -kernel takes it
 	Modules string   // a folder somewhere below which its modules are; empty where all is built in
 	Devices []string // beside the port that it talks through
+	Plugged []string // devices that will be plugged while it runs, and VCPU for a vCPU each time
 	CPUs    int      // 0 means 1
 	Console bool     // it is to talk through the console, not a port
 	Idle    bool     // it has no workers: nothing runs in it but what it is told to
@@ -38,14 +39,16 @@ type Image struct {
 	Append         string // the kernel's command line
 	MemoryMiB      int
 	Workers        []string
-	Devices        []Device
+	Later          []string // those of the workers that start when they are told to
+	Devices        []Device // that it starts with
+	Plugged        []Device // that will be plugged
 	Args           []string // that QEMU needs beside the devices'
 }
 
 // Prepare makes what its devices share on both sides, before the first QEMU starts. What was
 // made is in r.CleanUp, also where there is an error.
 func (i Image) Prepare(r *Resources) error {
-	for _, d := range i.Devices {
+	for _, d := range slices.Concat(i.Devices, i.Plugged) {
 		if d.Prepare == nil {
 			continue
 		}
@@ -56,8 +59,8 @@ func (i Image) Prepare(r *Resources) error {
 	return nil
 }
 
-// QEMUArgs are all options that one side's QEMU needs for the guest and its devices, which are
-// prepared.
+// QEMUArgs are all options that one side's QEMU needs for the guest and the devices that it starts
+// with, which are prepared.
 func (i Image) QEMUArgs(r *Resources) []string {
 	args := slices.Clone(i.Args)
 	for _, d := range i.Devices {
@@ -69,12 +72,21 @@ func (i Image) QEMUArgs(r *Resources) []string {
 // imageFormat changes when the archive's layout does.
 const imageFormat = "1"
 
-// devicesOf are a guest's, the port that it talks through first.
-func (s Spec) devicesOf() (all []Device, err error) {
+// devicesOf are those that a guest starts with, the port that it talks through first, and those
+// that will be plugged.
+func (s Spec) devicesOf() (all, plugged []Device, err error) {
 	names := s.Devices
 	if !s.Console {
 		names = append([]string{Serial}, names...)
 	}
+	if all, err = devicesNamed(names); err != nil {
+		return nil, nil, err
+	}
+	plugged, err = devicesNamed(slices.DeleteFunc(slices.Clone(s.Plugged), isVCPU))
+	return all, plugged, err
+}
+
+func devicesNamed(names []string) (all []Device, err error) {
 	for _, name := range names {
 		d, err := DeviceOf(name)
 		if err != nil {
@@ -93,7 +105,7 @@ func Build(ctx context.Context, s Spec) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	devices, err := s.devicesOf()
+	devices, plugged, err := s.devicesOf()
 	if err != nil {
 		return Image{}, err
 	}
@@ -116,17 +128,17 @@ func Build(ctx context.Context, s Spec) (Image, error) {
 		return Image{}, err
 	}
 	image := Image{
-		Kernel: s.Kernel, MemoryMiB: a.memory, Devices: devices, Args: a.args,
+		Kernel: s.Kernel, MemoryMiB: a.memory, Devices: devices, Plugged: plugged, Args: slices.Concat(a.args, s.roomArgs(slices.Concat(devices, plugged))),
 	}
 	if !s.Idle {
-		image.Workers = slices.DeleteFunc(Workers(devices), func(name string) bool { return slices.Contains(a.lacks, name) })
+		image.Workers = slices.DeleteFunc(Workers(slices.Concat(devices, plugged)), func(name string) bool { return slices.Contains(a.lacks, name) })
+		if image.Later, err = later(devices, plugged); err != nil {
+			return Image{}, err
+		}
 	}
-	image.Append = s.commandLine(a, image.Workers)
-	if s.CPUs > 1 {
-		image.Args = append(image.Args[:len(image.Args):len(image.Args)], "-smp", fmt.Sprint(s.CPUs))
-	}
+	image.Append = s.commandLine(a, image)
 	var needs []string
-	for _, d := range devices {
+	for _, d := range slices.Concat(devices, plugged) {
 		needs = append(needs, d.Modules...)
 	}
 	needs = slices.DeleteFunc(needs, func(name string) bool { return slices.Contains(a.without, name) })
@@ -151,13 +163,16 @@ func Build(ctx context.Context, s Spec) (Image, error) {
 }
 
 // commandLine is the kernel's.
-func (s Spec) commandLine(a arch, workers []string) string {
-	words := []string{"console=" + a.console, "quiet", "panic=-1", "rdinit=/init", a.append, "drover.workers=" + strings.Join(workers, ",")}
+func (s Spec) commandLine(a arch, image Image) string {
+	words := []string{"console=" + a.console, "quiet", "panic=-1", "rdinit=/init", a.append, "drover.workers=" + strings.Join(image.Workers, ",")}
+	if len(image.Later) > 0 {
+		words = append(words, "drover.later="+strings.Join(image.Later, ","))
+	}
 	if !s.Console {
 		words = append(words, "drover.port="+PortName)
 	}
-	if len(s.Devices) > 0 {
-		words = append(words, "drover.devices="+strings.Join(s.Devices, ","))
+	if all := slices.DeleteFunc(slices.Concat(s.Devices, s.Plugged), isVCPU); len(all) > 0 {
+		words = append(words, "drover.devices="+strings.Join(all, ","))
 	}
 	for _, o := range s.Options {
 		words = append(words, "drover."+o)

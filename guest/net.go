@@ -2,7 +2,6 @@ package guest
 
 import (
 	"path/filepath"
-	"strings"
 
 	"github.com/drover-vm/drover/guest/peer"
 )
@@ -26,7 +25,7 @@ func netDevice(id, name, doc string, modules []string, args ...string) Device {
 		},
 		Args: func(r *Resources) []string {
 			return append([]string{
-				"-netdev", "stream,id=" + id + ",server=off,addr.type=unix,addr.path=" + strings.ReplaceAll(socket(r), ",", ",,"),
+				"-netdev", "stream,id=" + id + ",server=off,addr.type=unix,addr.path=" + escaped(socket(r)),
 			}, args...)
 		},
 	}
@@ -50,7 +49,7 @@ func serialDevice() Device {
 		},
 		Args: func(r *Resources) []string {
 			return []string{
-				"-chardev", "socket,id=guest-echo,path=" + strings.ReplaceAll(socket(r), ",", ",,"),
+				"-chardev", "socket,id=guest-echo,path=" + escaped(socket(r)),
 				"-device", "virtio-serial,id=guest-echo-bus", "-device", "virtserialport,bus=guest-echo-bus.0,chardev=guest-echo,name=" + echoPort,
 			}
 		},

@@ -32,7 +32,10 @@ type linuxRun struct {
 	image     guest.Image
 	resources *guest.Resources
 	heard     *guest.Session
-	places    map[*Side]int64 // as far as was heard of each side's stream
+	places    map[*Side]int64               // as far as was heard of each side's stream
+	plugged   []guest.Device                // so far, beside vCPUs
+	plugArgs  []func(owner string) []string // the options for all that was plugged
+	begun     []string                      // workers that were told to start since
 }
 
 func declareLinux(a *Args, s *Scenario) {
@@ -89,6 +92,7 @@ func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *li
 	}
 	image, err := guest.Build(ctx, guest.Spec{
 		Arch: o.Arch, Kernel: kernel, Modules: modules, Devices: l.Devices, CPUs: l.CPUs, Console: l.Console, Options: l.Options,
+		Plugged: s.plugs(),
 	})
 	_, noTool := errors.AsType[*guest.ToolchainError](err)
 	_, noModule := errors.AsType[*guest.ModuleError](err)
@@ -98,6 +102,33 @@ func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *li
 	p := fixtures.ForLinux(o.Arch)
 	p.KernelFile, p.Initrd, p.Append, p.MemoryMiB = image.Kernel, image.Initrd, image.Append, image.MemoryMiB
 	return p, &linuxRun{declared: l, image: image, heard: guest.NewSession(), places: map[*Side]int64{}}, err
+}
+
+// ModelArgs are options for a QEMU that is asked what becomes of the scenario's guest ([Preflight]):
+// the devices that a Linux guest begins with, which no option of the run's names; nil where it is
+// a guest program, which has none of its own.
+func (s Scenario) ModelArgs() ([]string, error) {
+	l := s.Guest.Linux
+	if l == nil {
+		return nil, nil
+	}
+	names := l.Devices
+	if !l.Console {
+		names = append([]string{guest.Serial}, names...)
+	}
+	var devices []guest.Device
+	for _, name := range names {
+		d, err := guest.DeviceOf(name)
+		if err != nil {
+			return nil, fmt.Errorf("migration: %w", err)
+		}
+		devices = append(devices, d)
+	}
+	args := guest.ModelArgs(devices)
+	if l.CPUs > 1 {
+		args = append(args, "-smp", fmt.Sprint(l.CPUs))
+	}
+	return args, nil
 }
 
 // port is the id of the chardev that the guest talks through, "" for none.
@@ -119,7 +150,7 @@ func (l *linuxRun) prepare(ctx context.Context, p *Pair) error {
 		if err != nil {
 			return &StartError{err}
 		}
-		for _, d := range l.image.Devices {
+		for _, d := range slices.Concat(l.image.Devices, l.image.Plugged) {
 			if d.Since != "" && !Release(d.Since).In(info.Version) {
 				return &UnsupportedError{fmt.Sprintf("QEMU %d.%d can't give a Linux guest the device %s as drover does, which needs %s",
 					info.Version.Major, info.Version.Minor, d.Name, d.Since)}
@@ -140,28 +171,33 @@ func (l *linuxRun) connected(ctx context.Context, vm *launcher.VM) error {
 	if l == nil {
 		return nil
 	}
-	for _, d := range l.image.Devices {
+	for _, d := range slices.Concat(l.image.Devices, l.plugged) {
 		if d.Netdev == "" {
 			continue
 		}
-		connected := regexp.MustCompile(`(?m)^.*\b` + regexp.QuoteMeta(d.Netdev) + `: .*\bunix:`)
-		err := Poll(ctx, d.Name+" to be connected", func() (bool, error) {
-			text, err := qapi.HumanMonitor(ctx, vm.QMP(), "info network")
-			return connected.MatchString(text), err
-		})
-		if err != nil {
+		if err := connectedNetdev(ctx, vm, d); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// args are what QEMU needs for the guest and its devices.
-func (l *linuxRun) args() []string {
+func connectedNetdev(ctx context.Context, vm *launcher.VM, d guest.Device) error {
+	connected := regexp.MustCompile(`(?m)^.*\b` + regexp.QuoteMeta(d.Netdev) + `: .*\bunix:`)
+	return Poll(ctx, d.Name+" to be connected", func() (bool, error) {
+		text, err := qapi.HumanMonitor(ctx, vm.QMP(), "info network")
+		return connected.MatchString(text), err
+	})
+}
+
+// args are what QEMU needs for the guest and its devices: the QEMU that began as that side.
+func (l *linuxRun) args(owner string) []string {
 	if l == nil {
 		return nil
 	}
-	return l.image.QEMUArgs(l.resources)
+	own := *l.resources
+	own.Owner = owner
+	return l.image.QEMUArgs(&own)
 }
 
 // planned are the facts that such a run begins with.

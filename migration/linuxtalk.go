@@ -87,7 +87,7 @@ func (p *Pair) AwaitBootOn(ctx context.Context, s *Side) error {
 	if l == nil {
 		return errNotLinux
 	}
-	err := p.HearUntil(ctx, s, "the guest's workers to begin", func(g *guest.Session) bool { return g.Began(l.image.Workers) })
+	err := p.HearUntil(ctx, s, "the guest's workers to begin", func(g *guest.Session) bool { return g.Began(l.running()) })
 	if err != nil && s.Facts.Began.IsZero() && p.Facts.Legs == nil && s.ExitState() == nil && s == p.Source {
 		return &StartError{err} // nothing is known of migration
 	}
@@ -158,6 +158,7 @@ func (p *Pair) hearReport(ctx context.Context, s *Side) error {
 	f.Side, f.Workers = s.Name(), nil
 	f.Restarted, f.Problems = l.heard.Restarted(), l.heard.Problems()
 	f.Lost, f.Doubled, f.Damaged = l.heard.Lines()
+	p.noteOnline(after)
 	for _, name := range l.image.Workers {
 		w, answered := after[name]
 		f.Workers = append(f.Workers, record.WorkerFacts{

@@ -21,11 +21,10 @@ func (p *Pair) checkMemory(ctx context.Context) error {
 	if p.Program.Name == "" {
 		return nil
 	}
-	size, err := qapi.QueryMemorySizeSummary(ctx, p.Source.QMP())
+	size, err := p.noteRAM(ctx)
 	if err != nil {
 		return err
 	}
-	p.Facts.RAMBytes = size.Base + size.Plugged
 	least := uint64(0)
 	if p.Program.End > 0 {
 		least = p.Program.End - p.Program.RAMStart
@@ -54,6 +53,15 @@ func (p *Pair) checkMemory(ctx context.Context) error {
 		return nil
 	}
 	return p.checkSharing()
+}
+
+// noteRAM notes how much RAM the source's guest has.
+func (p *Pair) noteRAM(ctx context.Context) (qapi.MemorySizeInfo, error) {
+	size, err := qapi.QueryMemorySizeSummary(ctx, p.Source.QMP())
+	if err == nil {
+		p.Facts.RAMBytes = size.Base + size.Plugged
+	}
+	return size, err
 }
 
 // firmwareRAM is what SeaBIOS uses of a PC's RAM while it boots: it leaves data as far as 17

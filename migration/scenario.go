@@ -72,6 +72,9 @@ type Step struct {
 	// Plugs says that it plugs a PCI device into a machine that runs, for which some machines
 	// need a port.
 	Plugs bool
+	// PlugsGuest is what it plugs into a Linux guest, by the name that package guest has for it,
+	// which is made for it; "" for nothing.
+	PlugsGuest string
 	// Do returns as soon as ctx ends. An [*UnsupportedError] makes the run a skip.
 	Do func(ctx context.Context, p *Pair) error
 	// Phase is the part of a run that begins with the step, "" for none.

@@ -36,7 +36,8 @@ func (r *run) config(side string) launcher.Config {
 	if o.Hold != nil {
 		c.Attach = filepath.Join(r.private.Path(), side+".qmp")
 	}
-	if r.swapped != (side == DestinationName) {
+	owner := r.owner(side)
+	if owner == DestinationName {
 		c.Binary = o.Destination
 	}
 	if side == DestinationName {
@@ -53,9 +54,17 @@ func (r *run) config(side string) launcher.Config {
 	} else {
 		c.Args = append(c.Args, waits) // a firmware that finds nothing to boot may end the machine
 	}
-	c.Args = slices.Concat(r.linux.args(), c.Args, r.ramArgs, r.globals[c.Binary])
+	c.Args = slices.Concat(r.linux.args(owner), r.linux.portArgs(r.program), c.Args, r.ramArgs, r.globals[c.Binary], r.linux.pluggedArgs(owner))
 	c.Port = r.linux.port()
 	return c
+}
+
+// owner is as which side the QEMU began that is that side now.
+func (r *run) owner(side string) string {
+	if r.swapped != (side == DestinationName) {
+		return DestinationName
+	}
+	return SourceName
 }
 
 // startTimeout is how long the start of both VMs may take, with what their QEMUs are asked

@@ -184,8 +184,12 @@ func (f *matrixFlags) fill(ctx context.Context, show display) (m *report.Matrix,
 	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Artifacts: f.pages.artifacts(f.artifacts), Keep: f.pages.dir != "", Known: new(probe.Known)}
 	f.args.assign(&options)
 	options.FindKernel = findKernel
-	m.Pairs = predictAll(ctx, fleet, options, show)
-	left = f.runPairs(ctx, m, chosen, options, show)
+	pairs, own, err := predictAll(ctx, fleet, chosen, options, show)
+	if err != nil {
+		return nil, nil, err
+	}
+	m.Pairs = pairs
+	left = f.runPairs(ctx, m, own, chosen, options, show)
 	m.Seconds = time.Since(began).Seconds()
 	return m, left, nil
 }
@@ -198,34 +202,58 @@ func (f *matrixFlags) fleet(ctx context.Context, arch string) ([]member, error) 
 	return inOrder(all), err
 }
 
-// predictAll makes the pairs, row by row, with what is predicted for each. Where no
-// prediction can be made, it is that the outcome is unknown.
-func predictAll(ctx context.Context, fleet []member, o migration.Options, show display) []report.Pair {
+// predictAll makes the pairs, row by row, with what is predicted for each, and own, for each pair
+// and scenario: what is predicted of a guest whose devices are others than those of the first
+// scenario's, nil for others. Where no prediction can be made, it is that the outcome is unknown.
+func predictAll(ctx context.Context, fleet []member, chosen []job, o migration.Options, show display) (pairs []report.Pair, own [][]*preflight.Prediction, err error) {
 	const name = "preflight"
 	show.begin(name)
 	defer show.done(name, nil)
-	var pairs []report.Pair
+	models := make([][]string, len(chosen))
+	for k, j := range chosen {
+		if models[k], err = j.scenario.ModelArgs(); err != nil {
+			return nil, nil, err
+		}
+	}
 	all := new(migration.Describer)
+	predict := func(source, destination member, model []string) report.Pair {
+		its := o
+		its.Args = slices.Concat(model, o.Args)
+		return predictedPair(ctx, all, source, destination, its)
+	}
 	for _, source := range fleet {
 		for _, destination := range fleet {
 			show.step(name, source.Name+" -> "+destination.Name)
-			pair := report.Pair{Source: source.Name, Destination: destination.Name, Machine: o.Machine}
-			r, err := predicted(ctx, all, source, destination, o)
-			if err != nil {
-				pair.Prediction = preflight.Prediction{Outcome: preflight.Unknown, Sentence: err.Error()}
-			} else {
-				pair.Prediction, pair.Machine = r.Prediction, r.Machine
-				pair.Differences = slices.DeleteFunc(r.Differences, func(d preflight.Difference) bool { return d.Elsewhere })
+			pairs = append(pairs, predict(source, destination, models[0]))
+			others := make([]*preflight.Prediction, len(chosen))
+			for k, model := range models {
+				if !slices.Equal(model, models[0]) {
+					other := predict(source, destination, model).Prediction
+					others[k] = &other
+				}
 			}
-			pairs = append(pairs, pair)
+			own = append(own, others)
 		}
 	}
-	return pairs
+	return pairs, own, nil
+}
+
+// predictedPair is a pair with what is predicted of it.
+func predictedPair(ctx context.Context, all *migration.Describer, source, destination member, o migration.Options) report.Pair {
+	pair := report.Pair{Source: source.Name, Destination: destination.Name, Machine: o.Machine}
+	r, err := predicted(ctx, all, source, destination, o)
+	if err != nil {
+		pair.Prediction = preflight.Prediction{Outcome: preflight.Unknown, Sentence: err.Error()}
+		return pair
+	}
+	pair.Prediction, pair.Machine = r.Prediction, r.Machine
+	pair.Differences = slices.DeleteFunc(r.Differences, func(d preflight.Difference) bool { return d.Elsewhere })
+	return pair
 }
 
 // runPairs runs the scenarios between every two QEMUs, some at a time, and returns the
 // folders with the artifacts of those that could not run.
-func (f *matrixFlags) runPairs(ctx context.Context, m *report.Matrix, scenarios []job, o migration.Options, show display) (left []string) {
+func (f *matrixFlags) runPairs(ctx context.Context, m *report.Matrix, own [][]*preflight.Prediction, scenarios []job, o migration.Options, show display) (left []string) {
 	var mu sync.Mutex
 	path := map[string]string{}
 	show.expect(f.outlook(m, scenarios))
@@ -243,7 +271,8 @@ func (f *matrixFlags) runPairs(ctx context.Context, m *report.Matrix, scenarios 
 			j.options.Source, j.options.Destination = path[pair.Source], path[pair.Destination]
 			work.Go(func() error {
 				if ctx.Err() == nil {
-					run, err := runPair(ctx, j, m.Scenarios[k], pair.Prediction, show)
+					run, err := runPair(ctx, j, m.Scenarios[k], pair.Predicted(report.Run{Prediction: own[i][k]}), show)
+					run.Prediction = own[i][k]
 					pair.Runs[k] = run
 					mu.Lock()
 					defer mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -52,8 +53,13 @@ func (c *crew) names() (names []string) {
 	return names
 }
 
-func (c *crew) startAll() {
+// startAll starts all but those that are to begin later, when what they watch is there.
+func (c *crew) startAll(later []string) {
 	for _, h := range c.hands {
+		if slices.Contains(later, h.worker.Name()) {
+			h.witness.rest(true)
+			continue
+		}
 		h.start()
 	}
 }
@@ -147,6 +153,10 @@ func (c *crew) do(command wire.Command) {
 	case wire.Finish:
 		for _, h := range c.hands {
 			h.rest()
+		}
+	case wire.Online:
+		if err := onlineVCPUs(systemFolder); err != nil {
+			c.talk.say(wire.SaysProblem, wire.Problem{Text: err.Error()})
 		}
 	}
 	c.talk.say(wire.SaysDone, command)

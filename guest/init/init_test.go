@@ -99,7 +99,7 @@ func TestAnOlderGenerationIsNamed(t *testing.T) {
 
 func TestWorkersGoOnUntilTheyAreStopped(t *testing.T) {
 	// Those are tried in a guest that has their devices, and a log that is its own: see migration.
-	ofDevices := []string{"block", "net", "rng", "serial", "log", "display", "watchdog", "usb"}
+	ofDevices := []string{"block", "net", "rng", "serial", "log", "display", "watchdog", "usb", "dimm"}
 	for _, worker := range workers() {
 		if slices.Contains(ofDevices, worker.Name()) {
 			continue
@@ -159,10 +159,29 @@ func (s sleepyWorker) Run(ctx context.Context, w *Witness) error {
 	return nil
 }
 
+// TestAWorkerThatIsToBeginLaterRestsUntilItIsStarted, and answers meanwhile.
+func TestAWorkerThatIsToBeginLaterRestsUntilItIsStarted(t *testing.T) {
+	w, r := aWitness(t, nil)
+	c := &crew{talk: w.talk, programs: newPrograms(w.talk, t.TempDir()), hands: []*hand{{worker: sleepyWorker{}, witness: w}}}
+	c.startAll([]string{sleepyWorker{}.Name()})
+	go c.do(wire.Command{Verb: wire.Report, Number: 1})
+	lines := heard(t, r, func(all []wire.Line) bool { return len(all) == 2 })
+	counts, ok := last[wire.Counts](t, lines, wire.SaysCounts)
+	require.True(t, ok)
+	require.True(t, counts.Rests)
+	require.Zero(t, counts.Rounds)
+	go c.do(wire.Command{Verb: wire.Start, Number: 2, Worker: sleepyWorker{}.Name()})
+	heard(t, r, func(all []wire.Line) bool {
+		counts, ok := last[wire.Counts](t, all, wire.SaysCounts)
+		return ok && counts.Rounds == 1 && !counts.Rests
+	})
+	c.hands[0].rest()
+}
+
 func TestCommandsAreObeyedAndAnswered(t *testing.T) {
 	w, r := aWitness(t, nil)
 	c := &crew{talk: w.talk, programs: newPrograms(w.talk, t.TempDir()), hands: []*hand{{worker: sleepyWorker{}, witness: w}}}
-	c.startAll()
+	c.startAll(nil)
 	heard(t, r, func(all []wire.Line) bool { return len(all) == 1 })
 	commands, send := io.Pipe()
 	go c.obey(commands)

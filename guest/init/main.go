@@ -41,7 +41,7 @@ func main() {
 		Version: wire.Version, Kernel: release(), Arch: runtime.GOARCH, CPUs: cpusOnline(), Port: name,
 		Workers: c.names(), Boot: monotonic().Seconds(),
 	})
-	c.startAll()
+	c.startAll(o.later)
 	go beat(t)
 	c.obey(port)
 }
@@ -73,6 +73,7 @@ func mountAll() (problems []string) {
 type options struct {
 	port    string   // of virtio-serial: its name; empty for the console
 	workers []string // in the order in which they start
+	later   []string // those of them that start when they are told to
 	of      map[string]string
 }
 
@@ -91,6 +92,8 @@ func readOptions() options {
 			o.port = value
 		case name == "workers" && value != "":
 			o.workers = strings.Split(value, ",")
+		case name == "later" && value != "":
+			o.later = strings.Split(value, ",")
 		default:
 			o.of[name] = value
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 // netTimeout is how long the kernel may take to find a network device, once it has the module.
-const netTimeout = 3 * time.Second
+const netTimeout = onlineTimeout
 
 // configureNet brings the network device with that MAC address up, and gives it an IPv4 address
 // in a network of 24 bits. It returns the kernel's name of the device.

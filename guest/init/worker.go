@@ -40,6 +40,7 @@ func workers() []Worker {
 		displayWorker{},
 		watchdogWorker{},
 		usbWorker{},
+		dimmWorker{},
 	}, cpuWorkers()...)
 }
 

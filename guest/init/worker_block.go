@@ -27,8 +27,17 @@ type blockWorker struct{}
 
 func (blockWorker) Name() string { return "block" }
 
-// diskSerial is what a disk's serial begins with: the rest is the device's name.
-const diskSerial = "drover-"
+// diskSerial is what a disk's serial begins with: the rest is the device's name, as far as it has
+// room there. Package guest has the same.
+const (
+	diskSerial        = "drover-"
+	diskSerialLongest = 20
+)
+
+func serialOf(device string) string {
+	serial := diskSerial + device
+	return serial[:min(len(serial), diskSerialLongest)]
+}
 
 const (
 	blockSize   = 4096
@@ -39,7 +48,7 @@ const (
 	blocksFlush = 4 // written, and then flushed
 	sectorSize  = 512
 	blockMagic  = 0x646973_6b626c6b
-	diskTimeout = 3 * time.Second // that the kernel may take to find a disk once it has the module
+	diskTimeout = onlineTimeout // that the kernel may take to find a disk once it has the module
 )
 
 // A blockFile is a disk as the worker uses it.
@@ -74,7 +83,7 @@ func (blockWorker) Run(ctx context.Context, w *Witness) error {
 	var disks []*disk
 	for name := range strings.SplitSeq(w.Option("devices"), ",") {
 		switch name {
-		case "virtio-blk", "virtio-scsi", "nvme", "ahci", "usb-storage":
+		case "virtio-blk", "virtio-scsi", "nvme", "ahci", "usb-storage", "virtio-blk-local":
 		default:
 			continue
 		}
@@ -234,14 +243,14 @@ func (d *disk) recognize(i int, found []byte) string {
 // other disk is touched, whatever the machine has.
 func openDisk(device string) (*os.File, error) {
 	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-		if name := findDisk("/sys/block", diskSerial+device); name != "" {
+		if name := findDisk("/sys/block", serialOf(device)); name != "" {
 			f, err := os.OpenFile("/dev/"+name, os.O_RDWR|syscall.O_DIRECT|syscall.O_CLOEXEC, 0)
 			if err == nil || time.Since(began) > diskTimeout {
 				return f, err
 			}
 		}
 		if time.Since(began) > diskTimeout {
-			return nil, fmt.Errorf("no disk has the serial %s%s", diskSerial, device)
+			return nil, fmt.Errorf("no disk has the serial %s", serialOf(device))
 		}
 	}
 }

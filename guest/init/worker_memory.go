@@ -46,13 +46,29 @@ type filledMemory struct {
 }
 
 func (memoryWorker) Run(ctx context.Context, w *Witness) error {
-	mib, rate := number(w.Option("memory"), memoryMiB), number(w.Option("memory-rate"), memoryRate)
-	bytes, err := syscall.Mmap(-1, 0, mib<<20, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_POPULATE)
+	bytes, free, err := mapMemory(number(w.Option("memory"), memoryMiB))
 	if err != nil {
-		return fmt.Errorf("mmap of %d MiB: %w", mib, err)
+		return err
 	}
-	defer func() { _ = syscall.Munmap(bytes) }()
+	defer free()
+	watchMemory(ctx, w, bytes, nil)
+	return nil
+}
+
+// mapMemory is so much memory, filled with zeros, which stays in RAM until it is freed.
+func mapMemory(mib int) (bytes []byte, free func(), err error) {
+	bytes, err = syscall.Mmap(-1, 0, mib<<20, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_PRIVATE|syscall.MAP_ANON|syscall.MAP_POPULATE)
+	if err != nil {
+		return nil, nil, fmt.Errorf("mmap of %d MiB: %w", mib, err)
+	}
 	_ = syscall.Mlock(bytes)
+	return bytes, func() { _ = syscall.Munmap(bytes) }, nil
+}
+
+// watchMemory fills memory and looks at it until ctx ends. Each time it has looked at all of it,
+// it calls also, where that isn't nil.
+func watchMemory(ctx context.Context, w *Witness, bytes []byte, also func()) {
+	rate := number(w.Option("memory-rate"), memoryRate)
 	m := &filledMemory{bytes: bytes, pages: make([]filledPage, len(bytes)/pageSize)}
 	for i := range m.pages {
 		m.write(i)
@@ -72,9 +88,11 @@ func (memoryWorker) Run(ctx context.Context, w *Witness) error {
 		}
 		w.Add("verified", uint64(len(m.pages)))
 		w.Set("written", written.Load())
+		if also != nil {
+			also()
+		}
 		w.Round()
 	}
-	return nil
 }
 
 func number(text string, otherwise int) int {

@@ -36,6 +36,7 @@ const (
 const (
 	netRate     = 50
 	netRecord   = 1024             // bytes of the connection
+	netUnechoed = 32               // records that are waited for at once
 	netLost     = 2 * time.Second  // after which a datagram's echo doesn't come any more
 	netLate     = time.Second      // after which it's late
 	netInFlight = 16               // datagrams that are waited for at once
@@ -78,7 +79,7 @@ func netName(devices string) string {
 func talkOver(ctx context.Context, stream, datagrams net.Conn, device *use, w *Witness) {
 	rate := number(w.Option("net-rate"), netRate)
 	rounds := newRounds(2, w)
-	records := &netStream{conn: stream, device: device, w: w, rounds: rounds}
+	records := newNetStream(stream, device, w, rounds)
 	grams := &netGrams{conn: datagrams, device: device, w: w, rounds: rounds, waiting: map[uint64]time.Time{}, gone: map[uint64]bool{}}
 	var all sync.WaitGroup
 	for _, do := range []func(){
@@ -99,12 +100,19 @@ func wait(rate int) {
 	}
 }
 
-// A netStream is the connection. Its records follow from their number.
+// A netStream is the connection. Its records follow from their number. Those that are not echoed
+// yet are so few that no window of either side closes: where both have, and a segment is lost,
+// the peer's TCP takes no acknowledgement any more, and neither side ever sends again.
 type netStream struct {
-	conn   net.Conn
-	device *use
-	w      *Witness
-	rounds *rounds
+	conn     net.Conn
+	device   *use
+	w        *Witness
+	rounds   *rounds
+	unechoed chan struct{} // has one for each record that was sent and has not come back
+}
+
+func newNetStream(conn net.Conn, device *use, w *Witness, r *rounds) *netStream {
+	return &netStream{conn: conn, device: device, w: w, rounds: r, unechoed: make(chan struct{}, netUnechoed)}
 }
 
 func fillRecord(record []byte, n uint64) {
@@ -117,7 +125,12 @@ func fillRecord(record []byte, n uint64) {
 
 func (s *netStream) send(ctx context.Context, rate int) {
 	record := make([]byte, netRecord)
-	for n := uint64(0); ctx.Err() == nil; n++ {
+	for n := uint64(0); ; n++ {
+		select {
+		case s.unechoed <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
 		fillRecord(record, n)
 		s.device.Ask()
 		if _, err := s.conn.Write(record); err != nil {
@@ -141,6 +154,10 @@ func (s *netStream) receive(ctx context.Context) {
 			return
 		}
 		s.device.Serve()
+		select {
+		case <-s.unechoed:
+		default: // what comes was never sent, as is said below
+		}
 		s.w.Max("longest-tcp-us", uint64(time.Since(began).Microseconds()))
 		fillRecord(want, n)
 		for i := range found {

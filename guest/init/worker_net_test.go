@@ -6,7 +6,9 @@ import (
 	"context"
 	"io"
 	"net"
+	"os"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -79,8 +81,7 @@ func TestARoundOfTheNetHasAnEchoOfBoth(t *testing.T) {
 func TestEveryByteOfTheConnectionThatChangesIsNoticed(t *testing.T) {
 	w, r := aWitness(t, nil)
 	here, there := net.Pipe()
-	s := &netStream{conn: here, device: &use{}, w: w, rounds: newRounds(2, w)}
-	go s.receive(t.Context())
+	go newNetStream(here, &use{}, w, newRounds(2, w)).receive(t.Context())
 	go func() {
 		record := make([]byte, netRecord)
 		for n := range uint64(4) {
@@ -105,8 +106,39 @@ func TestADeadConnectionIsNoticedWhereItIsWritten(t *testing.T) {
 	w, r := aWitness(t, nil)
 	here, there := net.Pipe()
 	_ = there.Close()
-	go (&netStream{conn: here, device: &use{}, w: w}).send(t.Context(), 0)
+	go newNetStream(here, &use{}, w, nil).send(t.Context(), 0)
 	require.Contains(t, complaints(t, r, 1)[0], "TCP: sending byte 0 of the connection: expected no error, found ")
+}
+
+// TestFewRecordsAreSentThatNobodyEchoes: a peer that takes all and sends nothing back, as one
+// whose window is closed, is not sent more than it has room for.
+func TestFewRecordsAreSentThatNobodyEchoes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &Witness{name: "tested", talk: newTalk(io.Discard), counts: map[string]uint64{}}
+		here, there := net.Pipe()
+		s := newNetStream(here, &use{}, w, newRounds(1, w))
+		ctx, stop := context.WithCancel(t.Context())
+		go s.send(ctx, 0)
+		go s.receive(ctx)
+		came := make([]byte, 2*netUnechoed*netRecord)
+		for _, want := range []int{netUnechoed * netRecord, netRecord} {
+			n := 0
+			for n < want {
+				more, err := there.Read(came[n:])
+				require.NoError(t, err)
+				n += more
+			}
+			synctest.Wait()
+			require.NoError(t, there.SetReadDeadline(time.Now().Add(time.Second)))
+			_, err := there.Read(came[n:])
+			require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+			require.NoError(t, there.SetReadDeadline(time.Time{}))
+			_, err = there.Write(came[:netRecord]) // the next may be sent
+			require.NoError(t, err)
+		}
+		stop()
+		_ = here.Close()
+	})
 }
 
 // someGrams are datagrams of which that many were sent at a time.
@@ -169,6 +201,8 @@ func TestDatagramsAreLostOrLateOrComeTwice(t *testing.T) {
 }
 
 func TestANetworkDeviceThatIsNotThereIsNamed(t *testing.T) {
-	_, err := configureNet("52:54:00:00:00:00", [4]byte{10, 77, 0, 2})
-	require.ErrorContains(t, err, "52:54:00:00:00:00")
+	synctest.Test(t, func(t *testing.T) { // which takes its time
+		_, err := configureNet("52:54:00:00:00:00", [4]byte{10, 77, 0, 2})
+		require.ErrorContains(t, err, "52:54:00:00:00:00")
+	})
 }

@@ -56,6 +56,7 @@ type watch struct {
 
 func (vcpusWorker) Run(ctx context.Context, w *Witness) error {
 	numbers := vcpusOnline()
+	w.Set("vcpus", uint64(len(numbers)))
 	all := make([]*vcpu, len(numbers))
 	for i, n := range numbers {
 		all[i] = &vcpu{number: n}

@@ -30,6 +30,9 @@ const (
 	// Suspend is the guest's own suspension to RAM: the answer comes before it.
 	Suspend Verb = "suspend"
 	Finish  Verb = "finish" // the workers rest, and the guest powers off
+	// Online has the guest wait for a vCPU that was plugged into it, and use it; the answer comes
+	// then.
+	Online Verb = "online"
 
 	Put  Verb = "put"  // a [Piece] of a file with a program in it; it has no answer
 	Run  Verb = "run"  // the guest runs a [Program]

@@ -27,6 +27,8 @@ func linux() *Record {
 		switch w.Name {
 		case "net":
 			facts.After["udp-sent"] = 200
+		case "dimm":
+			facts.After["dimm-pages"] = 4096
 		case "serial":
 			facts.After["sent"] = 200
 		case "interrupts":
@@ -122,6 +124,8 @@ func doctoredWorkers() []doctored {
 			ofWorker("log", logged("I/O error, dev vda, sector 8 op 0x0:(READ)"))(r)
 			r.Host = &HostFacts{Slowdown: 3}
 		}, Fail, []string{"I/O error, dev vda"}},
+		{"linux dimm", "its pages lie elsewhere", linux, ofWorker("dimm", func(f *WorkerFacts) { f.After["dimm-pages"] = 0 }), Fail, []string{"0 of the guest's pages"}},
+		{"linux dimm", "nobody looked where its pages lie", linux, ofWorker("dimm", func(f *WorkerFacts) { delete(f.After, "dimm-pages") }), Unknown, []string{"DIMM"}},
 		{"linux vcpus", "two vCPUs, and handovers that stand still", two, ofWorker("vcpus", func(f *WorkerFacts) { f.After["handovers"] = 10 }), Fail, []string{"10 times, and then 10"}},
 	}
 }

@@ -49,6 +49,7 @@ func Workers() []Worker {
 			Name: "watchdog", Doc: "a watchdog that the guest feeds does not fire", Grows: []string{"fed"},
 			Lateness: regexp.MustCompile(`^the watchdog has fired`).MatchString,
 		},
+		{Name: "dimm", Doc: "every byte that the guest wrote is in its memory that was plugged, wherever it is", Grows: []string{"verified", "written"}, Judge: judgeDIMM},
 	}
 }
 
@@ -124,4 +125,16 @@ func judgeSerial(r *Record, w *WorkerFacts) (Outcome, string) {
 	}
 	return pass("%d of %d lines through the serial port came back: %d are lost, %d came late and %d damaged",
 		w.After["echoed"], sent, w.After["lost"], w.After["late"], w.After["damaged"])
+}
+
+// judgeDIMM wants the pages to lie in the DIMM, or they say nothing of it.
+func judgeDIMM(_ *Record, w *WorkerFacts) (Outcome, string) {
+	pages, counted := w.After["dimm-pages"]
+	switch {
+	case !counted:
+		return unknown("how many of the guest's pages lie in the DIMM")
+	case pages == 0:
+		return fail("0 of the guest's pages lie in the DIMM, expected some")
+	}
+	return pass("nothing was wrong with %d pages in the DIMM: %d verified, %d written", pages, w.After["verified"], w.After["written"])
 }

@@ -51,6 +51,9 @@ type Run struct {
 	Scenario string
 	Ending   Ending
 	Reason   string `json:",omitempty"` // where it isn't a pass
+	// Prediction is what was predicted of this scenario's guest, whose devices are others than
+	// those of the pair's; nil where they are not.
+	Prediction *preflight.Prediction `json:",omitempty"`
 	// Intact says that after a failure the guest was seen to run on the source.
 	Intact bool `json:",omitempty"`
 	// Foreseen says that a failure came in the way predicted.
@@ -103,8 +106,15 @@ func Assess(p preflight.Prediction, scenario string, r *record.Result) Run {
 
 // intact says whether the guest was seen to run on the source after a step had failed.
 func intact(r *record.Record) bool {
-	return r != nil && r.Error != "" && r.Life != nil && r.Life.Side == "source" &&
-		r.Life.Running && r.Life.Before != r.Life.After && r.Life.Unexpected == "" && r.Life.Heartbeats > 0
+	if r == nil || r.Error == "" || r.Life == nil {
+		return false
+	}
+	l := r.Life
+	moves := l.Before != l.After
+	if l.Beats != nil { // a Linux guest has no counter in its memory
+		moves = l.Beats.After > l.Beats.Before
+	}
+	return l.Side == "source" && l.Running && moves && l.Unexpected == "" && l.Heartbeats > 0
 }
 
 // whyRefused is the destination's message about what was predicted; else the run's own
@@ -191,7 +201,7 @@ func (m *Matrix) Findings() []string {
 		for _, r := range p.Runs {
 			if r.Contradicts {
 				found = append(found, fmt.Sprintf("%s -> %s (%s), %s: predicted %q, but %s",
-					p.Source, p.Destination, p.Machine, r.Scenario, p.Prediction.String(), r.happened()))
+					p.Source, p.Destination, p.Machine, r.Scenario, p.Predicted(r).String(), r.happened()))
 			}
 		}
 	}
@@ -221,6 +231,14 @@ func (m *Matrix) Pair(source, destination string) *Pair {
 		return nil
 	}
 	return &m.Pairs[i]
+}
+
+// Predicted is what was predicted of a run of the pair's.
+func (p Pair) Predicted(r Run) preflight.Prediction {
+	if r.Prediction != nil {
+		return *r.Prediction
+	}
+	return p.Prediction
 }
 
 // Count is how many runs of the pair came to an ending.

@@ -47,6 +47,9 @@ const unknownVGA = "qemu-system-x86_64: warning: old machine\nqemu-system-x86_64
 func TestRunIsAssessedBesideItsPrediction(t *testing.T) {
 	paused := runsOn()
 	paused.After = paused.Before
+	linux := func(beat uint64) *record.LifeFacts {
+		return &record.LifeFacts{Side: "source", Running: true, Heartbeats: 1, Beats: &record.BeatFacts{Before: 7, After: beat}}
+	}
 	elsewhere := runsOn()
 	elsewhere.Side = "destination"
 	for _, c := range []struct {
@@ -67,6 +70,8 @@ func TestRunIsAssessedBesideItsPrediction(t *testing.T) {
 		{"refused for something else", willRefuse, refused("qemu-system-x86_64: no room\n", runsOn()), report.Failed, true, "steps: await switchover: the source's migration status is failed; the destination says: no room"},
 		{"refused where it could be", mayFail, refused("Failed to load virtio-net\n", runsOn()), report.Documented, false, ""},
 		{"refused, and the guest is paused", willRefuse, refused(unknownVGA, paused), report.Failed, true, ""},
+		{"refused, and Linux runs on", willRefuse, refused(unknownVGA, linux(8)), report.Documented, false, ""},
+		{"refused, and Linux is silent", willRefuse, refused(unknownVGA, linux(7)), report.Failed, true, ""},
 		{"refused, and nobody looked", willRefuse, refused(unknownVGA, nil), report.Failed, true, ""},
 		{"refused, and it runs elsewhere", willRefuse, refused(unknownVGA, elsewhere), report.Failed, true, ""},
 		{"no message", willRefuse, refused("", runsOn()), report.Failed, true, "steps: await switchover: the source's migration status is failed"},
@@ -105,6 +110,24 @@ func matrix(refusing preflight.Prediction) *report.Matrix {
 			{Source: "11.1", Destination: "11.1", Machine: "pc-i440fx-11.1", Prediction: willComplete, Runs: assess(willComplete, passed())},
 		},
 	}
+}
+
+// TestScenarioWithDevicesOfItsOwnHasAPredictionOfItsOwn, beside that of the pair.
+func TestScenarioWithDevicesOfItsOwnHasAPredictionOfItsOwn(t *testing.T) {
+	m := matrix(willComplete)
+	run := &m.Pairs[1].Runs[0]
+	*run = report.Assess(mayFail, run.Scenario, refused("Failed to load virtio-net\n", runsOn()))
+	run.Prediction = &mayFail
+	require.Equal(t, mayFail, m.Pairs[1].Predicted(*run))
+	require.Equal(t, willComplete, m.Pairs[1].Predicted(m.Pairs[1].Runs[1]))
+	require.True(t, m.OK())
+	require.Empty(t, m.Findings())
+	var b strings.Builder
+	report.MatrixText(&b, m)
+	require.Contains(t, b.String(), "1 as documented, 1 skip (may fail, completes)")
+	require.Contains(t, b.String(), "fail as documented: "+mayFail.Sentence)
+	run.Contradicts = true
+	require.Contains(t, m.Findings()[0], `predicted "may fail: virtio takes other bytes"`)
 }
 
 func TestMatrixOfWhatWasPredictedIsOK(t *testing.T) {

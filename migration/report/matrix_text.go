@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -65,7 +66,16 @@ func (p Pair) cell() string {
 	if len(parts) == 0 {
 		parts = []string{"not run"}
 	}
-	return fmt.Sprintf("%s (%s)", strings.Join(parts, ", "), p.Prediction.Outcome)
+	predicted := []string{}
+	for _, r := range p.Runs {
+		if text := string(p.Predicted(r).Outcome); !slices.Contains(predicted, text) {
+			predicted = append(predicted, text)
+		}
+	}
+	if len(predicted) == 0 {
+		predicted = []string{string(p.Prediction.Outcome)}
+	}
+	return fmt.Sprintf("%s (%s)", strings.Join(parts, ", "), strings.Join(predicted, ", "))
 }
 
 // listed is how many runs with the same reason are named.
@@ -81,7 +91,7 @@ func (m *Matrix) reasons(out io.Writer) {
 			}
 			reason := fmt.Sprintf("%s: %s", r.Ending, r.Reason)
 			if r.Ending == Documented {
-				reason = fmt.Sprintf("%s: %s, and the guest runs on at the source; %s", r.Ending, p.Prediction.Sentence, r.Reason)
+				reason = fmt.Sprintf("%s: %s, and the guest runs on at the source; %s", r.Ending, p.Predicted(r).Sentence, r.Reason)
 			}
 			all.add(reason, fmt.Sprintf("%s -> %s %s", p.Source, p.Destination, r.Scenario))
 		}

@@ -3,7 +3,9 @@ package steps
 import (
 	"context"
 	"errors"
+	"strings"
 
+	"github.com/drover-vm/drover/guest"
 	"github.com/drover-vm/drover/protocol/qapi"
 
 	"github.com/drover-vm/drover/migration"
@@ -11,12 +13,29 @@ import (
 
 // What only a Linux guest can be asked.
 func linuxVerbs() migration.Vocabulary {
+	pluggable := guest.PluggableNames()
 	return migration.Vocabulary{
+		{
+			Name: "plug", Args: "DEVICE",
+			Doc: "Plugs a device into a Linux guest that runs on the source, and waits until the guest uses it and its worker watches it: " +
+				strings.Join(pluggable, ", ") + "; a destination that is started after that has it from the beginning.",
+			Example: "plug virtio-net",
+			Step:    func(a *migration.Args) migration.Step { return Plug(a.OneOf("a device", pluggable...)) },
+		},
 		{
 			Name: "await boot", Args: "[within TIME]", Sides: []string{migration.DestinationName, migration.SourceName},
 			Doc: "Waits until a Linux guest that was reset has booted, and is on that side or was when it did.", Example: "await boot within 1m",
 			Step: func(a *migration.Args) migration.Step { return timed(a, AwaitBoot(a.Side())) },
 		},
+	}
+}
+
+// Plug plugs a device of package guest's, or a vCPU (guest.VCPU), into a Linux guest that runs on
+// the source. The destination has to be started again.
+func Plug(device string) migration.Step {
+	return migration.Step{
+		Name: "plug " + device, Wants: []string{"boot"}, Gives: []string{"plug"}, PlugsGuest: device, Timeout: 3 * migration.StepTimeout,
+		Do: func(ctx context.Context, p *migration.Pair) error { return p.Plug(ctx, device) },
 	}
 }
 

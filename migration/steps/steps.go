@@ -34,6 +34,7 @@ func Verbs() migration.Vocabulary {
 		throttleVerbs(),
 		dirtyVerbs(),
 		diskVerbs(),
+		mirrorVerbs(),
 		suspendVerbs(),
 		balloonVerbs(),
 		linuxVerbs(),
