@@ -39,7 +39,7 @@ const quitTimeout = 3 * time.Second
 // as the steps wanted it, has ended cleanly.
 func (p *Pair) Quit(ctx context.Context, s *Side) record.ExitFacts {
 	exit := record.ExitFacts{Side: s.Name()}
-	if s.mayEnd {
+	if s.mayEnd && s.ExitState() != nil {
 		exit.State, exit.Clean = s.ExitState().String(), true
 		exit.Reason = "it exited by itself, as expected"
 		_ = s.Close()
@@ -54,9 +54,13 @@ func (p *Pair) Quit(ctx context.Context, s *Side) record.ExitFacts {
 	_ = s.Close()
 	exit.State = s.ExitState().String()
 	if ctx.Err() != nil {
+		exit.Late = s.ExitState().Success()
 		exit.State += fmt.Sprintf(", and not within %s,", p.Stretch(quitTimeout))
 	}
 	exit.Clean = err == nil && s.ExitState().Success()
+	if s.mayEnd && ctx.Err() == nil && s.ExitState().ExitCode() == 1 { // before quit came
+		exit.Reason, exit.Clean = "it exited by itself, as expected", true
+	}
 	return exit
 }
 

@@ -97,14 +97,14 @@ func TestTheGuestIsToldItsRate(t *testing.T) {
 		{"", 0, "guest tide 65536\nmemory 256MiB\n"},
 		{"i386", 50e6, "guest tide 50000000\n"},
 		{"x86_64", stats.All, "guest tide\n"},
-		{"ppc64", 0, "memory 256MiB\nworkload 1\n"},
-		{"ppc64", stats.All, "\nmemory 256MiB\n\n"},
+		{"sparc64", 0, "memory 256MiB\nworkload 1\n"},
+		{"sparc64", stats.All, "\nmemory 256MiB\n\n"},
 	} {
 		text, err := bench.Plan{Arch: test.arch, MaxTime: time.Second}.Text(stats.Cell{Method: "precopy", DirtyRate: test.rate, MemoryMiB: 256, Bandwidth: 1e6, DowntimeMS: 1})
 		require.NoError(t, err)
 		require.Contains(t, text, test.want)
 	}
-	for arch, says := range map[string]string{"ppc64": "no guest program for ppc64 can dirty 1kB/s", "x86_64": "at least 64KiB/s"} {
+	for arch, says := range map[string]string{"sparc64": "no guest program for sparc64 can dirty 1kB/s", "x86_64": "at least 64KiB/s"} {
 		_, err := bench.Plan{Arch: arch, MaxTime: time.Second}.Text(stats.Cell{Method: "precopy", DirtyRate: 1000, MemoryMiB: 256, Bandwidth: 1e6, DowntimeMS: 1})
 		require.ErrorContains(t, err, says)
 	}

@@ -141,6 +141,7 @@ func TestWhatABusyHostCutShortIsUnknown(t *testing.T) {
 		r.Source.Events, r.Stand, r.Migration = r.Source.Events[:1], nil, nil
 	}
 	unclean := func(r *Record) { r.Teardown.Exits[0].Clean = false }
+	late := func(r *Record) { unclean(r); r.Teardown.Exits[0].Late = true }
 	left := func(r *Record) { r.Teardown.Left = []string{"process 7"} }
 	threads := func(r *Record) {
 		r.Measures = append(r.Measures, Measure{"threads of the destination", 1, "threads", AtMost(0)})
@@ -160,6 +161,8 @@ func TestWhatABusyHostCutShortIsUnknown(t *testing.T) {
 		{"what was to come after it on a quiet host", "events", &HostFacts{Slowdown: 1}, early, Fail},
 		{"an exit", "clean end", &HostFacts{CutShort: 1}, unclean, Unknown},
 		{"an exit that had its time", "clean end", &HostFacts{Slowdown: 6}, unclean, Fail},
+		{"an exit that came late on a slow host", "clean end", &HostFacts{Slowdown: 1.5}, late, Unknown},
+		{"an exit that came late on a quiet host", "clean end", &HostFacts{Slowdown: 1}, late, Fail},
 		{"a process", "clean end", &HostFacts{CutShort: 1}, left, Unknown},
 		{"a process that had its time", "clean end", &HostFacts{Slowdown: 6}, left, Fail},
 		{"a thread", "measures", &HostFacts{CutShort: 1}, threads, Unknown},

@@ -91,6 +91,11 @@ func TestKnownBugKnowsVersionAccelAndGuest(t *testing.T) {
 	require.Equal(t, "QEMU 11.1.3"+enable, known("ppc64", "11.1.3", "tcg", false, FactRegisters))
 	require.Empty(t, known("ppc64", "8.2.0", "tcg", false, FactRegisters))
 
+	const keys = " has a known bug, fixed in 7.0: of what waits in the PS/2 keyboard's queue, the bytes behind its turn do not arrive"
+	require.Equal(t, "QEMU 5.2.0"+keys, known("x86_64", "5.2.0", "kvm", false, FactPulse))
+	require.Empty(t, known("x86_64", "7.2.22", "kvm", false, FactPulse))
+	require.Empty(t, known("x86_64", "5.2.0", "kvm", false))
+
 	require.True(t, MissesHotWrites(ppc, true))
 	ppc.Source.Version = "11.1.3"
 	require.False(t, MissesHotWrites(ppc, true))
@@ -132,5 +137,41 @@ func TestBitOfARegisterThatAQEMUIsKnownToLoseIsASkip(t *testing.T) {
 			want = Skip
 		}
 		require.Equal(t, want, result.Outcome, "%s: %s", what, result.Reason)
+	}
+}
+
+func TestBytesOfTheKeyboardThatAQEMUIsKnownToLoseAreASkip(t *testing.T) {
+	edit := func(name string, change func(w *PulseWord)) func(f *PulseFacts) {
+		return func(f *PulseFacts) {
+			for i := range f.Words {
+				if f.Words[i].Name == name {
+					change(&f.Words[i])
+				}
+			}
+		}
+	}
+	keys := func(found uint32) func(f *PulseFacts) {
+		return edit("devices", func(w *PulseWord) { w.Last, w.Bit, w.Expected, w.Found = 1<<6, 6, 0xfaab41, found })
+	}
+	for what, c := range map[string]struct {
+		edits []func(f *PulseFacts)
+		want  Outcome
+	}{
+		"the last byte":           {[]func(f *PulseFacts){keys(0xfaab00)}, Skip},
+		"two bytes":               {[]func(f *PulseFacts){keys(0xfa0000)}, Skip},
+		"all bytes":               {[]func(f *PulseFacts){keys(0)}, Fail},
+		"another byte":            {[]func(f *PulseFacts){keys(0xfaab40)}, Fail},
+		"a byte that never comes": {[]func(f *PulseFacts){keys(0xfaabff)}, Fail},
+		"a device beside it":      {[]func(f *PulseFacts){keys(0xfaab00), edit("devices", func(w *PulseWord) { w.Last |= 1 })}, Fail},
+		"a clock beside it":       {[]func(f *PulseFacts){keys(0xfaab00), edit("clocks", func(w *PulseWord) { w.Last = 1 })}, Fail},
+		"no answer any more":      {[]func(f *PulseFacts){keys(0xfaab00), edit("what waits in the keyboard's queue", func(w *PulseWord) { w.Last = w.First })}, Fail},
+	} {
+		r := pulsing()
+		r.Accel, r.Source.Version, r.KnownBug = "tcg: the default", "5.2.0", "whatever"
+		for _, e := range c.edits {
+			e(&r.Pulse[1])
+		}
+		result := Judged(r)
+		require.Equal(t, c.want, result.Outcome, "%s: %s", what, result.Reason)
 	}
 }

@@ -14,6 +14,7 @@ type ExitFacts struct {
 	State  string // "exit status 0"
 	Clean  bool   // exit status 0, or the end that the scenario wants
 	Reason string `json:",omitempty"` // why it isn't, or why that is the wanted end
+	Late   bool   `json:",omitempty"` // exit status 0, and only after the time that it was given
 }
 
 const exitStatus0 = "exit status 0"
@@ -26,6 +27,8 @@ func judgeEnd(r *Record) (Outcome, string) {
 	times := map[string]int{}
 	for _, e := range t.Exits {
 		switch {
+		case !e.Clean && e.Late:
+			return r.late("the %s took too long to end when told to quit: %s, %s", e.Side, e.State, e.Reason)
 		case !e.Clean:
 			return r.cutShort("the %s ended with %s when told to quit, expected exit status 0: %s", e.Side, e.State, e.Reason)
 		case e.State != exitStatus0 && e.Reason == "":

@@ -193,10 +193,15 @@ func StartDestination() migration.Step {
 // QuitDestination sends quit to the destination, which must end cleanly.
 func QuitDestination() migration.Step {
 	return step("quit destination", func(ctx context.Context, p *migration.Pair) error {
-		if exit := p.Quit(ctx, p.Destination); !exit.Clean {
-			return fmt.Errorf("the destination ended with %s after quit: %s", exit.State, exit.Reason)
+		exit := p.Quit(ctx, p.Destination)
+		if exit.Clean {
+			return nil
 		}
-		return nil
+		err := fmt.Errorf("the destination ended with %s after quit: %s", exit.State, exit.Reason)
+		if exit.Late {
+			return &migration.HostError{Cause: err}
+		}
+		return err
 	})
 }
 

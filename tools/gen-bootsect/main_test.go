@@ -188,6 +188,9 @@ func generated() []generatedFile {
 		{"aarch64", fixtures.Tide, "aarch64Tide", "aarch64_tide_gen.go", []string{"asm/aarch64-tide.s"}},
 		{"aarch64", "smp2", "aarch64SMP", "aarch64_smp_gen.go", []string{"asm/aarch64-smp.s"}},
 		{"ppc64", fixtures.Incrementer, "ppc64Incrementer", "ppc64_incrementer_gen.go", []string{"asm/ppc64-incrementer.s"}},
+		{"ppc64", "smp2", "ppc64SMP", "ppc64_smp_gen.go", []string{"asm/ppc64-smp.s"}},
+		{"ppc64", fixtures.Pulse, "ppc64Pulse", "ppc64_pulse_gen.go", []string{"asm/ppc64-pulse/1-main.s", "asm/ppc64-pulse/2-cpu.s", "asm/ppc64-pulse/3-interrupts.s"}},
+		{"ppc64", fixtures.Tide, "ppc64Tide", "ppc64_tide_gen.go", []string{"asm/ppc64-tide.s"}},
 		{"riscv64", fixtures.Incrementer, "riscv64Incrementer", "riscv64_incrementer_gen.go", []string{"asm/riscv64-incrementer.s"}},
 		{"riscv64", fixtures.Pulse, "riscv64Pulse", "riscv64_pulse_gen.go", []string{"asm/riscv64-pulse/1-main.s", "asm/riscv64-pulse/2-cpu.s", "asm/riscv64-pulse/3-interrupts.s"}},
 		{"riscv64", fixtures.Tide, "riscv64Tide", "riscv64_tide_gen.go", []string{"asm/riscv64-tide.s"}},
@@ -290,7 +293,7 @@ func TestEveryInstructionOfAProgramIsReadBack(t *testing.T) {
 	other := map[string]string{
 		"jz": "je", "jnz": "jne", "jc": "jb", "jnc": "jae",
 		"movz": "mov", "b.hs": "b.cs", "b.lo": "b.cc", "jal": "j",
-		"mr": "or", "sldi": "rldicr",
+		"mr": "or", "sldi": "rldicr", "clrldi": "rldicl", "rotlwi": "rlwinm", "srdi": "rldicl", "clrrdi": "rldicr",
 	}
 	unknown := map[string][]string{"riscv64": {"wfi", "mret"}, "aarch64": {"hvc"}} // to x/arch; GNU as knows them
 	for _, g := range generated() {

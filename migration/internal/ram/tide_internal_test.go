@@ -1,7 +1,6 @@
 package ram
 
 import (
-	"encoding/binary"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,13 +14,18 @@ import (
 // page.
 func filled(t *testing.T, pages, generation, at int, doctor func(n int, page []byte)) *record.WorkloadFacts {
 	t.Helper()
-	p, err := fixtures.Named(fixtures.Tide, "x86_64")
+	return filledOn(t, "x86_64", pages, generation, at, doctor)
+}
+
+func filledOn(t *testing.T, arch string, pages, generation, at int, doctor func(n int, page []byte)) *record.WorkloadFacts {
+	t.Helper()
+	p, err := fixtures.Named(fixtures.Tide, arch)
 	require.NoError(t, err)
 	p = p.Over(pages)
 	w := NewWorkload(p)
 	table := make([]byte, PageSize)
-	binary.LittleEndian.PutUint32(table[fixtures.TideGeneration:], uint32(generation))
-	binary.LittleEndian.PutUint32(table[fixtures.TideAt:], uint32(p.Start)+uint32(at)*PageSize)
+	p.ByteOrder().PutUint32(table[fixtures.TideGeneration:], uint32(generation))
+	p.ByteOrder().PutUint32(table[fixtures.TideAt:], uint32(p.Start)+uint32(at)*PageSize)
 	w.Page(p.Scratch[0].Start, table)
 	for n := range pages {
 		page, of := make([]byte, PageSize), generation
@@ -50,6 +54,20 @@ func TestGenerationOfEachPageIsFound(t *testing.T) {
 				require.Equal(t, want, run.Value, "generation %d at %d: %v", generation, at, w.Runs)
 			}
 		}
+	}
+}
+
+// TestTableIsReadInTheMachinesOrderOfBytes: it says which page may be of two generations.
+func TestTableIsReadInTheMachinesOrderOfBytes(t *testing.T) {
+	for _, arch := range fixtures.Archs(fixtures.Tide) {
+		w := filledOn(t, arch, 64, 9, 41, func(m int, page []byte) {
+			if m == 41 {
+				now := make([]byte, PageSize)
+				fixtures.FillPage(now, 41, 9)
+				copy(page[:2000], now)
+			}
+		})
+		require.Zero(t, w.WrongTotal, arch)
 	}
 }
 
