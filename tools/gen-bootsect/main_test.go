@@ -192,6 +192,7 @@ func generated() []generatedFile {
 		{"ppc64", fixtures.Pulse, "ppc64Pulse", "ppc64_pulse_gen.go", []string{"asm/ppc64-pulse/1-main.s", "asm/ppc64-pulse/2-cpu.s", "asm/ppc64-pulse/3-interrupts.s"}},
 		{"ppc64", fixtures.Tide, "ppc64Tide", "ppc64_tide_gen.go", []string{"asm/ppc64-tide.s"}},
 		{"riscv64", fixtures.Incrementer, "riscv64Incrementer", "riscv64_incrementer_gen.go", []string{"asm/riscv64-incrementer.s"}},
+		{"riscv64", "smp2", "riscv64SMP", "riscv64_smp_gen.go", []string{"asm/riscv64-smp.s"}},
 		{"riscv64", fixtures.Pulse, "riscv64Pulse", "riscv64_pulse_gen.go", []string{"asm/riscv64-pulse/1-main.s", "asm/riscv64-pulse/2-cpu.s", "asm/riscv64-pulse/3-interrupts.s"}},
 		{"riscv64", fixtures.Tide, "riscv64Tide", "riscv64_tide_gen.go", []string{"asm/riscv64-tide.s"}},
 		{"s390x", fixtures.Incrementer, "s390xIncrementer", "s390x_incrementer_gen.go", []string{"asm/s390x-incrementer.s"}},
