@@ -34,7 +34,7 @@ const (
 
 func (logWorker) Run(ctx context.Context, w *Witness) error {
 	// Else the kernel leaves out what a process writes too often.
-	_ = os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on"), 0)
+	_ = os.WriteFile("/proc/sys/kernel/printk_devkmsg", []byte("on\n"), 0) // the line must be whole
 	from, err := syscall.Open(logDevice, syscall.O_RDONLY|syscall.O_NONBLOCK|syscall.O_CLOEXEC, 0)
 	if err != nil {
 		return &os.PathError{Op: "open", Path: logDevice, Err: err}
