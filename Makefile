@@ -23,6 +23,10 @@ SEQUENTIAL = ./migration/record ./migration/stream ./migration/report ./tools/ge
 # are under it in the tests of faults, and on the other targets; "make race" has all of it.
 CATALOGUE = TestMigration$$/^x86_64$$
 
+# Guests of other targets that are tampered with, and Linux guests by what they were plugged: a minute
+# each under the race detector, of programs and workers that seldom change.
+TAMPERED = ^TestWhatAn?(AArch64|S390X|PPC64|RISCV)Guest|^TestWorkersNoticeWhatIsDoneToWhatWasPlugged$$|^TestADiskThatArrivesWithout
+
 # The linters live in a module of their own: see tools/lint/go.mod.
 LINT = $(GO) tool -modfile=tools/lint/go.mod
 
@@ -40,12 +44,16 @@ run: setup-run ## move a real guest from one QEMU to another and prove that noth
 test: setup-test lint check-generate ## set up the QEMUs that the tests need, then lint, check what is generated, and run all tests, with the race detector but for the catalogue of scenarios and what starts no goroutine
 	DROVER_CI=1 $(GO) test -vet=off $(SEQUENTIAL)
 	DROVER_CI=1 $(GO) test -vet=off -timeout 20m -parallel 3 ./migration -run '$(CATALOGUE)'
-	DROVER_CI=1 $(GO) test -vet=off -race -timeout 20m -skip '$(CATALOGUE)' ./migration $$($(GO) list ./... | grep -vxF "$$($(GO) list $(SEQUENTIAL))") # the longest first; lint has vetted all
+	DROVER_CI=1 $(GO) test -vet=off -race -timeout 20m -skip '$(CATALOGUE)|$(TAMPERED)' ./migration $$($(GO) list ./... | grep -vxF "$$($(GO) list $(SEQUENTIAL))") # the longest first; lint has vetted all
 	qemu=$$($(GO) run ./cmd/drover fleet ensure x86_64) && cd examples && DROVER_CI=1 DROVER_QEMU="$$qemu" $(GO) test ./...
 
 .PHONY: race
 race: setup-test ## run the catalogue of scenarios under the race detector
 	DROVER_CI=1 $(GO) test -vet=off -race -count=1 -timeout 20m ./migration -run '$(CATALOGUE)'
+
+.PHONY: tamper
+tamper: setup-test ## tamper with the live guests that "make test" leaves alone: each witness has to notice
+	DROVER_CI=1 $(GO) test -vet=off -count=1 -timeout 20m ./migration -run '$(TAMPERED)'
 
 .PHONY: lint
 lint: ## formatting, go vet and staticcheck, all pinned
