@@ -73,7 +73,7 @@ func Devices() []Device {
 			"-device", "virtio-blk,drive=guest-virtio-blk-local,serial="+serialOf("virtio-blk-local")),
 
 		diskDevice("ahci", "a SATA disk, behind its controller", []string{"ahci", "sd_mod"},
-			"-device", "ich9-ahci,id=guest-sata", "-device", "ide-hd,bus=guest-sata.0,drive=guest-ahci,serial=drover-ahci"),
+			"-device", "ich9-ahci,id=guest-sata", "-device", "ide-hd,bus=guest-sata.0,drive=guest-ahci,serial="+serialOf("ahci")),
 		usbDisk(),
 
 		netDevice("guest-net", "virtio-net", "a network device, and a host that echoes what it sends", []string{"virtio_pci", "virtio_net"},
@@ -85,7 +85,7 @@ func Devices() []Device {
 
 		{
 			Name: "usb-tablet", Doc: "a USB tablet, behind its controller", Modules: []string{"xhci_pci", "usbhid", "hid_generic"}, Workers: []string{"usb"},
-			Args: plain("-device", "qemu-xhci,id=guest-tablet-bus", "-device", "usb-tablet,id=guest-tablet,bus=guest-tablet-bus.0,serial=drover-usb-tablet"),
+			Args: plain("-device", "qemu-xhci,id=guest-tablet-bus", "-device", "usb-tablet,id=guest-tablet,bus=guest-tablet-bus.0,serial="+serialOf("usb-tablet")),
 		},
 
 		// The guest drives these itself: not every kernel has a driver.

@@ -42,7 +42,7 @@ func makeImage(device, path string) error {
 // usbDisk is one behind a USB controller, which is looked at as well.
 func usbDisk() Device {
 	d := diskDevice("usb-storage", "a USB disk, behind its controller", []string{"xhci_pci", "usb_storage", "sd_mod"},
-		"-device", "qemu-xhci,id=guest-storage-bus", "-device", "usb-storage,bus=guest-storage-bus.0,drive=guest-usb-storage,serial=drover-usb-storage")
+		"-device", "qemu-xhci,id=guest-storage-bus", "-device", "usb-storage,bus=guest-storage-bus.0,drive=guest-usb-storage,serial="+serialOf("usb-storage"))
 	d.Workers = append(d.Workers, "usb")
 	return d
 }

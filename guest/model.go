@@ -5,10 +5,19 @@ import (
 	"strings"
 )
 
-// ModelArgs are options that give a machine what QEMU sends of these devices, with nothing behind
-// them: for a QEMU that is asked what its machine is made of, and runs no such guest. They need
-// no preparation.
-func ModelArgs(devices []Device) (args []string) {
+// ModelArgs are options that give a machine what QEMU sends of the devices and vCPUs that the guest
+// begins with, with nothing behind them: for a QEMU that is asked what its machine is made of, and
+// runs no such guest. They need no preparation.
+func (s Spec) ModelArgs() ([]string, error) {
+	s.Plugged = nil
+	devices, _, err := s.devicesOf()
+	if err != nil {
+		return nil, err
+	}
+	return append(modelArgs(devices), s.roomArgs(nil)...), nil
+}
+
+func modelArgs(devices []Device) (args []string) {
 	for _, d := range devices {
 		for pair := range slices.Chunk(slices.Concat(d.Room, d.Args(&Resources{})), 2) {
 			switch pair[0] {

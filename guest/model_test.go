@@ -22,8 +22,8 @@ func TestAModelHasEachDeviceAndNothingBehindIt(t *testing.T) {
 		"-blockdev", "driver=null-co,size=16M,node-name=guest-virtio-blk-local",
 		"-device", "virtio-blk,drive=guest-virtio-blk-local,serial=drover-virtio-blk-lo",
 		"-device", "virtio-net,mac=" + netMAC,
-	}, ModelArgs(all))
-	for _, arg := range ModelArgs(Devices()) {
+	}, modelArgs(all))
+	for _, arg := range modelArgs(Devices()) {
 		require.NotContains(t, arg, ".sock")
 		require.NotContains(t, arg, ".img")
 		require.False(t, strings.Contains(arg, "netdev=") || strings.Contains(arg, "chardev="), arg)

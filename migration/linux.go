@@ -112,21 +112,9 @@ func (s Scenario) ModelArgs() ([]string, error) {
 	if l == nil {
 		return nil, nil
 	}
-	names := l.Devices
-	if !l.Console {
-		names = append([]string{guest.Serial}, names...)
-	}
-	var devices []guest.Device
-	for _, name := range names {
-		d, err := guest.DeviceOf(name)
-		if err != nil {
-			return nil, fmt.Errorf("migration: %w", err)
-		}
-		devices = append(devices, d)
-	}
-	args := guest.ModelArgs(devices)
-	if l.CPUs > 1 {
-		args = append(args, "-smp", fmt.Sprint(l.CPUs))
+	args, err := guest.Spec{Devices: l.Devices, CPUs: l.CPUs, Console: l.Console}.ModelArgs()
+	if err != nil {
+		return nil, fmt.Errorf("migration: %w", err)
 	}
 	return args, nil
 }

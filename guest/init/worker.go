@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/drover-vm/drover/guest/wire"
 )
@@ -165,4 +166,12 @@ func (w *Witness) rest(rests bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.rests = rests
+}
+
+// rest waits for so long, or until ctx ends.
+func rest(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
 }

@@ -85,10 +85,7 @@ func (cpuWorker) Run(ctx context.Context, w *Witness) error {
 			w.Add("held-us", uint64(max(took, 0).Microseconds()))
 			all.done(i)
 			pause := min(took, 2*cpuCalls*cpuHold) * time.Duration(100-share) / time.Duration(share)
-			select {
-			case <-ctx.Done():
-			case <-time.After(min(pause, time.Second)):
-			}
+			rest(ctx, min(pause, time.Second))
 		}
 	})
 }

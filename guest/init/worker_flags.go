@@ -52,10 +52,7 @@ func (flagsWorker) Run(ctx context.Context, w *Witness) error {
 		w.Add("looks", 1)
 		w.Set("properties", uint64(count(kernels)+len(its)*len(vcpus)))
 		w.Round()
-		select {
-		case <-ctx.Done():
-		case <-time.After(flagsEvery):
-		}
+		rest(ctx, flagsEvery)
 	}
 	return nil
 }

@@ -51,10 +51,7 @@ func (interruptsWorker) Run(ctx context.Context, w *Witness) error {
 		// A worker that got no time has not seen what happened in it.
 		watched.look(all, counted, min(now-last, 2*interruptsEvery))
 		last = now
-		select {
-		case <-ctx.Done():
-		case <-time.After(interruptsEvery):
-		}
+		rest(ctx, interruptsEvery)
 	}
 	return nil
 }

@@ -58,10 +58,7 @@ func (logWorker) Run(ctx context.Context, w *Witness) error {
 		if _, err := fmt.Fprintf(to, "<7>%s\n", logOwn); err == nil {
 			w.Add("written", 1)
 		}
-		select {
-		case <-ctx.Done():
-		case <-time.After(logEvery):
-		}
+		rest(ctx, logEvery)
 	}
 	return nil
 }

@@ -64,10 +64,7 @@ func (usbWorker) Run(ctx context.Context, w *Witness) error {
 			d.look(w)
 		}
 		w.Round()
-		select {
-		case <-ctx.Done():
-		case <-time.After(usbEvery):
-		}
+		rest(ctx, usbEvery)
 	}
 	return nil
 }

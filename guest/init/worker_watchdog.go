@@ -68,10 +68,7 @@ func (watchdogWorker) Run(ctx context.Context, w *Witness) error {
 			}
 		}
 		w.Round()
-		select {
-		case <-ctx.Done():
-		case <-time.After(watchdogEvery):
-		}
+		rest(ctx, watchdogEvery)
 	}
 	return nil
 }
