@@ -96,11 +96,14 @@ func noteFailure() Step {
 // only then knows the times of the migration, shortly after the migration's
 // status says completed; no event reports it. That it doesn't settle is a fact
 // for the check.
-func (p *Pair) settled(ctx context.Context, s *Side) (status qapi.StatusInfo, err error) {
+func (p *Pair) settled(ctx context.Context, s *Side) (status qapi.StatusInfo, _ error) {
 	wait, cancel := p.AtMost(ctx, LifeTimeout)
 	defer cancel()
 	waited := Poll(wait, "the source's run state to settle", func() (bool, error) {
-		status, err = qapi.QueryStatus(wait, s.QMP())
+		now, err := qapi.QueryStatus(wait, s.QMP())
+		if err == nil { // else the wait is over, and what it was last stands
+			status = now
+		}
 		return status.Status != "finish-migrate", err
 	})
 	if waited != nil && cutShort(wait) != nil {

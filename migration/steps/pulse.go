@@ -57,7 +57,9 @@ func ExpectPulse(on string, alarm bool) migration.Step {
 
 // A pulseLook is one look at what the guest program says on a side.
 type pulseLook struct {
-	side  *migration.Side
+	memory interface { // the side's, by qtest
+		Readl(ctx context.Context, address uint64) (uint32, error)
+	}
 	began time.Time
 	facts record.PulseFacts
 	table []fixtures.Word // those of the facts' words, in their order
@@ -65,7 +67,7 @@ type pulseLook struct {
 
 // lookAtPulse watches one side, until all has moved or the time is over.
 func lookAtPulse(ctx context.Context, p *migration.Pair, s *migration.Side, alarm bool) (record.PulseFacts, error) {
-	look := &pulseLook{side: s, began: time.Now(), facts: record.PulseFacts{Side: s.Name(), Slow: alarm}}
+	look := &pulseLook{memory: s.QTest(), began: time.Now(), facts: record.PulseFacts{Side: s.Name(), Slow: alarm}}
 	f := &look.facts
 	status, err := qapi.QueryStatus(ctx, s.QMP())
 	if f.Running, f.Status = status.Running, status.Status; err != nil {
@@ -121,7 +123,7 @@ func (l *pulseLook) start(ctx context.Context, table []fixtures.Word, left *migr
 		if err != nil {
 			return err
 		}
-		first, err := l.side.QTest().Readl(ctx, w.Address)
+		first, err := l.memory.Readl(ctx, w.Address)
 		if err != nil {
 			return err
 		}
@@ -131,14 +133,24 @@ func (l *pulseLook) start(ctx context.Context, table []fixtures.Word, left *migr
 	return nil
 }
 
-func (l *pulseLook) allMoved(ctx context.Context) (all bool, err error) {
-	all = true
+// read takes a word of the side's memory. One that the end of the wait cuts short leaves what
+// was there: it would look as if the guest had counted on to 0.
+func (l *pulseLook) read(ctx context.Context, address uint64, to *uint32) error {
+	value, err := l.memory.Readl(ctx, address)
+	if err == nil {
+		*to = value
+	}
+	return err
+}
+
+func (l *pulseLook) allMoved(ctx context.Context) (bool, error) {
+	all := true
 	for i, w := range l.table {
 		word := &l.facts.Words[i]
 		if w.Kind != fixtures.CountsUp || word.Moved(w) || w.Slow && !l.facts.Slow {
 			continue
 		}
-		if word.Last, err = l.side.QTest().Readl(ctx, w.Address); err != nil {
+		if err := l.read(ctx, w.Address, &word.Last); err != nil {
 			return false, err
 		}
 		all = all && word.Moved(w)
@@ -147,20 +159,20 @@ func (l *pulseLook) allMoved(ctx context.Context) (all bool, err error) {
 }
 
 // end takes the words as they are in the end; one that has moved is left at that.
-func (l *pulseLook) end(ctx context.Context) (err error) {
+func (l *pulseLook) end(ctx context.Context) error {
 	for i, w := range l.table {
 		word := &l.facts.Words[i]
 		if w.Kind == fixtures.CountsUp && word.Moved(w) {
 			continue
 		}
-		if word.Last, err = l.side.QTest().Readl(ctx, w.Address); err != nil {
+		if err := l.read(ctx, w.Address, &word.Last); err != nil {
 			return err
 		}
 		if w.Kind != fixtures.WrongBits || word.Last == 0 {
 			continue
 		}
 		for n, to := range []*uint32{&word.Expected, &word.Found, &word.Bit} {
-			if *to, err = l.side.QTest().Readl(ctx, w.Address+4*uint64(n+1)); err != nil {
+			if err := l.read(ctx, w.Address+4*uint64(n+1), to); err != nil {
 				return err
 			}
 		}
