@@ -2,6 +2,7 @@ package guest
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -38,6 +39,12 @@ func archOf(name string) (arch, error) {
 		known = append(known, a.qemu)
 	}
 	return arch{}, fmt.Errorf("guest: there is no Linux guest for %q: there is one for %s", name, strings.Join(known, ", "))
+}
+
+// OnPCI says whether a target's virtio devices are PCI devices.
+func OnPCI(target string) bool {
+	a, err := archOf(target)
+	return err == nil && !slices.Contains(a.without, "virtio_pci")
 }
 
 // Arches are the QEMU targets that there is a Linux guest for.

@@ -31,6 +31,8 @@ type Resources struct {
 	// whose args are asked for, for what each has of its own.
 	Owners []string
 	Owner  string
+	// OnPCI says that the machine's virtio devices are PCI devices, as OnPCI of its target does.
+	OnPCI bool
 	// CleanUp are called when the run ends, the last first.
 	CleanUp []func()
 }
@@ -77,9 +79,9 @@ func Devices() []Device {
 		usbDisk(),
 
 		netDevice("guest-net", "virtio-net", "a network device, and a host that echoes what it sends", []string{"virtio_pci", "virtio_net"},
-			"-device", "virtio-net,netdev=guest-net,mac="+netMAC),
+			"virtio-net,netdev=guest-net,mac="+netMAC),
 		netDevice("guest-e1000e", "e1000e", "a network device of Intel's, and a host that echoes what it sends", []string{"e1000e"},
-			"-device", "e1000e,netdev=guest-e1000e,mac="+netMAC),
+			"e1000e,netdev=guest-e1000e,mac="+netMAC),
 
 		serialDevice(),
 

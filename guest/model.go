@@ -14,12 +14,12 @@ func (s Spec) ModelArgs() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(modelArgs(devices), s.roomArgs(nil)...), nil
+	return append(modelArgs(devices, &Resources{OnPCI: OnPCI(s.Arch)}), s.roomArgs(nil)...), nil
 }
 
-func modelArgs(devices []Device) (args []string) {
+func modelArgs(devices []Device, r *Resources) (args []string) {
 	for _, d := range devices {
-		for pair := range slices.Chunk(slices.Concat(d.Room, d.Args(&Resources{})), 2) {
+		for pair := range slices.Chunk(slices.Concat(d.Room, d.Args(r)), 2) {
 			switch pair[0] {
 			case "-netdev", "-chardev":
 				continue

@@ -21,9 +21,10 @@ func TestAModelHasEachDeviceAndNothingBehindIt(t *testing.T) {
 		"-device", "virtio-blk,drive=guest-virtio-blk,serial=drover-virtio-blk",
 		"-blockdev", "driver=null-co,size=16M,node-name=guest-virtio-blk-local",
 		"-device", "virtio-blk,drive=guest-virtio-blk-local,serial=drover-virtio-blk-lo",
-		"-device", "virtio-net,mac=" + netMAC,
-	}, modelArgs(all))
-	for _, arg := range modelArgs(Devices()) {
+		"-device", "virtio-net,mac=" + netMAC + ",romfile=",
+	}, modelArgs(all, &Resources{OnPCI: true}))
+	for _, arg := range modelArgs(Devices(), &Resources{}) {
+		require.NotContains(t, arg, "romfile") // which no other bus has
 		require.NotContains(t, arg, ".sock")
 		require.NotContains(t, arg, ".img")
 		require.False(t, strings.Contains(arg, "netdev=") || strings.Contains(arg, "chardev="), arg)

@@ -10,9 +10,9 @@ import (
 const netMAC = "52:54:00:d7:01:01"
 
 // netDevice is a network device behind whose cable is a host of ours, the same for both sides:
-// see package peer. The args have the device itself, on the netdev of that id. A guest can have
-// one of them.
-func netDevice(id, name, doc string, modules []string, args ...string) Device {
+// see package peer. The option is the device itself, on the netdev of that id, without a ROM to
+// boot from, which QEMU would need a file for. A guest can have one of them.
+func netDevice(id, name, doc string, modules []string, option string) Device {
 	socket := func(r *Resources) string { return filepath.Join(r.Dir, id+".sock") }
 	return Device{
 		Name: name, Doc: doc, Modules: modules, Workers: []string{"net"}, Since: "7.2", Netdev: id,
@@ -24,9 +24,14 @@ func netDevice(id, name, doc string, modules []string, args ...string) Device {
 			return err
 		},
 		Args: func(r *Resources) []string {
-			return append([]string{
+			device := option
+			if r.OnPCI {
+				device += ",romfile="
+			}
+			return []string{
 				"-netdev", "stream,id=" + id + ",server=off,addr.type=unix,addr.path=" + escaped(socket(r)),
-			}, args...)
+				"-device", device,
+			}
 		},
 	}
 }
