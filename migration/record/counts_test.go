@@ -20,3 +20,18 @@ func TestNoRateOfAMigrationThatHardlyRan(t *testing.T) {
 		require.Equal(t, test.outcome, outcome, "a downtime of %d ms: %s", test.downtime, witness)
 	}
 }
+
+// TestNoRateOfLittleRAM: it is through within the first window in which QEMU measures, and in
+// the last nothing is sent.
+func TestNoRateOfLittleRAM(t *testing.T) {
+	for _, test := range []struct {
+		total float64
+		wrong string
+	}{{157818880, "0 pages a second"}, {5840896, ""}} {
+		r := good()
+		r.Migration.TotalMS, r.Migration.SetupMS, r.Migration.DowntimeMS = 477, 16, 6
+		wrong := counts{total: test.total, transferred: 927906, mbps: 16.1}.wrongRate(r)
+		require.Contains(t, wrong, test.wrong)
+		require.Equal(t, test.wrong == "", wrong == "", wrong)
+	}
+}

@@ -24,7 +24,7 @@ func Tolerances() []Tolerance {
 		consoleEarlier, consoleLater, consoleLaterShare, bootedBefore, quickestLonger,
 		linkBytes, linkShare, bandwidthBytes, bandwidthAtOnce, bandwidthShare,
 		besideRAM, besideRAMVirt, sentAtLeast, pageHead, zeroPage, devicesBytes, devicesBytesPPC64, sumShare,
-		ratedFrom, rateShareBelow, rateShareAbove, cacheMisses,
+		ratedFrom, ratedRAM, rateShareBelow, rateShareAbove, cacheMisses,
 		noticedWithin, noticedBefore, fewestRegisters, fewestMeasures, fewestDevices,
 	}
 }
@@ -194,6 +194,10 @@ var (
 	ratedFrom = Tolerance{
 		"time of a migration from which on rates are judged", 300, "ms", false,
 		"the rates are those of windows of 100 ms", "a migration of 100 ms is off by half",
+	}
+	ratedRAM = Tolerance{
+		"RAM that is migrated from which on pages a second are judged", 64 << 20, "bytes", false,
+		"less is through within the first of the windows, and nothing is sent in the last", "6 MB, where all other RAM is shared",
 	}
 	rateShareBelow = Tolerance{
 		"rate reported, to that of bytes and time, at the least", 0.8, "times", false,

@@ -52,12 +52,16 @@ func (x *explainer) lastCounters() (c counters, line int) {
 	return counters{}, 0
 }
 
+// besidePages is what heads, devices and handshakes take, which not all count.
+const besidePages = 512 << 10
+
 // A contradiction is two accounts of one quantity.
 type contradiction struct {
 	what, other string
 	a, b        float64
 	unit        string
 	most        float64 // by how much the ratio may be off
+	beside      float64 // what one of them has that the other has not
 }
 
 func (c contradiction) ratio() float64 {
@@ -71,7 +75,7 @@ func (c contradiction) off() bool {
 	if c.a == 0 && c.b == 0 {
 		return false
 	}
-	return math.Abs(c.ratio()-1) > c.most
+	return math.Abs(c.ratio()-1) > c.most && math.Abs(c.a-c.b) > c.beside
 }
 
 func (c contradiction) String() string {
@@ -91,26 +95,26 @@ func (x *explainer) contradictions() (all []contradiction) {
 		if multifd := ram("multifd-bytes"); multifd > 0 {
 			names, parts = append(names, "multifd-bytes"), parts+multifd
 		}
-		all = append(all, contradiction{"transferred", strings.Join(names, " + "), transferred, parts, "bytes", 0.02})
+		all = append(all, contradiction{"transferred", strings.Join(names, " + "), transferred, parts, "bytes", 0.02, besidePages})
 	}
 	if link := x.facts.Link; link != nil {
 		sum := 0.0
 		for _, connection := range link.Connections {
 			sum += float64(connection.Forward)
 		}
-		all = append(all, contradiction{"transferred", "on the link", transferred, sum, "bytes", 0.06})
+		all = append(all, contradiction{"transferred", "on the link", transferred, sum, "bytes", 0.06, besidePages})
 	}
 	if size := ram("page-size"); size > 0 {
-		all = append(all, contradiction{"normal-bytes", "normal x page-size", ram("normal-bytes"), ram("normal") * size, "bytes", 0.001})
+		all = append(all, contradiction{"normal-bytes", "normal x page-size", ram("normal-bytes"), ram("normal") * size, "bytes", 0.001, 0})
 		if _, compressed := x.facts.Parameters["multifd-compression"]; !compressed {
-			all = append(all, contradiction{"transferred", "normal-bytes", transferred, ram("normal-bytes") + c["xbzrle-cache.bytes"], "bytes", 0.1})
+			all = append(all, contradiction{"transferred", "normal-bytes", transferred, ram("normal-bytes") + c["xbzrle-cache.bytes"], "bytes", 0.1, besidePages})
 		}
 	}
 	if total := c["total-time"]; total >= 300 {
-		all = append(all, contradiction{"mbps", "transferred x 8 / total-time", ram("mbps"), transferred * 8 / total / 1000, "Mb a second", 0.25})
+		all = append(all, contradiction{"mbps", "transferred x 8 / total-time", ram("mbps"), transferred * 8 / total / 1000, "Mb a second", 0.25, 0})
 	}
 	if ms, ok := between(x.facts); ok {
-		all = append(all, contradiction{"total-time", "between the events setup and completed", c["total-time"], ms, "ms", 0.3})
+		all = append(all, contradiction{"total-time", "between the events setup and completed", c["total-time"], ms, "ms", 0.3, 0})
 	}
 	slices.SortStableFunc(all, func(a, b contradiction) int {
 		switch {
