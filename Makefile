@@ -25,7 +25,7 @@ CATALOGUE = TestMigration$$/^x86_64$$
 
 # Guests of other targets that are tampered with, and Linux guests by what they were plugged: a minute
 # each under the race detector, of programs and workers that seldom change.
-TAMPERED = ^TestWhatAn?(AArch64|S390X|PPC64|RISCV)Guest|^TestWorkersNoticeWhatIsDoneToWhatWasPlugged$$|^TestADiskThatArrivesWithout
+TAMPERED = ^TestWhatAn?(AArch64|S390X|PPC64|RISCV)Guest|^TestWorkersNotice(WhatIsDoneToWhatWasPlugged|AVCPUThatStandsStill|AUSBDeviceThatIsGone)$$|^TestADiskThatArrivesWithout
 
 # The linters live in a module of their own: see tools/lint/go.mod.
 LINT = $(GO) tool -modfile=tools/lint/go.mod

@@ -23,8 +23,8 @@ const (
 	gdbFCW, gdbXMM3, gdbMXCSR  = 41, 52, 65
 )
 
-// The instruction pointer's is 16.
-const gdbIP = 16
+// The instruction pointer's, and that of the flags.
+const gdbIP, gdbFlags = 16, 17
 
 // setRegister changes a register of the destination's first vCPU, as a debugger does: QEMU
 // stops the guest for it, and lets it run on. That the register has changed is for the caller
@@ -131,7 +131,7 @@ func (g *gdbSession) read(number, size int) (uint64, error) {
 			return 0, err
 		}
 		if value, err := hex.DecodeString(text); err == nil && len(value) == size {
-			return binary.LittleEndian.Uint64(value), nil
+			return binary.LittleEndian.Uint64(append(value, make([]byte, 8-size)...)), nil
 		}
 	}
 	return 0, fmt.Errorf("the gdb stub does not answer %s", packet)

@@ -15,17 +15,17 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-// linuxOptions are the options for a run on the newest QEMU of the fleet: older ones may lose
-// what Linux writes, by a known bug.
-func linuxOptions(t *testing.T) migration.Options {
+// linuxOptions are the options for a run on the target's newest QEMU of the fleet: older ones may
+// lose what Linux writes, by a known bug.
+func linuxOptions(t *testing.T, arch string) migration.Options {
 	t.Helper()
 	long(t)
-	if _, _, err := findKernel("x86_64"); err != nil {
+	if _, _, err := findKernel(arch); err != nil {
 		t.Skip(err)
 	}
-	for _, binary := range slices.Backward(qemutest.Fleet(t, "x86_64")) {
+	for _, binary := range slices.Backward(qemutest.Fleet(t, arch)) {
 		if !losesHotWrites(qemutest.Version(t, binary)) {
-			return migration.Options{Source: binary, FindKernel: findKernel, Artifacts: t.ArtifactDir()}
+			return migration.Options{Arch: arch, Source: binary, FindKernel: findKernel, Artifacts: t.ArtifactDir()}
 		}
 	}
 	t.Skip(`no QEMU since 9.0 is here: fetch one with "drover fleet fetch 10.0"`)
@@ -64,7 +64,7 @@ func TestWorkersNoticeWhatIsDoneToTheirGuest(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			options := linuxOptions(t)
+			options := linuxOptions(t, "x86_64")
 			options.Rewrite = c.rewrite
 			result := run(t, scenario(t, "linux/precopy"), options)
 			if result.Record.Host != nil && result.Outcome == record.Unknown {
@@ -89,7 +89,7 @@ func TestLinuxGuestsArrive(t *testing.T) {
 			if port == "console" {
 				s.Guest.Linux = &migration.Linux{Console: true}
 			}
-			result := judged(t, s, linuxOptions(t))
+			result := judged(t, s, linuxOptions(t, "x86_64"))
 			require.NoError(t, result.Err(), explain(result))
 			require.Equal(t, port, result.Record.Linux.Port)
 		})

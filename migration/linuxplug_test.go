@@ -15,7 +15,7 @@ import (
 // guest has filled.
 func TestWorkersNoticeWhatIsDoneToWhatWasPlugged(t *testing.T) {
 	t.Parallel()
-	options := linuxOptions(t)
+	options := linuxOptions(t, "x86_64")
 	value := byte(0)
 	tampering := linuxTampering{
 		what: "a byte of its DIMM changes", worker: "dimm",
@@ -39,7 +39,7 @@ func TestWorkersNoticeWhatIsDoneToWhatWasPlugged(t *testing.T) {
 // has to be started with.
 func TestADestinationWithoutWhatWasPluggedTakesNoGuest(t *testing.T) {
 	t.Parallel()
-	options := linuxOptions(t)
+	options := linuxOptions(t, "x86_64")
 	options.Rewrite = func(steps migration.Steps) migration.Steps {
 		return slices.DeleteFunc(slices.Clone(steps), func(s migration.Step) bool {
 			return s.Name == "quit destination" || s.Name == "start destination"

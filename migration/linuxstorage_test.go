@@ -52,7 +52,7 @@ func TestADiskThatArrivesWithoutWhatWasWrittenIsNoticed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			options := linuxOptions(t)
+			options := linuxOptions(t, "x86_64")
 			options.Rewrite = c.rewrite
 			result := run(t, scenario(t, "linux/storage"), options)
 			i := slices.IndexFunc(result.Verdicts, func(v record.Verdict) bool { return v.Check == "linux block" })

@@ -37,7 +37,7 @@ type linuxTampering struct {
 // and demands that the guest itself notices each.
 func TestWorkersNoticeWhatTheirGuestLost(t *testing.T) {
 	t.Parallel()
-	options, done := linuxOptions(t), []string(nil)
+	options, done := linuxOptions(t, "x86_64"), []string(nil)
 	source, echo := listenEGD(t), listenLiar(t)
 	all := slices.Concat(vCPUTamperings(), memoryTamperings(), source.tamperings(), echo.tamperings(), displayTamperings(), watchdogTamperings(), logTamperings(), diskTamperings(), networkTamperings(),
 		[]linuxTampering{{what: "random numbers come no more", fault: source.does(egdSilent)}}, interruptTamperings())

@@ -3,6 +3,8 @@ package migration_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
@@ -75,6 +77,39 @@ func inHold(sizes map[int]int) func(ctx context.Context, p *migration.Pair) erro
 				for vcpu := 0; vcpu < 2 && !held && err == nil; vcpu++ {
 					held, err = set(gdb, vcpu)
 				}
+				return err
+			})
+		})
+	}
+}
+
+// deafen has a vCPU of the destination, which waits for an interrupt in its idle loop, wait with
+// interrupts off: it never wakes up.
+func deafen(vcpu int) func(ctx context.Context, p *migration.Pair) error {
+	const interrupts = 1 << 9 // in its flags
+	deaf := func(gdb *gdbSession) (bool, error) {
+		if err := gdb.ask(fmt.Sprintf("Hg%x", vcpu+1)); err != nil {
+			return false, err
+		}
+		at, err := gdb.read(gdbIP, 8)
+		if err != nil {
+			return false, err
+		}
+		flags, err := gdb.read(gdbFlags, 4)
+		if err != nil || flags&interrupts == 0 {
+			return false, err
+		}
+		code, err := gdb.reply(fmt.Sprintf("m%x,2", at-2))
+		if err != nil || code != "fbf4" { // sti; hlt
+			return false, err
+		}
+		off := binary.LittleEndian.AppendUint32(nil, uint32(flags&^interrupts))
+		return true, gdb.ask(fmt.Sprintf("P%x=%s", gdbFlags, hex.EncodeToString(off)))
+	}
+	return func(ctx context.Context, p *migration.Pair) error {
+		return migration.Poll(ctx, "the vCPU to be idle", func() (done bool, err error) {
+			return done, debug(ctx, p.Destination, func(gdb *gdbSession) error {
+				done, err = deaf(gdb)
 				return err
 			})
 		})

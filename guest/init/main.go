@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -23,7 +24,13 @@ import (
 	"github.com/drover-vm/drover/guest/wire"
 )
 
+// mostHeap is up to where garbage is left: to collect it, all threads have to stop, and one on a
+// vCPU that has stopped itself would keep all others, those that would complain of it among them.
+const mostHeap = 48 << 20
+
 func main() {
+	debug.SetGCPercent(-1)
+	debug.SetMemoryLimit(mostHeap)
 	problems := mountAll()
 	o := readOptions()
 	problems = append(problems, loadModules()...)

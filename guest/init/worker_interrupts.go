@@ -67,6 +67,7 @@ type interrupts struct {
 // An interrupted is what it knows of one.
 type interrupted struct {
 	count, served uint64        // when it was looked at last
+	total         uint64        // that were counted, however often the kernel began anew
 	quiet         time.Duration // it has been, in use
 	grown         bool          // in this round
 	looks         int           // at which there was no line for it
@@ -112,14 +113,19 @@ func (i *interrupts) lookAt(u *use, one *interrupted, counted countedInterrupts,
 		}
 		return
 	}
-	i.w.Set("irqs:"+u.name, count)
+	if count < one.count { // the kernel counts anew after a suspend, and not those of a vCPU that is gone
+		one.total += count
+	} else {
+		one.total += count - one.count
+	}
+	i.w.Set("irqs:"+u.name, one.total)
 	i.w.Set("uses:"+u.name, served)
 	i.w.Set("waits:"+u.name, map[bool]uint64{true: 1}[waits])
 	switch {
 	case count > one.count:
 		i.longest = max(i.longest, one.quiet)
 		one.quiet, one.grown, one.complained = 0, true, false
-	case count < one.count: // those of a vCPU that is no longer there
+	case count < one.count:
 		one.quiet = 0
 	case served == one.served && !waits: // nobody uses it
 		one.quiet, one.grown = 0, true

@@ -152,6 +152,26 @@ func TestOneThatWasQuietForLongBeforeMayBeSoAgain(t *testing.T) {
 	require.Equal(t, "no interrupt of the timer of vCPU 0 has come for 13.0 s: expected their number to grow, found 6 all the time, while a worker waits for one", complaint(t, r))
 }
 
+// TestInterruptsThatTheKernelCountsAnewAreAdded, as after a suspend: they would seem to be fewer.
+func TestInterruptsThatTheKernelCountsAnewAreAdded(t *testing.T) {
+	w, r := aWitness(t, nil)
+	i := &interrupts{w: w, seen: map[*use]*interrupted{}}
+	w.Uses("virtio-rng", "virtio0")
+	counted := countedInterrupts{[]int{0}, []interruptLine{{"24", []uint64{0}, []string{"virtio0-input"}}}}
+	inBackground(t, func() {
+		for _, counted.lines[0].counts[0] = range []uint64{30, 5, 8} {
+			i.look(w.uses.now(), counted, interruptsEvery)
+		}
+		w.tellNow(1)
+	})
+	lines := heard(t, r, func(all []wire.Line) bool {
+		told, ok := last[wire.Counts](t, all, wire.SaysCounts)
+		return ok && told.Report == 1
+	})
+	told, _ := last[wire.Counts](t, lines, wire.SaysCounts)
+	require.Equal(t, uint64(38), told.Counts["irqs:virtio-rng"])
+}
+
 func TestADeviceThatNoLineIsOfIsComplainedOf(t *testing.T) {
 	w, r := aWitness(t, nil)
 	i := &interrupts{w: w, seen: map[*use]*interrupted{}}

@@ -27,6 +27,8 @@ const (
 	vcpuStill = 4 * time.Second
 	vcpuTimes = 4
 	vcpuBeats = 100
+	// An interrupt that waits for all vCPUs comes at one of so many beats.
+	vcpuBarrier = 25
 )
 
 // What futex and membarrier are told.
@@ -41,6 +43,7 @@ const (
 type vcpu struct {
 	number     int
 	beats      atomic.Uint64
+	seen       uint64       // the beats when the first vCPU last looked whether all go on
 	token      uint32       // 1 where it has come, which wakes its thread
 	handed     atomic.Int64 // when that was, by CLOCK_MONOTONIC; 0 once the thread has it
 	beatsThen  atomic.Uint64
@@ -131,7 +134,7 @@ func (v *vcpus) handOn(i int) {
 	if handed := time.Duration(own.handed.Swap(0)); handed != 0 {
 		v.w.Max("longest-handover-us", uint64(max(clock(clockMonotonic)-handed, 0).Microseconds()))
 	}
-	if v.barrier && i == 0 && membarrier(membarrierExpedited) {
+	if i == 0 && v.allGoOn() && v.barrier && own.beats.Load()%vcpuBarrier == 0 && membarrier(membarrierExpedited) {
 		v.w.Add("barriers", 1)
 	}
 	to.beatsThen.Store(to.beats.Load())
@@ -139,6 +142,18 @@ func (v *vcpus) handOn(i int) {
 	atomic.StoreUint32(&to.token, 1)
 	_, _, _ = syscall.RawSyscall6(syscall.SYS_FUTEX, uintptr(unsafe.Pointer(&to.token)), futexWake, 1, 0, 0, 0)
 	v.w.Add("handovers", 1)
+}
+
+// allGoOn says whether each vCPU has beaten since it was last asked. An interrupt that waits for
+// one that stands still would keep the vCPU that sent it as well, and nobody be left to complain.
+func (v *vcpus) allGoOn() bool {
+	all := true
+	for _, c := range v.all[1:] {
+		beats := c.beats.Load()
+		all = all && beats != c.seen
+		c.seen = beats
+	}
+	return all
 }
 
 // look complains of a vCPU that stands still while the one that looks goes on, and of a token
