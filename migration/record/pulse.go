@@ -38,6 +38,8 @@ type PulseWord struct {
 	Expected uint32 `json:",omitempty"`
 	Found    uint32 `json:",omitempty"`
 	Bit      uint32 `json:",omitempty"`
+	// Of one whose program keeps them, and that isn't 0: the two words on top of its stack.
+	Stack []uint32 `json:",omitempty"`
 }
 
 // leastMoves is by how much a word that counts up has to have grown: a round of the guest
@@ -121,11 +123,19 @@ func (f PulseFacts) witness(of fixtures.Word, w PulseWord) string {
 	case of.Kind == fixtures.HasThatMany && uint64(w.Last) != uint64(f.VCPUs):
 		return fmt.Sprintf("%s are %d on the %s, expected %d", of.Name, w.Last, f.Side, f.VCPUs)
 	case of.Kind == fixtures.MustStay0 && w.Last != 0:
-		return fmt.Sprintf("%s on the %s: %d, expected 0", of.Name, f.Side, w.Last) + f.already(w)
+		return fmt.Sprintf("%s on the %s: %d, expected 0", of.Name, f.Side, w.Last) + stack(w) + f.already(w)
 	case of.Kind == fixtures.WrongBits && w.Last != 0:
 		return f.wrongBits(of, w) + f.already(w)
 	}
 	return ""
+}
+
+// stack says what lay on top of the stack.
+func stack(w PulseWord) string {
+	if len(w.Stack) == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" (on top of its stack: %#x)", w.Stack)
 }
 
 // already says so of what the source's guest had noticed itself.

@@ -168,10 +168,18 @@ func (l *pulseLook) end(ctx context.Context) error {
 		if err := l.read(ctx, w.Address, &word.Last); err != nil {
 			return err
 		}
-		if w.Kind != fixtures.WrongBits || word.Last == 0 {
+		if word.Last == 0 {
 			continue
 		}
-		for n, to := range []*uint32{&word.Expected, &word.Found, &word.Bit} {
+		var behind []*uint32
+		switch {
+		case w.Kind == fixtures.WrongBits:
+			behind = []*uint32{&word.Expected, &word.Found, &word.Bit}
+		case w.Stack:
+			word.Stack = make([]uint32, 2)
+			behind = []*uint32{&word.Stack[0], &word.Stack[1]}
+		}
+		for n, to := range behind {
 			if err := l.read(ctx, w.Address+4*uint64(n+1), to); err != nil {
 				return err
 			}
