@@ -17,7 +17,7 @@ export GORACE ?= atexit_sleep_ms=0
 
 # They start no goroutine, so the race detector has nothing to look for in them, and makes them
 # three times as slow.
-SEQUENTIAL = ./migration/record ./migration/stream ./migration/report ./tools/gen-bootsect/internal/asm
+SEQUENTIAL = ./migration/record ./migration/stream ./migration/report ./tools/gen-bootsect/...
 
 # The whole catalogue of scenarios, to which the race detector would add half a minute and more. Its steps
 # are under it in the tests of faults, and on the other targets; "make race" has all of it.
@@ -26,6 +26,9 @@ CATALOGUE = TestMigration$$/^x86_64$$
 # Guests of other targets that are tampered with, and Linux guests by what they were plugged: a minute
 # each under the race detector, of programs and workers that seldom change.
 TAMPERED = ^TestWhatAn?(AArch64|S390X|PPC64|RISCV)Guest|^TestWorkersNotice(WhatIsDoneToWhatWasPlugged|AVCPUThatStandsStill|AUSBDeviceThatIsGone)$$|^TestADiskThatArrivesWithout
+
+# GNU as of the guest programs' targets, which the tests of our assembler compare with.
+BINUTILS = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/drover/binutils
 
 # The linters live in a module of their own: see tools/lint/go.mod.
 LINT = $(GO) tool -modfile=tools/lint/go.mod
@@ -42,7 +45,7 @@ run: setup-run ## move a real guest from one QEMU to another and prove that noth
 
 .PHONY: test
 test: setup-test lint check-generate ## set up the QEMUs that the tests need, then lint, check what is generated, and run all tests, with the race detector but for the catalogue of scenarios and what starts no goroutine
-	DROVER_CI=1 $(GO) test -vet=off $(SEQUENTIAL)
+	PATH="$$PATH:$(BINUTILS)/usr/bin" LD_LIBRARY_PATH="$$(echo $(BINUTILS)/usr/lib/*-linux-gnu)" DROVER_CI=1 $(GO) test -vet=off $(SEQUENTIAL)
 	DROVER_CI=1 $(GO) test -vet=off -timeout 20m -parallel 3 ./migration -run '$(CATALOGUE)'
 	DROVER_CI=1 $(GO) test -vet=off -race -timeout 20m -skip '$(CATALOGUE)|$(TAMPERED)' ./migration $$($(GO) list ./... | grep -vxF "$$($(GO) list $(SEQUENTIAL))") # the longest first; lint has vetted all
 	qemu=$$($(GO) run ./cmd/drover fleet ensure x86_64) && cd examples && DROVER_CI=1 DROVER_QEMU="$$qemu" $(GO) test ./...
@@ -131,3 +134,4 @@ setup-run:
 setup-test:
 	$(GO) run ./cmd/drover fleet ensure $(TARGETS)
 	$(GO) run ./cmd/drover fleet fetch kernels --arch x86_64
+	tools/gen-bootsect/fetch-binutils.sh "$(BINUTILS)"
