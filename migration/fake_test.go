@@ -104,12 +104,9 @@ func TestQEMUThatEndsWithAnErrorOnQuitFailsTheCleanEnd(t *testing.T) {
 		})
 	})
 	require.Equal(t, record.Fail, result.Outcome, explain(result))
-	for _, v := range result.Verdicts {
-		if v.Check == "clean end" {
-			require.Equal(t, record.Fail, v.Outcome, explain(result))
-			require.Contains(t, v.Witness, "destination ended with exit status 3")
-		}
-	}
+	v := verdictOf(t, result, "clean end")
+	require.Equal(t, record.Fail, v.Outcome, explain(result))
+	require.Contains(t, v.Witness, "destination ended with exit status 3")
 }
 
 func TestGuestThatStandsStillOnBothSidesIsNotAlive(t *testing.T) {

@@ -107,13 +107,10 @@ func TestBrokenThingFailsItsCheck(t *testing.T) {
 				Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(), Rewrite: after(c.after, c.fault),
 			})
 			require.Equal(t, record.Fail, result.Outcome, explain(result))
-			for _, v := range result.Verdicts {
-				if v.Check == c.check {
-					require.Equal(t, record.Fail, v.Outcome, v.Witness)
-					for _, word := range c.witness {
-						require.Contains(t, v.Witness, word)
-					}
-				}
+			v := verdictOf(t, result, c.check)
+			require.Equal(t, record.Fail, v.Outcome, v.Witness)
+			for _, word := range c.witness {
+				require.Contains(t, v.Witness, word)
 			}
 			require.DirExists(t, result.Dir)
 		})

@@ -30,14 +30,9 @@ const gdbIP, gdbFlags = 16, 17
 // stops the guest for it, and lets it run on. That the register has changed is for the caller
 // to see.
 func setRegister(number int, value uint64, size int) func(ctx context.Context, p *migration.Pair) error {
-	bytes := binary.LittleEndian.AppendUint64(nil, value)
-	for len(bytes) < size {
-		bytes = append(bytes, 0)
-	}
-	set := fmt.Sprintf("P%x=%s", number, hex.EncodeToString(bytes[:size]))
 	return func(ctx context.Context, p *migration.Pair) error {
 		return debug(ctx, p.Destination, func(gdb *gdbSession) error {
-			return errors.Join(gdb.ask("Hg1"), gdb.ask(set))
+			return errors.Join(gdb.choose(0), gdb.write(number, value, size))
 		})
 	}
 }
@@ -52,7 +47,7 @@ const snippets = 0x600
 func execute(cpu int, code string) func(ctx context.Context, p *migration.Pair) error {
 	return func(ctx context.Context, p *migration.Pair) error {
 		return debug(ctx, p.Destination, func(gdb *gdbSession) error {
-			if err := gdb.ask(fmt.Sprintf("Hg%x", cpu+1)); err != nil {
+			if err := gdb.choose(cpu); err != nil {
 				return err
 			}
 			was, err := gdb.read(gdbIP, 8)
@@ -67,7 +62,7 @@ func execute(cpu int, code string) func(ctx context.Context, p *migration.Pair) 
 			if err := p.Destination.QTest().WriteMemory(ctx, at, text); err != nil {
 				return err
 			}
-			return gdb.ask(fmt.Sprintf("P%x=%s", gdbIP, hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, at))))
+			return gdb.write(gdbIP, at, 8)
 		})
 	}
 }
@@ -114,11 +109,36 @@ func debug(ctx context.Context, s *migration.Side, do func(gdb *gdbSession) erro
 	return err
 }
 
+// whenever tries something with the destination's gdb stub again and again, until it is done.
+func whenever(what string, try func(gdb *gdbSession) (done bool, err error)) func(ctx context.Context, p *migration.Pair) error {
+	return func(ctx context.Context, p *migration.Pair) error {
+		return migration.Poll(ctx, what, func() (done bool, _ error) {
+			err := debug(ctx, p.Destination, func(gdb *gdbSession) (err error) {
+				done, err = try(gdb)
+				return err
+			})
+			return done, err
+		})
+	}
+}
+
 // ask sends a packet, and waits for one. QEMU may send something of its own accord, so it
 // need not be the answer.
 func (g *gdbSession) ask(packet string) error {
 	_, err := g.reply(packet)
 	return err
+}
+
+// choose says whose registers are meant, the first vCPU being 0.
+func (g *gdbSession) choose(vcpu int) error { return g.ask(fmt.Sprintf("Hg%x", vcpu+1)) }
+
+// write changes a register of so many bytes, of the vCPU that was chosen.
+func (g *gdbSession) write(number int, value uint64, size int) error {
+	bytes := binary.LittleEndian.AppendUint64(nil, value)
+	for len(bytes) < size {
+		bytes = append(bytes, 0)
+	}
+	return g.ask(fmt.Sprintf("P%x=%s", number, hex.EncodeToString(bytes[:size])))
 }
 
 // read is a register of so many bytes, of the vCPU that was chosen: what else QEMU sends does

@@ -32,11 +32,19 @@ func linuxOptions(t *testing.T, arch string) migration.Options {
 	return migration.Options{}
 }
 
+// verdictOf is what a check said of a run.
+func verdictOf(t *testing.T, result *record.Result, check string) record.Verdict {
+	t.Helper()
+	i := slices.IndexFunc(result.Verdicts, func(v record.Verdict) bool { return v.Check == check })
+	require.GreaterOrEqual(t, i, 0, "no check %s: %s", check, explain(result))
+	return result.Verdicts[i]
+}
+
 // behind puts a step behind the one of that name.
 func behind(name string, do func(ctx context.Context, p *migration.Pair) error) func(migration.Steps) migration.Steps {
 	return func(steps migration.Steps) migration.Steps {
 		i := slices.IndexFunc(steps, func(s migration.Step) bool { return s.Name == name })
-		return slices.Insert(steps, i+1, migration.Step{Name: "tamper", Do: do, Timeout: 2 * migration.StepTimeout})
+		return slices.Insert(slices.Clone(steps), i+1, migration.Step{Name: "tamper", Do: do, Timeout: 2 * migration.StepTimeout})
 	}
 }
 
@@ -71,10 +79,9 @@ func TestWorkersNoticeWhatIsDoneToTheirGuest(t *testing.T) {
 				t.Skip("what is late is no failure on a host as busy as this: " + result.Reason)
 			}
 			require.Equal(t, record.Fail, result.Outcome, explain(result))
-			i := slices.IndexFunc(result.Verdicts, func(v record.Verdict) bool { return v.Check == c.check })
-			require.GreaterOrEqual(t, i, 0)
-			require.Equal(t, record.Fail, result.Verdicts[i].Outcome, result.Verdicts[i].Witness)
-			require.Regexp(t, c.witness, result.Verdicts[i].Witness)
+			v := verdictOf(t, result, c.check)
+			require.Equal(t, record.Fail, v.Outcome, v.Witness)
+			require.Regexp(t, c.witness, v.Witness)
 		})
 	}
 }

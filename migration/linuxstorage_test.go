@@ -55,10 +55,9 @@ func TestADiskThatArrivesWithoutWhatWasWrittenIsNoticed(t *testing.T) {
 			options := linuxOptions(t, "x86_64")
 			options.Rewrite = c.rewrite
 			result := run(t, scenario(t, "linux/storage"), options)
-			i := slices.IndexFunc(result.Verdicts, func(v record.Verdict) bool { return v.Check == "linux block" })
-			require.GreaterOrEqual(t, i, 0, explain(result))
-			require.Equal(t, record.Fail, result.Verdicts[i].Outcome, explain(result))
-			require.Regexp(t, c.witness, result.Verdicts[i].Witness)
+			v := verdictOf(t, result, "linux block")
+			require.Equal(t, record.Fail, v.Outcome, explain(result))
+			require.Regexp(t, c.witness, v.Witness)
 		})
 	}
 }

@@ -2,7 +2,6 @@ package migration_test
 
 import (
 	"context"
-	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -32,13 +31,9 @@ func TestWorkersNoticeAUSBDeviceThatIsGone(t *testing.T) {
 // requireLinuxFails does something to a guest that has arrived, and demands that this check fails.
 func requireLinuxFails(t *testing.T, name string, options migration.Options, fault func(context.Context, *migration.Pair) error, check, witness string) {
 	t.Helper()
-	options.Rewrite = func(steps migration.Steps) migration.Steps {
-		return behind("await switchover within 15s", fault)(slices.Clone(steps))
-	}
+	options.Rewrite = behind("await switchover within 15s", fault)
 	result := run(t, scenario(t, name), options)
-	i := slices.IndexFunc(result.Verdicts, func(v record.Verdict) bool { return v.Check == check })
-	require.GreaterOrEqual(t, i, 0, explain(result))
-	v := result.Verdicts[i]
+	v := verdictOf(t, result, check)
 	if result.Record.Host != nil && v.Outcome == record.Unknown {
 		t.Skip("what is late is no failure on a host as busy as this: " + v.Witness)
 	}

@@ -3,13 +3,10 @@ package migration_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/drover-vm/drover/protocol/qapi"
 
@@ -54,7 +51,7 @@ const spinning = "488d4001" + "488d49ff"
 // and nobody but it uses them.
 func inHold(sizes map[int]int) func(ctx context.Context, p *migration.Pair) error {
 	set := func(gdb *gdbSession, vcpu int) (held bool, err error) {
-		if err := gdb.ask(fmt.Sprintf("Hg%x", vcpu+1)); err != nil {
+		if err := gdb.choose(vcpu); err != nil {
 			return false, err
 		}
 		at, err := gdb.read(gdbIP, 8)
@@ -66,29 +63,24 @@ func inHold(sizes map[int]int) func(ctx context.Context, p *migration.Pair) erro
 			return false, err
 		}
 		for number, size := range sizes {
-			value := "40" + strings.Repeat("00", size-1)
-			err = errors.Join(err, gdb.ask(fmt.Sprintf("P%x=%s", number, value)))
+			err = errors.Join(err, gdb.write(number, 0x40, size))
 		}
 		return true, err
 	}
-	return func(ctx context.Context, p *migration.Pair) error {
-		return migration.Poll(ctx, "a thread that holds registers", func() (held bool, err error) {
-			return held, debug(ctx, p.Destination, func(gdb *gdbSession) error {
-				for vcpu := 0; vcpu < 2 && !held && err == nil; vcpu++ {
-					held, err = set(gdb, vcpu)
-				}
-				return err
-			})
-		})
-	}
+	return whenever("a thread that holds registers", func(gdb *gdbSession) (held bool, err error) {
+		for vcpu := 0; vcpu < 2 && !held && err == nil; vcpu++ {
+			held, err = set(gdb, vcpu)
+		}
+		return held, err
+	})
 }
 
 // deafen has a vCPU of the destination, which waits for an interrupt in its idle loop, wait with
 // interrupts off: it never wakes up.
 func deafen(vcpu int) func(ctx context.Context, p *migration.Pair) error {
 	const interrupts = 1 << 9 // in its flags
-	deaf := func(gdb *gdbSession) (bool, error) {
-		if err := gdb.ask(fmt.Sprintf("Hg%x", vcpu+1)); err != nil {
+	return whenever("the vCPU to be idle", func(gdb *gdbSession) (bool, error) {
+		if err := gdb.choose(vcpu); err != nil {
 			return false, err
 		}
 		at, err := gdb.read(gdbIP, 8)
@@ -103,17 +95,8 @@ func deafen(vcpu int) func(ctx context.Context, p *migration.Pair) error {
 		if err != nil || code != "fbf4" { // sti; hlt
 			return false, err
 		}
-		off := binary.LittleEndian.AppendUint32(nil, uint32(flags&^interrupts))
-		return true, gdb.ask(fmt.Sprintf("P%x=%s", gdbFlags, hex.EncodeToString(off)))
-	}
-	return func(ctx context.Context, p *migration.Pair) error {
-		return migration.Poll(ctx, "the vCPU to be idle", func() (done bool, err error) {
-			return done, debug(ctx, p.Destination, func(gdb *gdbSession) error {
-				done, err = deaf(gdb)
-				return err
-			})
-		})
-	}
+		return true, gdb.write(gdbFlags, flags&^interrupts, 4)
+	})
 }
 
 // maskMSIX has the destination's PCI device with these numbers send no MSI-X message, behind its

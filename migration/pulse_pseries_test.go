@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/binary"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -56,7 +55,7 @@ func executePPC(cpu int, code ppc) func(ctx context.Context, p *migration.Pair) 
 		done := false
 		for range 100 {
 			err := debug(ctx, p.Destination, func(gdb *gdbSession) error {
-				if err := gdb.ask(fmt.Sprintf("Hg%x", cpu+1)); err != nil {
+				if err := gdb.choose(cpu); err != nil {
 					return err
 				}
 				pc, err := gdb.read(gdbPPCPC, 8)
@@ -81,7 +80,7 @@ func executePPC(cpu int, code ppc) func(ctx context.Context, p *migration.Pair) 
 				if err := p.Destination.QTest().WriteMemory(ctx, at, text); err != nil {
 					return err
 				}
-				return gdb.ask(fmt.Sprintf("P%x=%s", gdbPPCPC, hex.EncodeToString(binary.BigEndian.AppendUint64(nil, at))))
+				return gdb.write(gdbPPCPC, bits.ReverseBytes64(at), 8)
 			})
 			if err != nil || done {
 				return err

@@ -30,6 +30,15 @@ func heard(t *testing.T, r io.Reader, enough func([]wire.Line) bool) (all []wire
 	return all
 }
 
+// heardReport reads until the counts of that report have come.
+func heardReport(t *testing.T, r io.Reader, number uint64) []wire.Line {
+	t.Helper()
+	return heard(t, r, func(all []wire.Line) bool {
+		told, _ := last[wire.Counts](t, all, wire.SaysCounts)
+		return told.Report == number
+	})
+}
+
 // last is the last line with that verb, as a message.
 func last[T any](t *testing.T, lines []wire.Line, verb wire.Verb) (body T, ok bool) {
 	t.Helper()

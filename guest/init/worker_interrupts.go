@@ -113,19 +113,15 @@ func (i *interrupts) lookAt(u *use, one *interrupted, counted countedInterrupts,
 		}
 		return
 	}
-	if count < one.count { // the kernel counts anew after a suspend, and not those of a vCPU that is gone
-		one.total += count
-	} else {
-		one.total += count - one.count
-	}
-	i.w.Set("irqs:"+u.name, one.total)
 	i.w.Set("uses:"+u.name, served)
 	i.w.Set("waits:"+u.name, map[bool]uint64{true: 1}[waits])
 	switch {
 	case count > one.count:
+		one.total += count - one.count
 		i.longest = max(i.longest, one.quiet)
 		one.quiet, one.grown, one.complained = 0, true, false
-	case count < one.count:
+	case count < one.count: // the kernel counts anew after a suspend, and not those of a vCPU that is gone
+		one.total += count
 		one.quiet = 0
 	case served == one.served && !waits: // nobody uses it
 		one.quiet, one.grown = 0, true
@@ -133,6 +129,7 @@ func (i *interrupts) lookAt(u *use, one *interrupted, counted countedInterrupts,
 		one.quiet += after
 		i.w.Max("longest-quiet-us", uint64(one.quiet.Microseconds()))
 	}
+	i.w.Set("irqs:"+u.name, one.total)
 	if one.quiet > max(interruptsQuiet, interruptsTimes*i.longest) && !one.complained {
 		one.complained = true
 		why := "a worker waits for one"

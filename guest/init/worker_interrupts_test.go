@@ -88,10 +88,7 @@ func TestWhatIsUsedAndInterruptsNoLongerIsComplainedOf(t *testing.T) {
 				}
 				w.tellNow(1)
 			})
-			lines := heard(t, r, func(all []wire.Line) bool {
-				told, ok := last[wire.Counts](t, all, wire.SaysCounts)
-				return ok && told.Report == 1
-			})
+			lines := heardReport(t, r, 1)
 			said, ok := last[wire.Complaint](t, lines, wire.SaysComplaint)
 			require.Equal(t, c.complaint != "", ok, said.Text)
 			require.Regexp(t, c.complaint, said.Text)
@@ -122,10 +119,7 @@ func TestNobodyWaitsForWhatIsNoLongerUsed(t *testing.T) {
 		w.tellNow(2)
 	})
 	waits := map[uint64]uint64{}
-	for _, l := range heard(t, r, func(all []wire.Line) bool {
-		c, _ := last[wire.Counts](t, all, wire.SaysCounts)
-		return c.Report == 2
-	}) {
+	for _, l := range heardReport(t, r, 2) {
 		var c wire.Counts
 		require.NoError(t, l.Into(&c))
 		waits[c.Report] = c.Counts["waits:the timer of vCPU 0"]
@@ -164,10 +158,7 @@ func TestInterruptsThatTheKernelCountsAnewAreAdded(t *testing.T) {
 		}
 		w.tellNow(1)
 	})
-	lines := heard(t, r, func(all []wire.Line) bool {
-		told, ok := last[wire.Counts](t, all, wire.SaysCounts)
-		return ok && told.Report == 1
-	})
+	lines := heardReport(t, r, 1)
 	told, _ := last[wire.Counts](t, lines, wire.SaysCounts)
 	require.Equal(t, uint64(38), told.Counts["irqs:virtio-rng"])
 }
