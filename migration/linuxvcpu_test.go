@@ -23,7 +23,8 @@ func vCPUTamperings() []linuxTampering {
 			`: the base of GS: expected 0x[0-9a-f]{16}, found 0x0000000000000040 `,
 			`: ST[0-7]: expected 0x[0-9a-f]{20}, found 0x00000000000000000040 `,
 		}},
-		{what: "what the kernel knows of its vCPUs", worker: "flags", fault: rewriteRAM(" CPU version ", " CPU verzion "), complaints: []string{
+		// The 0 is behind the kernel's own, and a line's end behind what the worker has read and keeps.
+		{what: "what the kernel knows of its vCPUs", worker: "flags", fault: rewriteRAM(" CPU version 2.5+\x00", " CPU verzion 2.5+\x00"), complaints: []string{
 			`^by /proc/cpuinfo the model name of vCPU [01] changed: expected "QEMU .*CPU version .*", found "QEMU .*CPU verzion .*" `,
 		}},
 	}
