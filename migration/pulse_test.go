@@ -107,6 +107,11 @@ func TestTimerThatHadExpiredMayNotGoOn(t *testing.T) {
 		t.Run(qemu, func(t *testing.T) {
 			t.Parallel()
 			result := run(t, s, migration.Options{Source: qemu, Artifacts: t.TempDir()})
+			if result.Outcome == record.Skip { // 5.2's keyboard, say
+				require.NotEmpty(t, result.Record.KnownBug, explain(result))
+				require.NotContains(t, result.Reason, "the HPET's timer", explain(result))
+				return
+			}
 			if old := []string{"5.2", "7.2"}; result.Outcome != record.Pass && !slices.Contains(old, qemutest.Version(t, qemu)) {
 				require.Regexp(t, "the HPET's timer 2 has stopped on the (source|destination): ", result.Reason, explain(result))
 				return
