@@ -22,11 +22,11 @@ func arches() []arch {
 	noAssembly := []string{"cpu"}
 	return []arch{
 		// Under TCG the kernel's own look at its timers takes longer than all else.
-		{"x86_64", "amd64", "ttyS0", nil, "no_timer_check", 256, nil, nil},
-		{"aarch64", "arm64", "ttyAMA0", nil, "", 256, nil, nil},
+		{"x86_64", "amd64", "ttyS0", nil, "no_timer_check", 256, []string{"tpm_tis", "tpm_ibmvtpm"}, nil},
+		{"aarch64", "arm64", "ttyAMA0", nil, "", 256, []string{"tpm_crb", "tpm_ibmvtpm"}, nil},
 		{"riscv64", "riscv64", "ttyS0", nil, "", 256, nil, noAssembly},
 		{"s390x", "s390x", "ttysclp0", nil, "", 256, []string{"virtio_pci"}, noAssembly}, // its virtio devices are on the channel subsystem
-		{"ppc64", "ppc64le", "hvc0", nil, "", 512, nil, noAssembly},
+		{"ppc64", "ppc64le", "hvc0", nil, "", 512, []string{"tpm_crb", "tpm_tis"}, noAssembly},
 	}
 }
 

@@ -17,6 +17,10 @@ type Device struct {
 	Netdev  string   // the id of the netdev that QEMU connects by itself after it has started; empty for none
 	Node    string   // the block node whose contents each QEMU has of its own; empty for none
 	Room    []string // options that a machine needs that is to have room for the device; nil for none
+	Targets []string // of QEMU that have it; nil for all that there is a guest for
+	// Backend is the program that one side's QEMU connects to for the device, which can't be
+	// plugged then; nil for none.
+	Backend func(r *Resources) Backend
 	// Prepare makes what both sides share, before the first QEMU starts; nil for nothing.
 	Prepare func(r *Resources) error
 	// Args are the options for one side's QEMU, the same on both but for what they name. They
@@ -31,6 +35,7 @@ type Resources struct {
 	// whose args are asked for, for what each has of its own.
 	Owners []string
 	Owner  string
+	Target string // of QEMU; "" means x86_64
 	// OnPCI says that the machine's virtio devices are PCI devices, as OnPCI of its target does.
 	OnPCI bool
 	// CleanUp are called when the run ends, the last first.
@@ -89,6 +94,8 @@ func Devices() []Device {
 			Name: "usb-tablet", Doc: "a USB tablet, behind its controller", Modules: []string{"xhci_pci", "usbhid", "hid_generic"}, Workers: []string{"usb"},
 			Args: plain("-device", "qemu-xhci,id=guest-tablet-bus", "-device", "usb-tablet,id=guest-tablet,bus=guest-tablet-bus.0,serial="+serialOf("usb-tablet")),
 		},
+
+		tpmDevice(),
 
 		// The guest drives these itself: not every kernel has a driver.
 		{Name: "VGA", Doc: "a display", Workers: []string{"display"}, Args: plain("-device", "VGA,id=guest-display")},

@@ -7,18 +7,22 @@ import (
 
 // ModelArgs are options that give a machine what QEMU sends of the devices and vCPUs that the guest
 // begins with, with nothing behind them: for a QEMU that is asked what its machine is made of, and
-// runs no such guest. They need no preparation.
+// runs no such guest. They need no preparation. A device that needs a program behind it (Backend)
+// is left out.
 func (s Spec) ModelArgs() ([]string, error) {
 	s.Plugged = nil
 	devices, _, err := s.devicesOf()
 	if err != nil {
 		return nil, err
 	}
-	return append(modelArgs(devices, &Resources{OnPCI: OnPCI(s.Arch)}), s.roomArgs(nil)...), nil
+	return append(modelArgs(devices, &Resources{Target: s.Arch, OnPCI: OnPCI(s.Arch)}), s.roomArgs(nil)...), nil
 }
 
 func modelArgs(devices []Device, r *Resources) (args []string) {
 	for _, d := range devices {
+		if d.Backend != nil { // it can't be there without
+			continue
+		}
 		for pair := range slices.Chunk(slices.Concat(d.Room, d.Args(r)), 2) {
 			switch pair[0] {
 			case "-netdev", "-chardev":

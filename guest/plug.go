@@ -16,7 +16,7 @@ func isVCPU(name string) bool { return name == VCPU }
 func PluggableNames() []string {
 	names := []string{VCPU}
 	for _, d := range Devices() {
-		if len(d.Workers) > 0 {
+		if len(d.Workers) > 0 && d.Backend == nil {
 			names = append(names, d.Name)
 		}
 	}

@@ -27,6 +27,7 @@ func Facts() []Fact {
 		loopbackFact(Loopback()),
 		NetworkNamespaces().Fact(),
 		TrafficControl(os.Getenv).Fact(),
+		TPMEmulator(os.Getenv).Fact(),
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -168,6 +169,20 @@ func TestNamespacesAreForTheCapableOrWhereTheKernelLetsAnyone(t *testing.T) {
 	}
 }
 
+func TestTheTPMEmulatorIsLookedForInPATH(t *testing.T) {
+	folder := t.TempDir()
+	getenv := func(name string) string { return map[string]string{"PATH": "relative:" + folder}[name] }
+	fact := TPMEmulator(getenv).Fact()
+	require.False(t, fact.Have)
+	require.Equal(t, "install the package swtpm", fact.Remedy)
+	file := filepath.Join(folder, "swtpm")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.Equal(t, Tool{Name: "swtpm"}, TPMEmulator(getenv), "nobody can run it")
+	require.NoError(t, os.Chmod(file, 0o700))
+	require.Equal(t, Tool{"swtpm", file}, TPMEmulator(getenv))
+	require.True(t, TPMEmulator(getenv).Fact().Have)
+}
+
 func TestAHostUnderAHypervisorIsKnown(t *testing.T) {
 	require.True(t, nested(files(map[string]string{"proc/cpuinfo": "model name : x\nflags\t\t: fpu vme hypervisor lahf_lm\n"})))
 	require.False(t, nested(files(map[string]string{"proc/cpuinfo": "flags\t\t: fpu vme\n"})))
@@ -177,7 +192,7 @@ func TestAHostUnderAHypervisorIsKnown(t *testing.T) {
 func TestEveryFactThatIsMissingSaysWhatItCostsAndWhatHelps(t *testing.T) {
 	facts := Facts()
 	facts = append(
-		facts, Memory{}.Fact(), CPUs{}.Fact(), Huge{}.Fact(), MemoryFolder{}.Fact(), Namespaces{Reason: "x"}.Fact(), Tool{Name: "tc"}.Fact(),
+		facts, Memory{}.Fact(), CPUs{}.Fact(), Huge{}.Fact(), MemoryFolder{}.Fact(), Namespaces{Reason: "x"}.Fact(), Tool{Name: "tc"}.Fact(), Tool{Name: "swtpm"}.Fact(),
 		KVM{Err: fs.ErrNotExist}.Fact(), KVM{Err: fs.ErrPermission}.Fact(), KVM{Err: unix.EBUSY}.Fact(),
 		userfaultfdFact(Features{}, &UserfaultfdError{"a", "b", nil}),
 	)

@@ -3,11 +3,8 @@ package host
 import (
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
 
 // Namespaces reports whether this process can make network namespaces, in which
@@ -64,35 +61,6 @@ func (n Namespaces) Fact() Fact {
 		f.Says = n.Reason
 		f.Costs = "migration over links that are made slow or lossy"
 		f.Remedy = "change that sysctl, or run as root"
-	}
-	return f
-}
-
-// A Tool is a program that was looked for.
-type Tool struct {
-	Name string `json:"name"`
-	Path string `json:"path"` // "" = it isn't there
-}
-
-// TrafficControl looks for tc in PATH and where system administrators'
-// programs are.
-func TrafficControl(getenv func(string) string) Tool {
-	for _, folder := range append(filepath.SplitList(getenv("PATH")), "/usr/sbin", "/sbin") {
-		file := filepath.Join(folder, "tc")
-		if stat, err := os.Stat(file); filepath.IsAbs(folder) && err == nil && stat.Mode().IsRegular() && unix.Access(file, unix.X_OK) == nil {
-			return Tool{"tc", file}
-		}
-	}
-	return Tool{Name: "tc"}
-}
-
-// Fact says it to a person.
-func (t Tool) Fact() Fact {
-	f := Fact{Name: t.Name, Have: t.Path != "", Says: t.Path}
-	if !f.Have {
-		f.Says = "not found"
-		f.Costs = "migration over links that are made slow or lossy"
-		f.Remedy = "install the package iproute2 (Fedora: iproute-tc)"
 	}
 	return f
 }

@@ -3,6 +3,7 @@ package launcher
 import (
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // ShellCommand returns the command line as a person can paste it into a shell,
@@ -13,7 +14,7 @@ func (v *VM) ShellCommand() string {
 }
 
 // SaveCommand writes into dir what it takes to start the same QEMU by hand:
-// NAME.cmd, a line for a POSIX shell, and NAME.boot.img, NAME.kernel.img or
+// NAME.cmd, a line for a POSIX shell behind one for each of its backends, and NAME.boot.img, NAME.kernel.img or
 // NAME.firmware.img where it boots from one.
 func (v *VM) SaveCommand(dir string) error {
 	name := filepath.Join(dir, v.config.Name)
@@ -24,7 +25,12 @@ func (v *VM) SaveCommand(dir string) error {
 			}
 		}
 	}
-	return os.WriteFile(name+".cmd", []byte(v.ShellCommand()+"\n"), 0o600)
+	var text strings.Builder
+	for _, b := range v.backends {
+		text.WriteString(b.shellCommand())
+	}
+	text.WriteString(v.ShellCommand() + "\n")
+	return os.WriteFile(name+".cmd", []byte(text.String()), 0o600)
 }
 
 // Attach returns the path of the socket for a second QMP client, "" where

@@ -64,6 +64,9 @@ type Config struct {
 	// Args are appended to the command line as they are; no shell reads them.
 	// Values inside a comma-separated option need Escape, or Option.
 	Args []string
+	// Backends are programs behind devices that Args name: each starts before QEMU and ends
+	// with it.
+	Backends []Backend
 	// Secrets become QEMU's secret objects, by their ids, for options that name
 	// one (-blockdev with key-secret=ID, -object tls-creds-x509 with
 	// passwordid=ID). They travel in memory, never in the command line, which
@@ -83,7 +86,7 @@ type Config struct {
 	// Dir is an existing folder in which the console, the error output and the
 	// transcripts of both sessions are kept as they come: NAME.console, the same
 	// with its times as NAME.console.cast ("asciinema play" shows it), what came through
-	// the Port as NAME.port, NAME.stderr, NAME.qmp and NAME.qtest. Empty keeps none of them on disk. Of each the
+	// the Port as NAME.port, NAME.stderr, NAME.qmp and NAME.qtest, and what Backends write. Empty keeps none of them on disk. Of each the
 	// first KeptBytes are kept, with a line where it was cut off.
 	Dir string
 	// KeptBytes is how many bytes of each of these files are kept; 0 means
@@ -181,12 +184,21 @@ func (c Config) check() error {
 	case c.MemoryMiB < 0:
 		return fmt.Errorf("launcher: %s can't have %d MiB of memory", c.Name, c.MemoryMiB)
 	}
+	for _, b := range c.Backends {
+		if err := b.check(); err != nil {
+			return err
+		}
+	}
 	return CheckArgs(c.Args)
 }
 
 // words are what becomes part of the command line.
 func (c Config) words() []string {
-	return append([]string{c.Name, c.Machine, c.Accel, c.Sandbox, c.Attach, c.Port}, c.Args...)
+	words := append([]string{c.Name, c.Machine, c.Accel, c.Sandbox, c.Attach, c.Port}, c.Args...)
+	for _, b := range c.Backends {
+		words = append(append(words, b.Binary, b.Socket, b.Folder), b.Args...)
+	}
+	return words
 }
 
 // logFile opens the file in Dir that keeps one of the streams, or nothing

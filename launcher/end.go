@@ -63,6 +63,7 @@ func (v *VM) end() (err error) {
 	if v.qtest != nil {
 		_ = v.qtest.Close()
 	}
+	v.endBackends()
 	v.work.Wait()
 	v.argv.closeInherited()
 	for _, f := range v.closers {

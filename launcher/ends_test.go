@@ -82,7 +82,11 @@ func endAs(how string) {
 		fmt.Println(kept.Path(), other.Path())
 		select {}
 	}
-	vm, err := launcher.Launch(context.Background(), launcher.Config{Machine: "none"})
+	config := launcher.Config{Machine: "none"}
+	if how == "backend" {
+		config = aBackend(os.TempDir(), untilKilled)
+	}
+	vm, err := launcher.Launch(context.Background(), config)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -25,17 +25,18 @@ const exitGrace = time.Second
 // A VM is one running QEMU with its two sessions and its console. It is safe
 // for concurrent use. Close must be called, also when QEMU has ended by itself.
 type VM struct {
-	config  Config
-	binary  string
-	probed  probe.Info
-	argv    argv
-	sandbox string // as given to QEMU
-	process *process
-	stderr  *tail
-	console *Console
-	port    *Console // nil without Config.Port
-	qmp     *qmp.Session
-	qtest   *qtest.Session
+	config   Config
+	binary   string
+	probed   probe.Info
+	argv     argv
+	sandbox  string // as given to QEMU
+	process  *process
+	stderr   *tail
+	backends []*backend
+	console  *Console
+	port     *Console // nil without Config.Port
+	qmp      *qmp.Session
+	qtest    *qtest.Session
 
 	startBegan time.Time
 	startTook  time.Duration
@@ -152,6 +153,7 @@ func tryLaunch(ctx context.Context, c Config, probed probe.Info, sandbox string)
 			v.endBecause(err)
 			v.process.kill()
 		}
+		err = v.withBackends(err)
 		_ = v.Close()
 		return nil, err
 	}
@@ -180,6 +182,9 @@ func (v *VM) launch(ctx, start context.Context) error {
 		return fmt.Errorf("launcher: %w", err)
 	}
 	defer v.argv.closeInherited()
+	if err := v.startBackends(); err != nil {
+		return err
+	}
 	cmd := exec.Command(v.binary, v.argv.run...)
 	cmd.Stdout, cmd.Stderr = v.stderr, v.stderr
 	cmd.WaitDelay = exitGrace / 2 // for a grandchild that holds the error output open

@@ -26,6 +26,7 @@ func hostFeatures() []HostFeature {
 		{"vsock", func() error { _, err := host.VSOCKPort(); return err }},
 		{"mptcp", host.MPTCP},
 		{"locked-memory", host.LockedMemory},
+		{"swtpm", tpmEmulator},
 	}
 }
 
@@ -56,6 +57,14 @@ func kvmDirtyRing() error {
 		return errors.New("this host's KVM has no dirty ring, which came with Linux 5.11")
 	}
 	return host.DirtyRing()
+}
+
+// tpmEmulator is about the program behind a guest's TPM.
+func tpmEmulator() error {
+	if fact := host.TPMEmulator(os.Getenv).Fact(); !fact.Have {
+		return fmt.Errorf("this host has no %s in PATH, which is behind a guest's TPM: %s", fact.Name, fact.Remedy)
+	}
+	return nil
 }
 
 // directIO asks the file system that the files of a run are on.

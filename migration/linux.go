@@ -80,6 +80,9 @@ func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *li
 		p, err := s.Guest.program(o.Arch)
 		return p, nil, err
 	}
+	if err := l.lacks(s.plugs(), o); err != nil {
+		return fixtures.Program{}, nil, err
+	}
 	kernel, modules := o.Kernel, o.Modules
 	if kernel == "" {
 		if o.FindKernel == nil {
@@ -102,6 +105,30 @@ func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *li
 	p := fixtures.ForLinux(o.Arch)
 	p.KernelFile, p.Initrd, p.Append, p.MemoryMiB = image.Kernel, image.Initrd, image.Append, image.MemoryMiB
 	return p, &linuxRun{declared: l, image: image, heard: guest.NewSession(), places: map[*Side]int64{}}, err
+}
+
+// lacks says what this host, or the target, lacks for the guest's devices.
+func (l *Linux) lacks(plugged []string, o Options) error {
+	for _, name := range slices.Concat(l.Devices, plugged) {
+		d, err := guest.DeviceOf(name)
+		switch {
+		case err != nil: // a vCPU
+			continue
+		case !d.OnTarget(o.Arch):
+			return &UnsupportedError{fmt.Sprintf("a Linux guest on %s has no device %s: it is for %s", o.Arch, name, strings.Join(d.Targets, " and "))}
+		case d.Backend == nil:
+			continue
+		}
+		for _, f := range hostFeatures() {
+			if f.Name != d.Backend(&guest.Resources{}).Name {
+				continue
+			}
+			if err := f.lacks(o); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // ModelArgs are options for a QEMU that is asked what becomes of the scenario's guest ([Preflight]):
@@ -186,6 +213,19 @@ func (l *linuxRun) args(owner string) []string {
 	own := *l.resources
 	own.Owner = owner
 	return l.image.QEMUArgs(&own)
+}
+
+// backends are the programs that the QEMU that began as that side needs for the devices.
+func (l *linuxRun) backends(owner string) (all []launcher.Backend) {
+	if l == nil {
+		return nil
+	}
+	own := *l.resources
+	own.Owner = owner
+	for _, b := range own.Backends(l.image.Devices) {
+		all = append(all, launcher.Backend(b))
+	}
+	return all
 }
 
 // planned are the facts that such a run begins with.

@@ -37,11 +37,23 @@ type linuxTampering struct {
 // and demands that the guest itself notices each.
 func TestWorkersNoticeWhatTheirGuestLost(t *testing.T) {
 	t.Parallel()
-	options, done := linuxOptions(t, "x86_64"), []string(nil)
+	options := linuxOptions(t, "x86_64")
 	source, echo := listenEGD(t), listenLiar(t)
 	all := slices.Concat(vCPUTamperings(), memoryTamperings(), source.tamperings(), echo.tamperings(), displayTamperings(), watchdogTamperings(), logTamperings(), diskTamperings(), networkTamperings(),
 		[]linuxTampering{{what: "random numbers come no more", fault: source.does(egdSilent)}}, interruptTamperings())
 	options.Args = slices.Concat([]string{"-cpu", "max"}, source.args()) // or the kernel puts back a base that it did not set itself
+	s := scenario(t, "linux/smp/2")
+	linux := *s.Guest.Linux
+	linux.Devices = []string{"virtio-blk", "virtio-scsi", "virtio-net", "virtio-rng", "virtserialport", "VGA", "i6300esb"}
+	linux.Options = []string{"cpu=60", "memory-rate=1000"} // so that there is mostly something in the registers
+	s.Guest.Linux = &linux
+	requireEachNoticed(t, s, options, all)
+}
+
+// requireEachNoticed does all to the guest when it has arrived, one after the other.
+func requireEachNoticed(t *testing.T, s migration.Scenario, options migration.Options, all []linuxTampering) {
+	t.Helper()
+	var done []string
 	options.Rewrite = func(steps migration.Steps) migration.Steps {
 		at := slices.IndexFunc(steps, func(s migration.Step) bool { return s.Name == "await switchover within 15s" })
 		require.Positive(t, at)
@@ -57,11 +69,6 @@ func TestWorkersNoticeWhatTheirGuestLost(t *testing.T) {
 		}
 		return append(steps, migration.Step{Name: "end", Do: func(context.Context, *migration.Pair) error { return errTampered }})
 	}
-	s := scenario(t, "linux/smp/2")
-	linux := *s.Guest.Linux
-	linux.Devices = []string{"virtio-blk", "virtio-scsi", "virtio-net", "virtio-rng", "virtserialport", "VGA", "i6300esb"}
-	linux.Options = []string{"cpu=60", "memory-rate=1000"} // so that there is mostly something in the registers
-	s.Guest.Linux = &linux
 	result := run(t, s, options)
 	require.Len(t, done, len(all), "%s\n%s", result.Reason, explain(result))
 	require.Contains(t, result.Reason, errTampered.Error())

@@ -55,7 +55,7 @@ func (r *run) config(side string) launcher.Config {
 		c.Args = append(c.Args, waits) // a firmware that finds nothing to boot may end the machine
 	}
 	c.Args = slices.Concat(r.linux.args(owner), r.linux.portArgs(r.program), c.Args, r.ramArgs, r.globals[c.Binary], r.linux.pluggedArgs(owner))
-	c.Port = r.linux.port()
+	c.Port, c.Backends = r.linux.port(), r.linux.backends(owner)
 	return c
 }
 

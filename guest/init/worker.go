@@ -42,6 +42,7 @@ func workers() []Worker {
 		watchdogWorker{},
 		usbWorker{},
 		dimmWorker{},
+		tpmWorker{},
 	}, cpuWorkers()...)
 }
 

@@ -50,6 +50,7 @@ func Workers() []Worker {
 			Lateness: regexp.MustCompile(`^the watchdog has fired`).MatchString,
 		},
 		{Name: "dimm", Doc: "every byte that the guest wrote is in its memory that was plugged, wherever it is", Grows: []string{"verified", "written"}, Judge: judgeDIMM},
+		{Name: "tpm", Doc: "the guest's TPM has what was extended into its PCR and written to its NV index, and its clock goes on", Grows: []string{"verified", "nv-verified", "extended"}},
 	}
 }
 

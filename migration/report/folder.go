@@ -48,6 +48,7 @@ type logs struct {
 	began     time.Time // when the QMP session began; zero where that is not known
 	cut       bool      // qmp has only the beginning
 	stderr    string
+	swtpm     string // what the program behind the guest's TPM wrote
 	diagnosis string
 	beats     []time.Time // when the console spoke
 }
@@ -96,7 +97,7 @@ func text(dir, name string) string {
 }
 
 func readLogs(dir, side string, facts *record.SideFacts) *logs {
-	l := &logs{name: side, stderr: text(dir, side+".stderr"), diagnosis: text(dir, side+".diagnosis")}
+	l := &logs{name: side, stderr: text(dir, side+".stderr"), swtpm: text(dir, side+".swtpm"), diagnosis: text(dir, side+".diagnosis")}
 	if facts != nil {
 		l.stderr = cmp.Or(l.stderr, facts.Stderr)
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -162,4 +163,19 @@ func TestWhatSuchAGuestHasNotIsNotCalledRuledOut(t *testing.T) {
 	b.Reset()
 	report.Print(&b, result, 28, false)
 	require.NotRegexp(t, `ruled out.*workload`, b.String())
+}
+
+// TestAPageHasWhatIsBehindATPM wrote, where it wrote something.
+func TestAPageHasWhatIsBehindATPM(t *testing.T) {
+	for _, wrote := range []string{"", "swtpm: no room for the state\n"} {
+		dir := filepath.Join(t.TempDir(), "run")
+		require.NoError(t, os.CopyFS(dir, os.DirFS("testdata/runs/precopy")))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "destination.swtpm"), []byte(wrote), 0o600))
+		r, err := record.Load(dir)
+		require.NoError(t, err)
+		require.NoError(t, report.WriteRun(dir, record.Judged(r)))
+		page := read(t, filepath.Join(dir, report.TextFile))
+		require.Equal(t, wrote != "", strings.Contains(page, "destination, swtpm"))
+		require.Contains(t, page, wrote[:max(0, len(wrote)-1)])
+	}
 }

@@ -33,17 +33,23 @@ func (f *Folder) lastSection() section {
 	}
 	s.para("parameters set", cmp.Or(strings.Join(set, ", "), "none"), "")
 	for _, l := range f.sides() {
-		list := listing{Title: l.name + ", stderr"}
-		for i, line := range lastLines(l.stderr, mostLogLines) {
-			mark := ""
-			if f.expectedLine(line) {
-				mark = "grey"
-			}
-			list.Lines = append(list.Lines, listLine{Gutter: fmt.Sprintf("%4d  ", i+1), Text: clip(line, mostLogLine), Mark: mark})
-		}
-		s.listing(list)
+		s.listing(f.logListing(l.name+", stderr", l.stderr))
+		s.listing(f.logListing(l.name+", swtpm", l.swtpm))
 	}
 	return s
+}
+
+// logListing is the end of a log.
+func (f *Folder) logListing(title, text string) listing {
+	list := listing{Title: title}
+	for i, line := range lastLines(text, mostLogLines) {
+		mark := ""
+		if f.expectedLine(line) {
+			mark = "grey"
+		}
+		list.Lines = append(list.Lines, listLine{Gutter: fmt.Sprintf("%4d  ", i+1), Text: clip(line, mostLogLine), Mark: mark})
+	}
+	return list
 }
 
 // lastMigrate is the last reply to query-migrate of a side, a line a member.
