@@ -84,7 +84,8 @@ func throughCRB(ctx context.Context, d *migration.Side, command []byte) error {
 	return errors.Join(err, q.Writel(ctx, crbRequest, 2), q.Writel(ctx, crbLocality, 2))
 }
 
-// tpmTamperings are done by somebody else who uses the guest's TPM.
+// tpmTamperings are done by somebody else who uses the guest's TPM: where the guest extends or
+// writes before it reads again, it finds something else, or nothing.
 func tpmTamperings() []linuxTampering {
 	const (
 		extend, reset, nvWrite = 0x182, 0x13d, 0x137
@@ -97,11 +98,11 @@ func tpmTamperings() []linuxTampering {
 			complaints: []string{`^the TPM's PCR 16 after [0-9]+ extends: expected [0-9a-f]{64}, found [0-9a-f]{64}` + onDestination},
 		},
 		{
-			what: "a PCR is lost", worker: "tpm", fault: tpmCommand(reset, pcr, password),
+			what: "a PCR is lost", worker: "tpm", again: tpmCommand(reset, pcr, password),
 			complaints: []string{`^the TPM's PCR 16 after [0-9]+ extends: expected [0-9a-f]{64}, found 0{64}` + onDestination},
 		},
 		{
-			what: "what was written is lost", worker: "tpm", fault: tpmCommand(nvWrite, owner, index, password, uint16(64), make([]byte, 64), uint16(0)),
+			what: "what was written is lost", worker: "tpm", again: tpmCommand(nvWrite, owner, index, password, uint16(64), make([]byte, 64), uint16(0)),
 			complaints: []string{`^the TPM's NV index 0x1d40d40 after [0-9]+ writes: expected [0-9a-f]{128}, found 0{128}` + onDestination},
 		},
 		{

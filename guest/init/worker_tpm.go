@@ -9,6 +9,8 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -26,10 +28,9 @@ const (
 	// The PCR for tests: nobody else extends it.
 	tpmPCR = 16
 	// Of those that the owner may have.
-	tpmIndex     = 0x01d40d40
-	tpmNVSize    = 64
-	tpmNVOneIn   = 10 // rounds in which the index is written
-	tpmNVWritten = "nv-written"
+	tpmIndex   = 0x01d40d40
+	tpmNVSize  = 64
+	tpmNVOneIn = 10 // rounds in which the index is written
 )
 
 func (tpmWorker) Run(ctx context.Context, w *Witness) error {
@@ -82,55 +83,65 @@ func (t *watchedTPM) begin() (err error) {
 // look looks at all once, and goes on from what it finds. A command that fails is complained of,
 // and given again in the next round.
 func (t *watchedTPM) look(w *Witness) {
-	failed := func(err error) bool {
-		if err != nil {
-			w.Complain("the TPM, after %d extends: expected no error, found %v", t.extends, err)
-		}
-		return err != nil
+	if err := errors.Join(t.lookAtPCR(w), t.lookAtClock(w), t.lookAtNV(w)); err != nil {
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		w.Complain("the TPM, after %d extends: expected no error, found %s", t.extends, first)
 	}
+}
+
+// lookAtPCR reads the PCR, and extends it.
+func (t *watchedTPM) lookAtPCR(w *Witness) error {
 	found, err := t.tpm.pcr(tpmPCR)
-	if failed(err) {
-		return
+	if err != nil {
+		return err
 	}
 	if !bytes.Equal(found, t.pcr) {
 		w.Complain("the TPM's PCR %d after %d extends: expected %x, found %x", tpmPCR, t.extends, t.pcr, found)
 		t.pcr = found
 	}
 	w.Add("verified", 1)
-	now, err := t.tpm.clock()
-	if failed(err) {
-		return
-	}
-	t.judge(now, w)
-	if found, err = t.tpm.readNV(tpmIndex, tpmNVSize); failed(err) {
-		return
-	}
-	if !bytes.Equal(found, t.nv) {
-		w.Complain("the TPM's NV index %#x after %d writes: expected %x, found %x", tpmIndex, t.writes, t.nv, found)
-		t.nv = found
-	}
-	w.Add("nv-verified", 1)
 	digest := tpmDigest(t.extends + 1)
-	if failed(t.tpm.extend(tpmPCR, digest)) {
-		return
+	if err := t.tpm.extend(tpmPCR, digest); err != nil {
+		return err
 	}
 	t.extends++
-	sum := sha256.Sum256(append(bytes.Clone(t.pcr), digest[:]...))
+	sum := sha256.Sum256(slices.Concat(t.pcr, digest[:]))
 	t.pcr = sum[:]
 	w.Add("extended", 1)
-	if t.extends%tpmNVOneIn == 0 && !failed(t.write()) {
-		w.Add(tpmNVWritten, 1)
-	}
+	return nil
 }
 
-// judge holds the clock against what it was.
-func (t *watchedTPM) judge(now tpmClock, w *Witness) {
+// lookAtClock holds the clock against what it was.
+func (t *watchedTPM) lookAtClock(w *Witness) error {
+	now, err := t.tpm.clock()
+	if err != nil {
+		return err
+	}
 	if was := t.clock; now.Resets != was.Resets || now.Restarts != was.Restarts {
 		w.Complain("the TPM was started again: expected reset count %d and restart count %d, found %d and %d", was.Resets, was.Restarts, now.Resets, now.Restarts)
 	} else if now.Clock < was.Clock {
 		w.Complain("the TPM's clock went back: expected %d ms or later, found %d ms", was.Clock, now.Clock)
 	}
 	t.clock = now
+	return nil
+}
+
+// lookAtNV reads the index, and writes it in some rounds.
+func (t *watchedTPM) lookAtNV(w *Witness) error {
+	found, err := t.tpm.readNV(tpmIndex, tpmNVSize)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(found, t.nv) {
+		w.Complain("the TPM's NV index %#x after %d writes: expected %x, found %x", tpmIndex, t.writes, t.nv, found)
+		t.nv = found
+	}
+	w.Add("nv-verified", 1)
+	if t.extends%tpmNVOneIn != 0 {
+		return nil
+	}
+	w.Add("nv-written", 1)
+	return t.write()
 }
 
 // write writes the index once more.

@@ -136,7 +136,7 @@ func TestATPMThatWasThereBeforeGoesOn(t *testing.T) {
 		for range tpmNVOneIn {
 			watched.look(w)
 		}
-		require.Equal(t, map[string]uint64{"verified": tpmNVOneIn, "nv-verified": tpmNVOneIn, "extended": tpmNVOneIn, tpmNVWritten: 1}, w.counts)
+		require.Equal(t, map[string]uint64{"verified": tpmNVOneIn, "nv-verified": tpmNVOneIn, "extended": tpmNVOneIn, "nv-written": 1}, w.counts)
 	}
 }
 

@@ -85,6 +85,9 @@ func doctoredWorkers() []doctored {
 	late := func(f *WorkerFacts) {
 		f.Complaints, f.Total = []string{"no interrupt of virtio-blk has come for 4.4 s: expected their number to grow, found 5 all the time"}, 1
 	}
+	timedOut := func(f *WorkerFacts) {
+		f.Complaints, f.Total = []string{"the TPM, after 12 extends: expected no error, found TPM2_PCR_Extend: timer expired (on the destination, 5.2 s after its boot)"}, 1
+	}
 	logged := func(text string) func(f *WorkerFacts) {
 		return func(f *WorkerFacts) {
 			f.Complaints, f.Total = []string{"the kernel log, 30.000 s after its boot, level 0: expected no warning, lockup or failure, found \"" + text + "\""}, 1
@@ -124,6 +127,11 @@ func doctoredWorkers() []doctored {
 			ofWorker("log", logged("I/O error, dev vda, sector 8 op 0x0:(READ)"))(r)
 			r.Host = &HostFacts{Slowdown: 3}
 		}, Fail, []string{"I/O error, dev vda"}},
+		{"linux tpm", "late: a command takes too long on a busy host", linux, func(r *Record) {
+			ofWorker("tpm", timedOut)(r)
+			r.Host = &HostFacts{Slowdown: 3}
+		}, Unknown, []string{"too busy", "TPM2_PCR_Extend"}},
+		{"linux tpm", "late: a command takes too long", linux, ofWorker("tpm", timedOut), Fail, []string{"TPM2_PCR_Extend: timer expired"}},
 		{"linux dimm", "its pages lie elsewhere", linux, ofWorker("dimm", func(f *WorkerFacts) { f.After["dimm-pages"] = 0 }), Fail, []string{"0 of the guest's pages"}},
 		{"linux dimm", "nobody looked where its pages lie", linux, ofWorker("dimm", func(f *WorkerFacts) { delete(f.After, "dimm-pages") }), Unknown, []string{"DIMM"}},
 		{"linux vcpus", "two vCPUs, and handovers that stand still", two, ofWorker("vcpus", func(f *WorkerFacts) { f.After["handovers"] = 10 }), Fail, []string{"10 times, and then 10"}},

@@ -50,7 +50,10 @@ func Workers() []Worker {
 			Lateness: regexp.MustCompile(`^the watchdog has fired`).MatchString,
 		},
 		{Name: "dimm", Doc: "every byte that the guest wrote is in its memory that was plugged, wherever it is", Grows: []string{"verified", "written"}, Judge: judgeDIMM},
-		{Name: "tpm", Doc: "the guest's TPM has what was extended into its PCR and written to its NV index, and its clock goes on", Grows: []string{"verified", "nv-verified", "extended"}},
+		{
+			Name: "tpm", Doc: "the guest's TPM has what was extended into its PCR and written to its NV index, and its clock goes on", Grows: []string{"verified", "nv-verified", "extended"}, Judge: judgeTPM,
+			Lateness: regexp.MustCompile(`^the TPM, .* found TPM2_\w+: timer expired\b`).MatchString,
+		},
 	}
 }
 
@@ -138,4 +141,9 @@ func judgeDIMM(_ *Record, w *WorkerFacts) (Outcome, string) {
 		return fail("0 of the guest's pages lie in the DIMM, expected some")
 	}
 	return pass("nothing was wrong with %d pages in the DIMM: %d verified, %d written", pages, w.After["verified"], w.After["written"])
+}
+
+// judgeTPM says how much there was to lose.
+func judgeTPM(_ *Record, w *WorkerFacts) (Outcome, string) {
+	return pass("the TPM's PCR was right after each of %d extends, and its NV index %d times after %d writes", w.After["extended"], w.After["nv-verified"], w.After["nv-written"])
 }
