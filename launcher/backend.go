@@ -1,6 +1,7 @@
 package launcher
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -148,13 +149,21 @@ func (v *VM) endBackends() {
 	}
 }
 
-// withBackends adds to why QEMU did not start which of its backends have failed, and what they wrote.
+// withBackends adds to why QEMU did not start which of its backends have failed, or keep it waiting,
+// and what they wrote.
 func (v *VM) withBackends(err error) error {
+	_, slow := errors.AsType[*SlowStartError](err)
 	for _, b := range v.backends {
-		if b.process == nil || !b.process.exited(backendGrace) || b.process.state().Success() {
+		switch {
+		case b.process == nil:
+			continue
+		case b.process.exited(backendGrace) && !b.process.state().Success():
+			err = fmt.Errorf("%w; %s, which it needs for a device, has ended: %v", err, b.Name, b.process.state())
+		case slow:
+			err = fmt.Errorf("%w; it may wait for %s, which it needs for a device", err, b.Name)
+		default:
 			continue
 		}
-		err = fmt.Errorf("%w; %s, which it needs for a device, has ended: %v", err, b.Name, b.process.state())
 		if output := lastLines(b.output.String(), 3); output != "" {
 			err = fmt.Errorf("%w: %s", err, output)
 		}

@@ -120,6 +120,13 @@ func TestABackendThatCanNotBeSaysWhy(t *testing.T) {
 			},
 			[]string{"/nonexistent/socket", "behind, which it needs for a device, has ended: exit status 3: no room"},
 		},
+		"it does not answer": {
+			func(c *launcher.Config) {
+				c.Args = []string{"-chardev", "socket,id=other,server=on,wait=on,path=" + filepath.Dir(c.Backends[0].Folder) + "/other"}
+				c.StartTimeout = 500 * time.Millisecond
+			},
+			[]string{"still not answered", "it may wait for behind, which it needs for a device"},
+		},
 		"its folder can't be made": {func(c *launcher.Config) { c.Backends[0].Folder += "/x/y" }, []string{"its own/x/y"}},
 		"its socket can't be made": {func(c *launcher.Config) { c.Backends[0].Socket = "/nonexistent/socket" }, []string{"behind", "/nonexistent/socket"}},
 		"its path is too long":     {func(c *launcher.Config) { c.Backends[0].Socket = "/" + strings.Repeat("x", 200) }, []string{"behind's socket", "1 to 107 bytes"}},
