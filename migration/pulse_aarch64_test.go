@@ -7,7 +7,6 @@ import (
 	"errors"
 	"testing"
 
-	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/protocol/qapi"
 )
@@ -46,7 +45,7 @@ func TestWhatAnAArch64GuestLostIsInItsPulse(t *testing.T) {
 	t.Parallel()
 	long(t)
 	const liftMask, keepMask = 0x52800e00, 0x52800a00 // movz w0, #0x70; movz w0, #0x50
-	requireNoticedInPulse(t, qemutest.Binary(t, "aarch64"), "aarch64", "pulse/precopy", [][]tampering{{
+	requireNoticedInPulse(t, "aarch64", "pulse/precopy", [][]tampering{{
 		{"a general register", setRegister(gdbX26, 7, 8), "vCPU 0's state changed on the destination: x26 (expected 0x4009100c, found 0x7)"},
 	}, {
 		{"a vector register", setRegister(gdbV0, 7, 16), "d0, "},
@@ -77,7 +76,7 @@ func TestWhatAnAArch64GuestWithTwoVCPUsLostIsInItsPulse(t *testing.T) {
 	t.Parallel()
 	long(t)
 	const wfi, maskInterrupts = 0xd503207f, 0xd50342df
-	requireNoticedInPulse(t, qemutest.Binary(t, "aarch64"), "aarch64", "pulse/smp2", [][]tampering{{
+	requireNoticedInPulse(t, "aarch64", "pulse/smp2", [][]tampering{{
 		{"vCPU 1 deaf", instead(wfi, maskInterrupts), "the interrupt that wakes vCPU 1, which is halted, has stopped on the destination: "},
 		{"a vCPU that never started", poke(0x40090014, 1), "the vCPUs that the guest has started are 1 on the destination, expected 2"},
 	}})

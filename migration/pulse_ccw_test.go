@@ -7,7 +7,6 @@ import (
 	"math/bits"
 	"testing"
 
-	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/protocol/qapi"
 )
@@ -60,7 +59,7 @@ func TestWhatAnS390XGuestLostIsInItsPulse(t *testing.T) {
 	long(t)
 	// What the guest has in CR0, but for a moment every fourth round, and then.
 	const holds, letsIn = "\x00\x00\x00\x00\x00\x06\x4c\xe0", "\x00\x00\x00\x00\x00\x06\x6e\xe0"
-	requireNoticedInPulse(t, qemutest.Binary(t, "s390x"), "s390x", "pulse/smp2", [][]tampering{{
+	requireNoticedInPulse(t, "s390x", "pulse/smp2", [][]tampering{{
 		{"a general register", setBig(gdbR6, 7, 8), "vCPU 0's state changed on the destination: r6 (expected 0x11006, found 0x7)"},
 	}, {
 		{"an access register", setBig(gdbA5, 7, 4), "the access registers, "},

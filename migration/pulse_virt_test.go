@@ -62,7 +62,7 @@ func TestWhatARISCVGuestLostIsInItsPulse(t *testing.T) {
 		t.Skip(`QEMUs up to 10.0 lose the timers of such a guest (FOUND.md): "drover fleet fetch --arch riscv64 11.1" gets one that does not`)
 	}
 	const wfi, nop, allow, forbid = 0x10500073, 0x13, 0x30046073, 0x30047073 // csrrsi and csrrci of mstatus, 8
-	requireNoticedInPulse(t, newest, "riscv64", "pulse/smp2", [][]tampering{{
+	requireNoticedInPulse(t, "riscv64", "pulse/smp2", [][]tampering{{
 		{"a general register", setRegister(gdbS9, 7, 8), "vCPU 0's state changed on the destination: s9 (expected 0x8009100d, found 0x7)"},
 	}, {
 		{"another", setRegister(gdbGP, 7, 8), "vCPU 0's state changed on the destination: gp, s9"},

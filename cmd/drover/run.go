@@ -82,7 +82,7 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 		}
 		text.rates, text.last = often, last
 		text.took = openDurations()
-		text.expect(outlookOf(namesOf(jobs, flags.repeats.count), flags.parallel, text.took))
+		text.expect(outlookOf(namesOf(jobs, flags.repeats.count), flags.parallel.number(), text.took))
 		text.pages = flags.pages.dir != "" && !flags.keep
 		show = text
 	}
@@ -98,7 +98,7 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 		show.end(report.Sum{})
 		return complain(stderr, err)
 	}
-	sum, err := runAll(ctx, newRounds(jobs, flags.repeats, failed), flags.parallel, pages)
+	sum, err := runAll(ctx, newRounds(jobs, flags.repeats, failed), flags.parallel.number(), pages)
 	pages.end(sum)
 	flags.keepLastRun(last, stderr)
 	switch {
@@ -247,7 +247,7 @@ func runAll(ctx context.Context, jobs *rounds, parallel int, show display) (repo
 		began = time.Now()
 		all   = true // are begun that should be
 	)
-	for range min(parallel, mostParallel) {
+	for range parallel {
 		work.Go(func() {
 			for j := range next {
 				result, err := runOne(ctx, j, show)

@@ -137,6 +137,9 @@ func (r *Record) lostHotWrites(check string) bool {
 		return r.Life != nil && r.Life.Running
 	case "workload":
 		return true
+	case "memory": // a firmware that has lost what lay on its stacks writes anywhere before it dies
+		outcome, _ := judgeLife(r)
+		return r.program().PromEnv != "" && outcome == Fail && r.Life.Running
 	case "exact memory":
 		p := r.program()
 		hot := append([]fixtures.Range{p.Workload()}, p.Scratch...)

@@ -61,6 +61,30 @@ func TestKnownBugIsOneThatTheFactsShow(t *testing.T) {
 	}
 }
 
+// TestFirmwareThatLostItsStacksWritesAnywhere: only where it has died of it.
+func TestFirmwareThatLostItsStacksWritesAnywhere(t *testing.T) {
+	dead := func() *Record {
+		r := good()
+		r.Arch, r.Accel, r.Source.Version, r.KnownBug = "ppc64", "tcg: the default", "7.2.22", "whatever"
+		r.Memory.Left = r.program().Scratch
+		r.Life.After = r.Life.Before
+		r.Memory.DifferentTotal, r.Memory.Different = 1, []Difference{{0x6400000, 0, 1}}
+		return r
+	}
+	require.Equal(t, Skip, Judged(dead()).Outcome, Judged(dead()).Reason)
+	for what, doctor := range map[string]func(r *Record){
+		"a guest that lives":     func(r *Record) { r.Life.After = good().Life.After },
+		"a guest that is paused": func(r *Record) { r.Life.Running, r.Life.Status = false, "paused" },
+		"nobody looked":          func(r *Record) { r.Life = nil },
+		"a QEMU that is mended":  func(r *Record) { r.Source.Version = "9.0.0" },
+		"no firmware's program":  func(r *Record) { r.Arch, r.Program, r.Memory.Left = "x86_64", "", good().Memory.Left },
+	} {
+		r := dead()
+		doctor(r)
+		require.Equal(t, Fail, Judged(r).Outcome, "%s: %s", what, Judged(r).Reason)
+	}
+}
+
 func TestKnownBugKnowsVersionAccelAndGuest(t *testing.T) {
 	known := func(arch, version, accel string, hot bool, gathers ...Fact) string {
 		return KnownBug(&Record{Arch: arch, Accel: accel, Source: &SideFacts{Version: version}, Gathers: gathers}, hot)
