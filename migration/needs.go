@@ -253,7 +253,7 @@ func (s Scenario) lacksBeforeStart(o Options) error {
 			return err
 		}
 	}
-	return nil
+	return s.Guest.Linux.lacks(s.plugs(), o)
 }
 
 // needQEMU asks both sides for what the scenario needs of them.
