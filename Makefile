@@ -29,7 +29,7 @@ CATALOGUE = TestMigration$$/^x86_64$$
 
 # Guests of other targets that are tampered with, and Linux guests but for the one that most is done to:
 # a minute each under the race detector, of programs and workers that seldom change.
-TAMPERED = ^TestWhatAn?(AArch64|S390X|PPC64|RISCV)Guest|^TestWorkersNotice(WhatIsDoneTo(WhatWasPlugged|TheirGuest)|AVCPUThatStandsStill|AUSBDeviceThatIsGone|WhatATPMLost)$$|^TestA(DiskThatArrives|DestinationWithoutWhatWasPlugged)
+TAMPERED = ^TestWhatAn?(AArch64|S390X|PPC64|RISCV)Guest|^TestWorkersNotice(WhatIsDoneTo(WhatWasPlugged|TheirGuest)|AVCPUThatStandsStill|AUSBDeviceThatIsGone|WhatATPMLost)$$|^TestA(DiskThatArrives|TPMThatArrives|DestinationWithoutWhatWasPlugged)
 
 # GNU as of the guest programs' targets, which the tests of our assembler compare with.
 BINUTILS = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/drover/binutils
