@@ -104,33 +104,6 @@ func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *li
 	return p, &linuxRun{declared: l, image: image, heard: guest.NewSession(), places: map[*Side]int64{}}, err
 }
 
-// lacks says what this host, or the target, lacks for the guest's devices.
-func (l *Linux) lacks(plugged []string, o Options) error {
-	if l == nil {
-		return nil
-	}
-	for _, name := range slices.Concat(l.Devices, plugged) {
-		d, err := guest.DeviceOf(name)
-		switch {
-		case err != nil: // a vCPU
-			continue
-		case !d.OnTarget(o.Arch):
-			return &UnsupportedError{fmt.Sprintf("a Linux guest on %s has no device %s: it is for %s", o.Arch, name, strings.Join(d.Targets, " and "))}
-		case d.Backend == nil:
-			continue
-		}
-		for _, f := range hostFeatures() {
-			if f.Name != d.Backend(&guest.Resources{}).Name {
-				continue
-			}
-			if err := f.lacks(o); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
 // ModelArgs are options for a QEMU that is asked what becomes of the scenario's guest ([Preflight]):
 // the devices that a Linux guest begins with, which no option of the run's names; nil where it is
 // a guest program, which has none of its own.
@@ -226,6 +199,33 @@ func (l *linuxRun) backends(owner string) (all []launcher.Backend) {
 		all = append(all, launcher.Backend(b))
 	}
 	return all
+}
+
+// lacks says what this host, or the target, lacks for the guest's devices.
+func (l *Linux) lacks(plugged []string, o Options) error {
+	if l == nil {
+		return nil
+	}
+	for _, name := range slices.Concat(l.Devices, plugged) {
+		d, err := guest.DeviceOf(name)
+		switch {
+		case err != nil: // a vCPU
+			continue
+		case !d.OnTarget(o.Arch):
+			return &UnsupportedError{fmt.Sprintf("a Linux guest on %s has no device %s: it is for %s", o.Arch, name, strings.Join(d.Targets, " and "))}
+		case d.Backend == nil:
+			continue
+		}
+		for _, f := range hostFeatures() {
+			if f.Name != d.Backend(&guest.Resources{}).Name {
+				continue
+			}
+			if err := f.lacks(o); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // planned are the facts that such a run begins with.
