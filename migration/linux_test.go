@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/drover-vm/drover/fleet"
 	"github.com/drover-vm/drover/guest"
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/protocol/qapi"
@@ -20,12 +21,12 @@ import (
 func linuxOptions(t *testing.T, arch string) migration.Options {
 	t.Helper()
 	long(t)
-	if _, _, err := findKernel(arch); err != nil {
+	if _, err := (fleet.Fleet{}).FindKernel(arch); err != nil {
 		t.Skip(err)
 	}
 	for _, binary := range slices.Backward(qemutest.Fleet(t, arch)) {
 		if !losesHotWrites(qemutest.Version(t, binary)) {
-			return migration.Options{Arch: arch, Source: binary, FindKernel: findKernel, Artifacts: t.ArtifactDir()}
+			return migration.Options{Arch: arch, Source: binary, FindKernels: findKernels, Artifacts: t.ArtifactDir()}
 		}
 	}
 	t.Skip(`no QEMU since 9.0 is here: fetch one with "drover fleet fetch 10.0"`)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"iter"
+
 	"github.com/spf13/pflag"
 
 	"github.com/drover-vm/drover/fleet"
@@ -23,11 +25,16 @@ func (f *kernelFlags) check() error {
 }
 
 func (f *kernelFlags) assign(o *migration.Options) {
-	o.Kernel, o.Modules, o.FindKernel = f.kernel, f.modules, findKernel
+	o.Kernel, o.Modules, o.FindKernels = f.kernel, f.modules, findKernels
 }
 
-// findKernel finds the fleet's kernel for a target.
-func findKernel(arch string) (kernel, modules string, err error) {
-	k, err := fleet.Fleet{}.FindKernel(arch)
-	return k.Path, k.Modules, err
+// findKernels finds the fleet's kernels for a target.
+func findKernels(arch string) iter.Seq2[migration.Kernel, error] {
+	return func(yield func(migration.Kernel, error) bool) {
+		for k, err := range (fleet.Fleet{}).KernelsFor(arch) {
+			if !yield(migration.Kernel{File: k.Path, Modules: k.Modules}, err) {
+				return
+			}
+		}
+	}
 }
