@@ -86,8 +86,9 @@ func parsePPM(text []byte) (width, height int, pixels []byte, err error) {
 	if _, err := fmt.Fscanf(bytes.NewReader(text[:min(len(text), 64)]), "P6\n%d %d\n%d\n", &width, &height, &most); err != nil {
 		return 0, 0, nil, fmt.Errorf("%d bytes that do not begin as a PPM does: %w", len(text), err)
 	}
-	if width < 1 || height < 1 || width > mostPixels/height || most != 255 || len(text) < 3*width*height {
+	pixels, begins := bytes.CutPrefix(text, fmt.Appendf(nil, "P6\n%d %d\n%d\n", width, height, most))
+	if !begins || width < 1 || height < 1 || width > mostPixels/height || most != 255 || len(pixels) != 3*width*height {
 		return 0, 0, nil, fmt.Errorf("%d bytes are no picture of %d to %d pixels, each of 3 bytes up to %d", len(text), width, height, most)
 	}
-	return width, height, text[len(text)-3*width*height:], nil
+	return width, height, pixels, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/migration/steps"
 	"github.com/drover-vm/drover/protocol/qapi"
 )
 
@@ -28,26 +29,39 @@ func TestWorkersNoticeAUSBDeviceThatIsGone(t *testing.T) {
 		"linux usb", `^usb-tablet: expected it to say who it is, found (no such device|cannot send after transport endpoint shutdown) `)
 }
 
-// TestWorkersNoticeAPictureThatIsLost: the host's copy of it, which QEMU sends beside the guest's RAM.
+// TestWorkersNoticeAPictureThatIsLost: QEMU's copy of it, which is sent behind the guest's RAM.
 func TestWorkersNoticeAPictureThatIsLost(t *testing.T) {
+	const text = `
+guest linux with virtio-gpu
+boot
+listen unix
+tap
+stop
+migrate
+await arrival
+both: expect picture
+destination: cont
+destination: expect picture
+`
 	for name, c := range map[string]struct {
+		behind  string
 		fault   func(context.Context, *migration.Pair) error
 		witness string
 	}{
-		"the destination has none": {
-			func(ctx context.Context, p *migration.Pair) error { return qapi.SystemReset(ctx, p.Destination.QMP()) },
-			`^virtio-gpu shows no frame of the guest's on the destination: of what would be frame 0, [0-9]+ of [0-9]+ pixels are wrong; the first: line 0, column 1: expected 0x[0-9a-f]{6}, found 0x[0-9a-f]{6}$`,
+		"a byte of it changes on its way": {
+			"stop", flipPicture,
+			`^virtio-gpu shows no frame of the guest's on the destination: of what would be frame [0-9]+, 1 of 307200 pixels are wrong; the first: line [0-9]+, column [0-9]+: expected 0x[0-9a-f]{6}, found 0x[0-9a-f]{6}$`,
 		},
 		"the destination has an older one": {
+			"await arrival",
 			func(ctx context.Context, p *migration.Pair) error {
 				if err := qapi.Cont(ctx, p.Source.QMP()); err != nil {
 					return err
 				}
-				if err := p.ExpectPicture(ctx, p.Source); err != nil {
-					return err
-				}
-				if err := p.ExpectPicture(ctx, p.Source); err != nil { // a later one
-					return err
+				for range 2 { // the second is later
+					if err := p.ExpectPicture(ctx, p.Source); err != nil {
+						return err
+					}
 				}
 				return qapi.Stop(ctx, p.Source.QMP())
 			},
@@ -57,10 +71,26 @@ func TestWorkersNoticeAPictureThatIsLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			options := linuxOptions(t, "x86_64")
-			options.Rewrite = behind("await arrival", c.fault)
-			requireFails(t, run(t, scenario(t, "linux/gpu"), options), "linux gpu", c.witness)
+			options.Rewrite = behind(c.behind, c.fault)
+			s, err := parse(text)
+			require.NoError(t, err)
+			requireFails(t, run(t, s, options), "linux gpu", c.witness)
 		})
 	}
+}
+
+// flipPicture has a byte of the picture changed that QEMU is going to send. The guest, which is
+// paused, has two buffers, one of which is shown, and the kernel one; QEMU sends the newest first.
+func flipPicture(ctx context.Context, p *migration.Pair) error {
+	if err := p.ExpectPicture(ctx, p.Source); err != nil {
+		return err
+	}
+	const buffer = 640 * 480 * 4
+	at := int64(buffer / 2)
+	if p.Facts.Linux.Pictures[0].Frame%2 == 0 { // it is in the older one
+		at += buffer
+	}
+	return steps.InjectFault(steps.LinkFault{Do: steps.FaultFlip, After: "/virtio-gpu", At: at}).Do(ctx, p)
 }
 
 // requireLinuxFails does something to a guest that has arrived, and demands that this check fails.
