@@ -27,9 +27,9 @@ type drmCard struct {
 
 // A drmBuffer is one that can be shown, of 32 bits a pixel.
 type drmBuffer struct {
-	handle, id uint32
-	line       int // bytes of a line
-	bytes      []byte
+	id    uint32
+	line  int // bytes of a line
+	bytes []byte
 }
 
 type drmMode struct {
@@ -68,13 +68,19 @@ type (
 		offset           uint64
 	}
 	drmAdd struct{ id, width, height, line, bits, depth, handle uint32 }
-	// drmWait is virtio-gpu's own: until the host has done all that a buffer was given to it for.
-	drmWait struct{ handle, flags uint32 }
+	// The next are virtio-gpu's own (virtgpu_drm.h).
+	drmResource struct {
+		target, format, bind, width, height, depth, layers, level, samples, flags uint32
+		handle, id, size, line                                                    uint32
+	}
+	drmHandle struct{ handle, flags uint32 }
 )
 
 // Numbers of ioctls.
 const (
-	drmWaits         = 0x48
+	drmClose         = 0x09
+	drmMakeResource  = 0x44
+	drmWait          = 0x48
 	drmGetResources  = 0xa0
 	drmSetController = 0xa2
 	drmGetConnector  = 0xa7
@@ -85,11 +91,14 @@ const (
 
 // drmCall asks a card for something; what is the argument of that ioctl.
 func drmCall[T any](f *os.File, number uintptr, what *T) error {
-	direction := uintptr(3) << 30 // both ways
+	read, write := uintptr(2)<<30, uintptr(1)<<30
 	if runtime.GOARCH == "ppc64le" {
-		direction = 6 << 29
+		read, write = write, read
 	}
-	request := direction | unsafe.Sizeof(*what)<<16 | 'd'<<8 | number
+	request := read | write | unsafe.Sizeof(*what)<<16 | 'd'<<8 | number
+	if number == drmClose {
+		request &^= read
+	}
 	for {
 		_, _, errno := syscall.Syscall(syscall.SYS_IOCTL, f.Fd(), request, uintptr(unsafe.Pointer(what)))
 		switch {
@@ -198,7 +207,7 @@ func (c *drmCard) add() error {
 	if err != nil {
 		return fmt.Errorf("a buffer's memory: %w", err)
 	}
-	c.buffers = append(c.buffers, &drmBuffer{made.handle, added.id, int(made.line), bytes})
+	c.buffers = append(c.buffers, &drmBuffer{added.id, int(made.line), bytes})
 	return nil
 }
 
@@ -211,7 +220,19 @@ func (c *drmCard) show(b *drmBuffer) error {
 	if err := drmCall(c.file, drmSetController, &set); err != nil {
 		return err
 	}
-	return drmCall(c.file, drmWaits, &drmWait{handle: b.handle})
+	return c.await()
+}
+
+// await returns when the host has done all that it was asked for: the kernel waits for none of it,
+// but knows when the host has made a resource, which it does in its turn.
+func (c *drmCard) await() error {
+	const flat, bgrx = 2, 2 // a texture of two dimensions, and a format
+	last := drmResource{target: flat, format: bgrx, width: 1, height: 1, depth: 1, layers: 1}
+	if err := drmCall(c.file, drmMakeResource, &last); err != nil {
+		return fmt.Errorf("a resource: %w", err)
+	}
+	err := drmCall(c.file, drmWait, &drmHandle{handle: last.handle})
+	return errors.Join(err, drmCall(c.file, drmClose, &drmHandle{handle: last.handle}))
 }
 
 func address[T any](of *T) uint64 { return uint64(uintptr(unsafe.Pointer(of))) }

@@ -22,7 +22,8 @@ func TestTheKernelsStructuresHaveTheKernelsSizes(t *testing.T) {
 	require.EqualValues(t, 32, unsafe.Sizeof(drmCreate{}))
 	require.EqualValues(t, 16, unsafe.Sizeof(drmMap{}))
 	require.EqualValues(t, 28, unsafe.Sizeof(drmAdd{}))
-	require.EqualValues(t, 8, unsafe.Sizeof(drmWait{}))
+	require.EqualValues(t, 56, unsafe.Sizeof(drmResource{}))
+	require.EqualValues(t, 8, unsafe.Sizeof(drmHandle{}))
 }
 
 func TestAFrameIsDrawnLineByLine(t *testing.T) {
