@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -14,8 +15,8 @@ import (
 	"unsafe"
 )
 
-// A drmCard is what the kernel offers programs of a GPU (include/uapi/drm/drm_mode.h): buffers in
-// the guest's memory, and a controller that shows one of them.
+// A drmCard is what the kernel offers programs of a GPU (drm_mode.h): buffers in the guest's memory,
+// and a controller that shows one of them.
 type drmCard struct {
 	file       *os.File
 	name       string // in /sys/class/drm
@@ -32,49 +33,44 @@ type drmBuffer struct {
 	bytes []byte
 }
 
-type drmMode struct {
-	clock                                                                                uint32
-	width, hsyncStart, hsyncEnd, htotal, hskew, height, vsyncStart, vsyncEnd, vtotal, vs uint16
-	refresh, flags, kind                                                                 uint32
-	name                                                                                 [32]byte
-}
-
-type drmResources struct {
-	buffers, controllers, connectors, encoders  uint64 // addresses
-	nBuffers, nControllers, nConnectors, nCoder uint32
-	minWidth, maxWidth, minHeight, maxHeight    uint32
-}
-
-type drmConnector struct {
-	encoders, modes, props, values        uint64 // addresses
-	nModes, nProps, nEncoders, encoder    uint32
-	id, kind, kindID, connection          uint32
-	mmWidth, mmHeight, subpixel, reserved uint32
-}
-
-type drmController struct {
-	connectors                                    uint64 // address
-	nConnectors, id, buffer, x, y, gamma, modeSet uint32
-	mode                                          drmMode
-}
-
+// What the ioctls take. Fields without a name are of no use here.
 type (
+	drmMode      [68]byte // only the kernel knows all of it
+	drmResources struct {
+		_, controllers, connectors, _   uint64 // addresses
+		_, nControllers, nConnectors, _ uint32
+		_, _, _, _                      uint32
+	}
+	drmConnector struct {
+		_, modes, _, _          uint64 // addresses
+		nModes, _, _, _         uint32
+		id, _, _, _, _, _, _, _ uint32
+	}
+	drmController struct {
+		connectors                            uint64 // address
+		nConnectors, id, buffer, _, _, _, set uint32
+		mode                                  drmMode
+	}
 	drmCreate struct {
-		height, width, bits, flags, handle, line uint32
-		size                                     uint64
+		height, width, bits, _, handle, line uint32
+		size                                 uint64
 	}
 	drmMap struct {
-		handle, reserved uint32
-		offset           uint64
+		handle, _ uint32
+		offset    uint64
 	}
 	drmAdd struct{ id, width, height, line, bits, depth, handle uint32 }
+
 	// The next are virtio-gpu's own (virtgpu_drm.h).
 	drmResource struct {
-		target, format, bind, width, height, depth, layers, level, samples, flags uint32
-		handle, id, size, line                                                    uint32
+		target, format, _, width, height, depth, layers, _, _, _ uint32
+		handle, _, _, _                                          uint32
 	}
-	drmHandle struct{ handle, flags uint32 }
+	drmHandle struct{ handle, _ uint32 }
 )
+
+func (m *drmMode) width() int  { return int(binary.NativeEndian.Uint16(m[4:])) }
+func (m *drmMode) height() int { return int(binary.NativeEndian.Uint16(m[14:])) }
 
 // Numbers of ioctls.
 const (
@@ -191,7 +187,7 @@ func (c *drmCard) connect() error {
 
 // add makes another buffer.
 func (c *drmCard) add() error {
-	made := drmCreate{width: uint32(c.mode.width), height: uint32(c.mode.height), bits: 32}
+	made := drmCreate{width: uint32(c.mode.width()), height: uint32(c.mode.height()), bits: 32}
 	if err := drmCall(c.file, drmCreateBuffer, &made); err != nil {
 		return fmt.Errorf("a buffer: %w", err)
 	}
@@ -216,7 +212,7 @@ func (c *drmCard) show(b *drmBuffer) error {
 	var keep runtime.Pinner
 	defer keep.Unpin()
 	keep.Pin(c.connector)
-	set := drmController{connectors: address(c.connector), nConnectors: 1, id: c.controller, buffer: b.id, modeSet: 1, mode: c.mode}
+	set := drmController{connectors: address(c.connector), nConnectors: 1, id: c.controller, buffer: b.id, set: 1, mode: c.mode}
 	if err := drmCall(c.file, drmSetController, &set); err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func (gpuWorker) Run(ctx context.Context, w *Witness) error {
 	defer w.NotUsed(device)
 	for frame := uint32(1); ctx.Err() == nil; frame = frame%wire.MaxFrame + 1 {
 		b := card.buffers[int(frame)%len(card.buffers)]
-		draw(b.bytes, b.line, int(card.mode.width), int(card.mode.height), frame)
+		draw(b.bytes, b.line, card.mode.width(), card.mode.height(), frame)
 		device.Ask()
 		began := time.Now()
 		if err := card.show(b); err != nil {

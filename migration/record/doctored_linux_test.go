@@ -20,7 +20,8 @@ func linux() *Record {
 		Devices: []string{"virtio-serial"},
 	}
 	r.Linux.Pictures = []PictureFacts{
-		{Side: "source", Frame: 150, Width: 640, Height: 480}, {Side: "destination", Frame: 150, Width: 640, Height: 480},
+		{Side: "source", Frame: 150, Width: 640, Height: 480},
+		{Side: "destination", Frame: 150, Width: 640, Height: 480},
 		{Side: "destination", Running: true, Frame: 152, Width: 640, Height: 480},
 	}
 	for _, w := range Workers() {
