@@ -24,8 +24,8 @@ import (
 	"github.com/drover-vm/drover/migration/scenarios"
 )
 
-const doctorText = `Prints which QEMUs are known here and what they can do, what this host has, and
-what each missing thing costs and how to get it.
+const doctorText = `Prints which QEMUs are known here and what they can do, which kernels for Linux
+guests, what this host has, and what each missing thing costs and how to get it.
 
 Exit status: 0 when the standard scenarios can all run here, 1 when one of them
 can't, 2 when it was interrupted.`

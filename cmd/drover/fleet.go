@@ -168,8 +168,9 @@ func fleetListCommand() *command {
 			Use:   "list [flags]",
 			Short: "list every QEMU that is known here, and the kernels",
 			Long: `Lists every QEMU that is known here: those that the environment names, those in
-PATH, and the private copies, then the Linux kernels for guests. A copy that is damaged, or that another user can
-change, is not used, and is named on standard error.`,
+PATH, and the private copies, then the Linux kernels for guests. A copy that is
+damaged, or that another user can change, is not used, and is named on standard
+error.`,
 			ValidArgsFunction: cobra.NoFileCompletions,
 		},
 		check: func(words []string) error {
@@ -237,7 +238,7 @@ func fleetRemoveCommand() *command {
 		Command: &cobra.Command{
 			Use:               "remove SUITE|VERSION ...",
 			Short:             "delete copies",
-			Long:              "Deletes the private copies of these releases.",
+			Long:              "Deletes the private copies of these releases; kernels and full-kernels are all kernels of that kind.",
 			ValidArgsFunction: copies,
 		},
 		check: func(names []string) error {

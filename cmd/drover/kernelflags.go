@@ -13,7 +13,7 @@ import (
 type kernelFlags struct{ kernel, modules string }
 
 func (f *kernelFlags) flags(set *pflag.FlagSet) {
-	set.StringVar(&f.kernel, "kernel", "", "`file` of the kernel of Linux guests (default: the one that \"drover fleet fetch kernels\" fetched)")
+	set.StringVar(&f.kernel, "kernel", "", "`file` of the kernel of Linux guests (default: the first that \"drover fleet fetch kernels\" or full-kernels fetched and that has the drivers)")
 	set.StringVar(&f.modules, "modules", "", "`folder` with that kernel's modules, which --kernel needs unless all are built in")
 }
 
