@@ -112,6 +112,15 @@ func TestADamagedCopyIsToldAndMadeAnew(t *testing.T) {
 	}
 }
 
+func TestWhatFetchesADamagedCopyNamesATargetThatIsNotFetchedUnasked(t *testing.T) {
+	h := newFakeHost(t)
+	binaries, err := h.fleet.Fetch(t.Context(), bookworm(t, h), "ppc64")
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(binaries[0].Path))
+	require.Len(t, h.fleet.Problems(), 1)
+	require.ErrorContains(t, h.fleet.Problems()[0], "drover fleet fetch bookworm --arch ppc64 makes it anew")
+}
+
 func TestADamagedScriptIsWrittenAgainWithoutFetching(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, script string){
 		"emptied": func(t *testing.T, script string) { require.NoError(t, os.Truncate(script, 0)) },

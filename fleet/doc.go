@@ -25,6 +25,8 @@
 //	        bin/qemu-system-x86_64   a script that starts the copy: DROVER_QEMU can name it
 //	        qemu-system-x86/         one package with all that it depends on, never changed once it is there
 //	            stamp.json           what it is; a copy without it isn't there
+//	    kernels/x86_64/              a Linux kernel for guests, with its modules and a stamp.json
+//	    full-kernels/x86_64/         another, with drivers that the first one lacks
 //
 // Packages are compared with the hashes of the mirror's list before they are
 // unpacked. A copy of which a file is missing or cut off is not used; [Fleet.Problems]

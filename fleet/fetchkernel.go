@@ -18,24 +18,25 @@ import (
 // mirror has it. Passed are the errors of those that were tried before, for a list may name a
 // file that the mirror no longer has. A copy that is there and whole is left as it is.
 //
-// Of what the package needs to be installed nothing is fetched. It is 27 to 113 MB of download.
+// Of what the package needs to be installed nothing is fetched. It is 27 to 113 MB of download. Name
+// is [KernelsName], or [FullKernelsName] for the other kernel of a target that has two.
 // Of processes that fetch at once, each waits for the one before it.
 //
 // An error is a [*FetchError], a [*TooLittleRoomError], an [*UnsafeFolderError], an
 // [*UnknownArchError], or says that the fleet knows no kernel for the target.
-func (f Fleet) FetchKernel(ctx context.Context, arch string) (k Kernel, passed []error, err error) {
-	target, err := kernelTarget(arch)
+func (f Fleet) FetchKernel(ctx context.Context, name, arch string) (k Kernel, passed []error, err error) {
+	target, err := kernelTarget(name, arch)
 	if err != nil {
 		return Kernel{}, nil, err
 	}
-	if k, err := f.FindKernel(target.arch); err == nil {
+	if k, err := f.kernel(target); err == nil {
 		return k, nil, nil
 	}
-	g, err := f.startFetching(Release{Suite: KernelsName})
+	g, err := f.startFetching(Release{Suite: name})
 	if err != nil {
 		return Kernel{}, nil, err
 	}
-	held, err := lock(ctx, filepath.Dir(g.folder), KernelsName, func() { g.tell(Progress{Step: "wait"}) })
+	held, err := lock(ctx, filepath.Dir(g.folder), name, func() { g.tell(Progress{Step: "wait"}) })
 	if err != nil {
 		return Kernel{}, nil, g.explain(ctx, err)
 	}
@@ -43,7 +44,7 @@ func (f Fleet) FetchKernel(ctx context.Context, arch string) (k Kernel, passed [
 	if err := owned.MkdirAll(g.folder, 0o755); err != nil {
 		return Kernel{}, nil, unsafeFolder(g.folder, err)
 	}
-	if k, err := f.FindKernel(target.arch); err == nil {
+	if k, err := f.kernel(target); err == nil {
 		return k, nil, nil // another one has fetched it meanwhile
 	}
 	for _, p := range target.packages {
@@ -52,7 +53,7 @@ func (f Fleet) FetchKernel(ctx context.Context, arch string) (k Kernel, passed [
 		}
 		if err = g.kernel(ctx, target, p); err == nil {
 			g.tell(Progress{Step: "done", Percent: 100})
-			k, err = f.FindKernel(target.arch)
+			k, err = f.kernel(target)
 			return k, passed, err
 		}
 		err = g.explain(ctx, err)
@@ -105,7 +106,7 @@ func (g *fetching) kernel(ctx context.Context, target kernelsOf, p kernelPackage
 		bad, err := a.damaged(ctx, []deb{image})
 		if err == nil && len(bad) == 0 {
 			step("unpack")(0)
-			err = g.installKernel(ctx, a, target.arch, image)
+			err = g.installKernel(ctx, a, target, image)
 		}
 		if damaged, ok := errors.AsType[*damagedError](err); ok {
 			bad, err = []string{damaged.file}, damaged
@@ -152,8 +153,8 @@ func (a apt) downloadOnly(ctx context.Context, name string, tell func(percent fl
 }
 
 // installKernel makes a copy out of the package: beside its place first.
-func (g *fetching) installKernel(ctx context.Context, a apt, arch string, image deb) error {
-	place, staging := filepath.Join(g.folder, arch), filepath.Join(g.folder, "."+arch+".new")
+func (g *fetching) installKernel(ctx context.Context, a apt, target kernelsOf, image deb) error {
+	place, staging := filepath.Join(g.folder, target.arch), filepath.Join(g.folder, "."+target.arch+".new")
 	for _, old := range []string{staging, place} {
 		if err := os.RemoveAll(old); err != nil {
 			return err
@@ -172,13 +173,13 @@ func (g *fetching) installKernel(ctx context.Context, a apt, arch string, image 
 		return err
 	}
 	s := stamp{
-		Format: stampFormat, Suite: g.release.Suite, Package: arch, Fetched: time.Now().UTC().Truncate(time.Second),
+		Format: stampFormat, Suite: g.release.Suite, Package: target.arch, Fetched: time.Now().UTC().Truncate(time.Second),
 		Packages: []string{image.file},
 	}
 	if s.Sizes, err = sizesBelow(staging); err != nil {
 		return err
 	}
-	if _, err := kernelIn(staging, s); err != nil {
+	if _, err := target.kernelIn(staging, s.Suite); err != nil {
 		return &FetchError{Release: g.release.Suite, Step: "check", Reason: fmt.Sprintf("%s: %v", image.file, err), Err: err}
 	}
 	text, err := json.MarshalIndent(s, "", "  ")

@@ -20,12 +20,17 @@ import (
 // it is missing or cut off. Fetching it makes it anew.
 type DamagedError struct {
 	Suite  string
+	Arch   string // to be named to fetch it; empty where it is fetched without
 	Folder string // of the copy
 	Reason string
 }
 
 func (e *DamagedError) Error() string {
-	return fmt.Sprintf("the private copy %s is damaged: %s; drover fleet fetch %s makes it anew", e.Folder, e.Reason, e.Suite)
+	command := "drover fleet fetch " + e.Suite
+	if e.Arch != "" {
+		command += " --arch " + e.Arch
+	}
+	return fmt.Sprintf("the private copy %s is damaged: %s; %s makes it anew", e.Folder, e.Reason, command)
 }
 
 // Problems returns what keeps private copies from being used: a *DamagedError for
@@ -82,10 +87,22 @@ func (f Fleet) lookAt(suite string) there {
 		if _, unsafe := errors.AsType[*owned.Error](problem); unsafe {
 			found.problems = append(found.problems, unsafeFolder(place, problem))
 		} else if problem != nil {
-			found.problems = append(found.problems, &DamagedError{suite, place, problem.Error()})
+			found.problems = append(found.problems, &DamagedError{suite, s.archToFetch(suite), place, problem.Error()})
 		}
 	}
 	return found
+}
+
+// archToFetch is the architecture that has to be named for a copy to be fetched; empty where the
+// command's own default will do.
+func (s stamp) archToFetch(suite string) string {
+	switch {
+	case suite == KernelsName || suite == FullKernelsName:
+		return s.Package
+	case len(s.Arches) == 0 || slices.Contains(s.Arches, "x86_64"):
+		return ""
+	}
+	return s.Arches[0]
 }
 
 // check says what is wrong with a copy in a suite's folder, which only we can change.

@@ -94,6 +94,7 @@ func fakePackages() map[string][]string {
 	return map[string][]string{
 		"qemu-system-x86":         {"usr/bin/qemu-system-x86_64", "usr/bin/qemu-system-i386", "usr/share/qemu/bios.bin", "usr/share/doc/x/y", "etc/z"},
 		"linux-image-cloud-amd64": {"boot/vmlinuz-6.1.0-fake", "boot/config-6.1.0-fake", "lib/modules/6.1.0-fake/kernel/virtio.ko", "usr/share/doc/x/y"},
+		"linux-image-amd64":       {"boot/vmlinuz-6.1.0-full", "lib/modules/6.1.0-full/kernel/ahci.ko"},
 		"linux-image-s390x":       {"boot/config-6.1.0-fake"},
 		"qemu-system-ppc":         {"usr/bin/qemu-system-ppc64", "usr/share/qemu/slof.bin"},
 	}

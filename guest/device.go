@@ -49,6 +49,9 @@ const (
 	PortChardev = "drover-port"
 )
 
+// GPU is the id of the device virtio-gpu, whose picture can be asked of QEMU.
+const GPU = "guest-gpu"
+
 // Serial is the device that the guest talks through: each has it, unless it is to use the
 // console.
 const Serial = "virtio-serial"
@@ -99,6 +102,10 @@ func Devices() []Device {
 
 		// The guest drives these itself: not every kernel has a driver.
 		{Name: "VGA", Doc: "a display", Workers: []string{"display"}, Args: plain("-device", "VGA,id=guest-display")},
+		{
+			Name: "virtio-gpu", Doc: "a GPU, which shows frame after frame", Modules: []string{"virtio_pci", "virtio_gpu"}, Workers: []string{"gpu"},
+			Args: plain("-device", "virtio-gpu,id="+GPU+",xres=640,yres=480"),
+		},
 		{
 			Name: "i6300esb", Doc: "a watchdog, which the guest feeds", Workers: []string{"watchdog"}, Since: "6.0",
 			Args: plain("-action", "watchdog=none", "-device", "i6300esb,id=guest-watchdog"),

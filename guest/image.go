@@ -137,11 +137,7 @@ func Build(ctx context.Context, s Spec) (Image, error) {
 		}
 	}
 	image.Append = s.commandLine(a, image)
-	var needs []string
-	for _, d := range slices.Concat(devices, plugged) {
-		needs = append(needs, d.Modules...)
-	}
-	needs = slices.DeleteFunc(needs, func(name string) bool { return slices.Contains(a.without, name) })
+	needs := a.modulesOf(slices.Concat(devices, plugged))
 	name := sum(imageFormat, source, s.Kernel, s.Modules, kernel.ModTime().String(), fmt.Sprint(kernel.Size()), strings.Join(needs, ","))
 	image.Initrd = filepath.Join(cache, "initrd-"+a.goarch+"-"+name)
 	if exists(image.Initrd) {
@@ -160,6 +156,32 @@ func Build(ctx context.Context, s Spec) (Image, error) {
 		return Image{}, err
 	}
 	return image, writeWhole(image.Initrd, archive)
+}
+
+// modulesOf are the names of the kernel's modules that a guest with these devices needs.
+func (a arch) modulesOf(devices []Device) (names []string) {
+	for _, d := range devices {
+		names = append(names, d.Modules...)
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(a.without, name) })
+}
+
+// CheckModules returns a [*ModuleError] where the kernel lacks a module that the guest needs.
+func (s Spec) CheckModules() error {
+	a, err := archOf(s.Arch)
+	if err != nil {
+		return err
+	}
+	devices, plugged, err := s.devicesOf()
+	if err != nil {
+		return err
+	}
+	found, err := openModules(s.Modules)
+	if err != nil {
+		return err
+	}
+	_, err = found.closure(a.modulesOf(slices.Concat(devices, plugged)))
+	return err
 }
 
 // commandLine is the kernel's.

@@ -2,6 +2,7 @@ package guest
 
 import (
 	"bytes"
+	"cmp"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -69,13 +70,17 @@ func moduleName(file string) (string, bool) {
 }
 
 // A ModuleError says that a kernel has a driver neither built in nor as a module.
-type ModuleError struct{ Module, Folder string }
+type ModuleError struct {
+	Module, Folder string
+	Remedy         string // a clause; empty means to name another kernel
+}
 
 func (e *ModuleError) Error() string {
 	if e.Folder == "" {
 		return fmt.Sprintf("the kernel's module %s is needed, and no folder of modules is named: name it with --modules", e.Module)
 	}
-	return fmt.Sprintf("the kernel has no module %s: it is neither in %s nor in its list of what is built in (modules.builtin); name a kernel that has it with --kernel and --modules: Debian's linux-image-amd64 has what its cloud kernel lacks", e.Module, e.Folder)
+	return fmt.Sprintf("the kernel has no module %s: it is neither in %s nor in its list of what is built in (modules.builtin); %s",
+		e.Module, e.Folder, cmp.Or(e.Remedy, "name a kernel that has it with --kernel and --modules"))
 }
 
 // closure returns the modules of these names and all that they need, in the order in which
@@ -91,7 +96,7 @@ func (m *modules) closure(names []string) (all []module, err error) {
 		seen[name] = true
 		file, ok := m.files[name]
 		if !ok {
-			return &ModuleError{name, m.folder}
+			return &ModuleError{Module: name, Folder: m.folder}
 		}
 		image, err := readModule(file)
 		if err != nil {

@@ -1,6 +1,7 @@
 package migration
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,19 +81,10 @@ func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *li
 		p, err := s.Guest.program(o.Arch)
 		return p, nil, err
 	}
-	kernel, modules := o.Kernel, o.Modules
-	if kernel == "" {
-		if o.FindKernel == nil {
-			return fixtures.Program{}, nil, &UnsupportedError{"no kernel for a Linux guest is named: Options.Kernel is the file, and Options.Modules the folder of its modules"}
-		}
-		var err error
-		if kernel, modules, err = o.FindKernel(o.Arch); err != nil {
-			return fixtures.Program{}, nil, &UnsupportedError{err.Error()}
-		}
-	}
-	image, err := guest.Build(ctx, guest.Spec{
-		Arch: o.Arch, Kernel: kernel, Modules: modules, Devices: l.Devices, CPUs: l.CPUs, Console: l.Console, Options: l.Options,
-		Plugged: s.plugs(),
+	var image guest.Image
+	err := s.withKernel(o, func(spec guest.Spec) (err error) {
+		image, err = guest.Build(ctx, spec)
+		return err
 	})
 	_, noTool := errors.AsType[*guest.ToolchainError](err)
 	_, noModule := errors.AsType[*guest.ModuleError](err)
@@ -102,6 +94,57 @@ func (s Scenario) program(ctx context.Context, o Options) (fixtures.Program, *li
 	p := fixtures.ForLinux(o.Arch)
 	p.KernelFile, p.Initrd, p.Append, p.MemoryMiB = image.Kernel, image.Initrd, image.Append, image.MemoryMiB
 	return p, &linuxRun{declared: l, image: image, heard: guest.NewSession(), places: map[*Side]int64{}}, err
+}
+
+// withKernel does something with what a Linux guest is to be made of: with each kernel, until one
+// has all modules that the guest needs.
+func (s Scenario) withKernel(o Options, do func(guest.Spec) error) error {
+	l := s.Guest.Linux
+	spec := guest.Spec{
+		Arch: o.Arch, Kernel: o.Kernel, Modules: o.Modules, Devices: l.Devices, CPUs: l.CPUs, Console: l.Console, Options: l.Options,
+		Plugged: s.plugs(),
+	}
+	if o.Kernel != "" {
+		return do(spec)
+	}
+	if o.FindKernels == nil {
+		return &UnsupportedError{"no kernel for a Linux guest is named: Options.Kernel is the file, and Options.Modules the folder of its modules"}
+	}
+	var lacks *guest.ModuleError // of the first kernel that is here
+	var help error               // how to get the first that isn't
+	for kernel, missing := range o.FindKernels(o.Arch) {
+		if missing != nil {
+			help = cmp.Or(help, missing)
+			continue
+		}
+		spec.Kernel, spec.Modules = kernel.File, kernel.Modules
+		err := do(spec)
+		lacking, isModule := errors.AsType[*guest.ModuleError](err)
+		if !isModule {
+			return err
+		}
+		lacks = cmp.Or(lacks, lacking)
+	}
+	switch {
+	case lacks != nil && help != nil:
+		lacks.Remedy = help.Error()
+		return lacks
+	case lacks != nil:
+		return lacks
+	case help != nil:
+		return &UnsupportedError{help.Error()}
+	}
+	return &UnsupportedError{"no kernel for a Linux guest on " + o.Arch + " is known"}
+}
+
+// CheckKernel returns why no kernel of the options' has all modules that the scenario's Linux guest
+// needs; nil where one has, and where the guest is not Linux. Nothing is built.
+func (s Scenario) CheckKernel(o Options) error {
+	if s.Guest.Linux == nil {
+		return nil
+	}
+	o.defaults()
+	return s.withKernel(o, guest.Spec.CheckModules)
 }
 
 // ModelArgs are options for a QEMU that is asked what becomes of the scenario's guest ([Preflight]):

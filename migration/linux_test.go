@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/drover-vm/drover/fleet"
 	"github.com/drover-vm/drover/guest"
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/protocol/qapi"
@@ -32,10 +33,10 @@ func seesHotWrites(t *testing.T, arch string) (binary string) {
 func linuxOptions(t *testing.T, arch string) migration.Options {
 	t.Helper()
 	long(t)
-	if _, _, err := findKernel(arch); err != nil {
+	if _, err := (fleet.Fleet{}).FindKernel(arch); err != nil {
 		t.Skip(err)
 	}
-	return migration.Options{Arch: arch, Source: seesHotWrites(t, arch), FindKernel: findKernel, Artifacts: t.ArtifactDir()}
+	return migration.Options{Arch: arch, Source: seesHotWrites(t, arch), FindKernels: findKernels, Artifacts: t.ArtifactDir()}
 }
 
 // verdictOf is what a check said of a run.

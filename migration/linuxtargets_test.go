@@ -8,6 +8,8 @@ import (
 
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/migration/steps"
+	"github.com/drover-vm/drover/protocol/qapi"
 )
 
 // TestWorkersNoticeAVCPUThatStandsStill: its threads are the ones to complain, unless what they
@@ -18,21 +20,92 @@ func TestWorkersNoticeAVCPUThatStandsStill(t *testing.T) {
 		"linux vcpus", `^(vCPU [0-3] has stood still for [0-9.]+ s: expected its number of beats to grow, found [0-9]+ all the time, |the guest's worker vcpus did not answer on the destination)`)
 }
 
-// TestWorkersNoticeAUSBDeviceThatIsGone: x86_64's kernel has no driver for USB.
 func TestWorkersNoticeAUSBDeviceThatIsGone(t *testing.T) {
 	t.Parallel()
 	unplug := func(ctx context.Context, p *migration.Pair) error {
 		return p.Destination.Execute(ctx, "device_del", map[string]any{"id": "guest-tablet"})
 	}
-	requireLinuxFails(t, "linux/usb", linuxOptions(t, "riscv64"), unplug,
+	requireLinuxFails(t, "linux/usb", linuxOptions(t, "x86_64"), unplug,
 		"linux usb", `^usb-tablet: expected it to say who it is, found (no such device|cannot send after transport endpoint shutdown) `)
+}
+
+// TestWorkersNoticeAPictureThatIsLost: QEMU's copy of it, which is sent behind the guest's RAM.
+func TestWorkersNoticeAPictureThatIsLost(t *testing.T) {
+	const text = `
+guest linux with virtio-gpu
+boot
+listen unix
+tap
+stop
+migrate
+await arrival
+both: expect picture
+destination: cont
+destination: expect picture
+`
+	for name, c := range map[string]struct {
+		behind  string
+		fault   func(context.Context, *migration.Pair) error
+		witness string
+	}{
+		"a byte of it changes on its way": {
+			"stop", flipPicture,
+			`^virtio-gpu shows no frame of the guest's on the destination: of what would be frame [0-9]+, 1 of 307200 pixels are wrong; the first: line [0-9]+, column [0-9]+: expected 0x[0-9a-f]{6}, found 0x[0-9a-f]{6}$`,
+		},
+		"the destination has an older one": {
+			"await arrival",
+			func(ctx context.Context, p *migration.Pair) error {
+				if err := qapi.Cont(ctx, p.Source.QMP()); err != nil {
+					return err
+				}
+				for range 2 { // the second is later
+					if err := p.ExpectPicture(ctx, p.Source); err != nil {
+						return err
+					}
+				}
+				return qapi.Stop(ctx, p.Source.QMP())
+			},
+			`^virtio-gpu shows frame [0-9]+ on the destination, expected frame [0-9]+, as on the source: the guest was paused on both$`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			options := linuxOptions(t, "x86_64")
+			options.Rewrite = behind(c.behind, c.fault)
+			s, err := parse(text)
+			require.NoError(t, err)
+			requireFails(t, run(t, s, options), "linux gpu", c.witness)
+		})
+	}
+}
+
+// flipPicture has a byte of the picture changed that QEMU is going to send. The guest, which is
+// paused, has two buffers, one of which is shown, and the kernel one; QEMU sends the newest first.
+func flipPicture(ctx context.Context, p *migration.Pair) error {
+	if err := p.ExpectPicture(ctx, p.Source); err != nil {
+		return err
+	}
+	const buffer = 640 * 480 * 4
+	at := int64(buffer / 2)
+	if p.Facts.Linux.Pictures[0].Frame%2 == 0 { // it is in the older one
+		at += buffer
+	}
+	return steps.InjectFault(steps.LinkFault{Do: steps.FaultFlip, After: "/virtio-gpu", At: at}).Do(ctx, p)
 }
 
 // requireLinuxFails does something to a guest that has arrived, and demands that this check fails.
 func requireLinuxFails(t *testing.T, name string, options migration.Options, fault func(context.Context, *migration.Pair) error, check, witness string) {
 	t.Helper()
 	options.Rewrite = behind("await switchover within 15s", fault)
-	result := run(t, scenario(t, name), options)
+	requireFails(t, run(t, scenario(t, name), options), check, witness)
+}
+
+// requireFails demands that this check failed.
+func requireFails(t *testing.T, result *record.Result, check, witness string) {
+	t.Helper()
+	if result.Outcome == record.Skip { // it lacks a kernel
+		t.Skip(result.Reason)
+	}
 	v := verdictOf(t, result, check)
 	if result.Record.Host != nil && v.Outcome == record.Unknown {
 		t.Skip("what is late is no failure on a host as busy as this: " + v.Witness)

@@ -2,6 +2,7 @@ package migration_test
 
 import (
 	"flag"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -73,10 +74,15 @@ func leftToTheCommand(s migration.Scenario) bool {
 // losesHotWrites says so of a QEMU by its version: a kernel may fall over it, or not.
 func losesHotWrites(version string) bool { return version == "5.2" || version == "7.2" }
 
-// findKernel finds the fleet's kernel for Linux guests.
-func findKernel(arch string) (kernel, modules string, err error) {
-	k, err := fleet.Fleet{}.FindKernel(arch)
-	return k.Path, k.Modules, err
+// findKernels finds the fleet's kernels for Linux guests.
+func findKernels(arch string) iter.Seq2[migration.Kernel, error] {
+	return func(yield func(migration.Kernel, error) bool) {
+		for k, err := range (fleet.Fleet{}).KernelsFor(arch) {
+			if !yield(migration.Kernel{File: k.Path, Modules: k.Modules}, err) {
+				return
+			}
+		}
+	}
 }
 
 // long is for what -short leaves out.
@@ -102,7 +108,7 @@ func TestMigration(t *testing.T) {
 				Destination: qemutest.Side(t, arch, fleet.Destination),
 				Artifacts:   os.Getenv("DROVER_ARTIFACTS"),
 				Known:       known,
-				FindKernel:  findKernel,
+				FindKernels: findKernels,
 			}
 			chosen := target.scenarios
 			if testing.Short() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"time"
 
 	"github.com/drover-vm/drover/launcher"
@@ -24,10 +25,12 @@ type Options struct {
 	Args                        []string
 	SourceArgs, DestinationArgs []string // added to that side's command line only
 	// Kernel is the file of the kernel of a Linux guest, and Modules a folder somewhere below
-	// which its modules are. Where Kernel is empty FindKernel is asked for both, for scenarios
-	// with such a guest only; its error makes them skips.
+	// which its modules are. Where Kernel is empty FindKernels is asked for both, for scenarios
+	// with such a guest only: the guest has the first kernel that has all modules that it needs.
+	// An error in a kernel's place is a sentence that says how to get it; where no kernel does, it
+	// makes the scenario a skip.
 	Kernel, Modules string
-	FindKernel      func(arch string) (kernel, modules string, err error)
+	FindKernels     func(arch string) iter.Seq2[Kernel, error]
 	// Budget is the time that the whole run may take. Zero leaves it to the
 	// steps, each of which may take so long ([Scenario.Budget] is their sum).
 	Budget time.Duration
@@ -54,6 +57,12 @@ type Options struct {
 	Hold func(ctx context.Context, p *Pair, dir string)
 	// Rewrite is for tests of the checks: what the steps become.
 	Rewrite func(Steps) Steps
+}
+
+// A Kernel is what a Linux guest can boot.
+type Kernel struct {
+	File    string // as QEMU's -kernel takes it
+	Modules string // a folder somewhere below which its modules are; empty where all is built in
 }
 
 // defaults fills in what empty options mean.

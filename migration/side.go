@@ -137,10 +137,10 @@ func comesAndGoes(thread string) bool {
 	return thread == "dirtyrate-stat" || strings.HasPrefix(thread, "worker") || strings.HasPrefix(thread, "pool") || strings.HasPrefix(thread, "kvm-nx-lpage")
 }
 
-// keptOpen reports whether QEMU may keep such a file: the image of a guest's disk, and since
-// 8.0 the one that it has asked for userfaultfd once.
+// keptOpen reports whether QEMU may keep such a file: the image of a guest's disk, since 8.0 the
+// one that it has asked for userfaultfd once, and since 10.0 its copy of a picture of a virtio-gpu.
 func keptOpen(path string) bool {
-	return path == "/dev/userfaultfd" || strings.HasSuffix(path, ".qcow2")
+	return path == "/dev/userfaultfd" || strings.HasPrefix(path, "/memfd:virtio-gpu") || strings.HasSuffix(path, ".qcow2")
 }
 
 // lastLine is the last line of the side's error output.

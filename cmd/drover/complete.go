@@ -139,13 +139,20 @@ func releaseNames(*cobra.Command, []string, string) (offers []cobra.Completion, 
 	for _, r := range fleet.Releases() {
 		offers = append(offers, cobra.CompletionWithDesc(r.Suite, "QEMU "+r.QEMU), cobra.CompletionWithDesc(r.QEMU, r.Suite))
 	}
-	return append(offers, cobra.CompletionWithDesc("distribution", "this system's own")), noFiles
+	return append(offers, cobra.CompletionWithDesc("distribution", "this system's own"),
+		cobra.CompletionWithDesc(fleet.KernelsName, "Linux kernels for guests"),
+		cobra.CompletionWithDesc(fleet.FullKernelsName, "those with all drivers, for x86_64 and aarch64")), noFiles
 }
 
 // copies offers the releases that are here.
 func copies(*cobra.Command, []string, string) (offers []cobra.Completion, _ cobra.ShellCompDirective) {
 	for _, c := range (fleet.Fleet{}).Copies() {
 		offers = append(offers, c.Suite)
+	}
+	for _, k := range (fleet.Fleet{}).Kernels() {
+		if !slices.Contains(offers, k.Name) {
+			offers = append(offers, k.Name)
+		}
 	}
 	return offers, noFiles
 }

@@ -24,8 +24,8 @@ import (
 	"github.com/drover-vm/drover/migration/scenarios"
 )
 
-const doctorText = `Prints which QEMUs are known here and what they can do, what this host has, and
-what each missing thing costs and how to get it.
+const doctorText = `Prints which QEMUs are known here and what they can do, which kernels for Linux
+guests, what this host has, and what each missing thing costs and how to get it.
 
 Exit status: 0 when the standard scenarios can all run here, 1 when one of them
 can't, 2 when it was interrupted.`
@@ -37,8 +37,9 @@ func standard() []string {
 
 // A diagnosis is what the doctor found.
 type diagnosis struct {
-	QEMUs []patient   `json:"qemus"`
-	Host  []host.Fact `json:"host"`
+	QEMUs   []patient      `json:"qemus"`
+	Kernels []fleet.Kernel `json:"kernels"` // for Linux guests
+	Host    []host.Fact    `json:"host"`
 	// Accel is what --accel auto chooses for the QEMU that drover would run, and why;
 	// AccelError says why it can't choose.
 	Accel      string    `json:"accel,omitempty"`
@@ -86,7 +87,7 @@ func doctorCommand() *command {
 
 func examineHost(ctx context.Context, asJSON bool, stdout, stderr io.Writer) int {
 	var f fleet.Fleet
-	d := diagnosis{QEMUs: examine(ctx, f.All()), Host: host.Facts()}
+	d := diagnosis{QEMUs: examine(ctx, f.All()), Kernels: append([]fleet.Kernel{}, f.Kernels()...), Host: host.Facts()}
 	if ctx.Err() != nil {
 		return interrupted(ctx, stderr, "")
 	}
@@ -166,6 +167,11 @@ func (d *diagnosis) judge(chosen fleet.Binary, findErr error) {
 				}
 			}
 		}
+		if why == "" {
+			if err := s.CheckKernel(migration.Options{FindKernels: findKernels}); err != nil {
+				why = err.Error()
+			}
+		}
 		if why != "" {
 			d.Missing = append(d.Missing, missing{s.Name, why})
 			d.Healthy = d.Healthy && !slices.Contains(standard(), s.Name)
@@ -184,6 +190,15 @@ func (d *diagnosis) print(out io.Writer) {
 		p.print(w)
 	}
 	_ = w.Flush()
+
+	if len(d.Kernels) > 0 {
+		fmt.Fprintln(out, "\nKernels of Linux guests")
+		w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+		for _, k := range d.Kernels {
+			fmt.Fprintf(w, "  %s\t%s\t%s\t%s\n", k.Arch, plain.Text(k.Release), k.Suite, plain.Text(k.Path))
+		}
+		_ = w.Flush()
+	}
 
 	fmt.Fprintln(out, "\nHost")
 	w = tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)

@@ -46,7 +46,8 @@ func examples() map[string]string {
 		"fleet fetch": `
   drover fleet fetch                            # every version
   drover fleet fetch 7.2 trixie-backports
-  drover fleet fetch kernels --arch aarch64`,
+  drover fleet fetch kernels --arch aarch64
+  drover fleet fetch full-kernels --arch x86_64 # for USB, SATA, a GPU`,
 		"fleet remove": `  drover fleet remove bullseye`,
 	}
 }

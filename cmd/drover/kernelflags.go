@@ -1,6 +1,8 @@
 package main
 
 import (
+	"iter"
+
 	"github.com/spf13/pflag"
 
 	"github.com/drover-vm/drover/fleet"
@@ -11,7 +13,7 @@ import (
 type kernelFlags struct{ kernel, modules string }
 
 func (f *kernelFlags) flags(set *pflag.FlagSet) {
-	set.StringVar(&f.kernel, "kernel", "", "`file` of the kernel of Linux guests (default: the one that \"drover fleet fetch kernels\" fetched)")
+	set.StringVar(&f.kernel, "kernel", "", "`file` of the kernel of Linux guests (default: the first that \"drover fleet fetch kernels\" or full-kernels fetched and that has the drivers)")
 	set.StringVar(&f.modules, "modules", "", "`folder` with that kernel's modules, which --kernel needs unless all are built in")
 }
 
@@ -23,11 +25,16 @@ func (f *kernelFlags) check() error {
 }
 
 func (f *kernelFlags) assign(o *migration.Options) {
-	o.Kernel, o.Modules, o.FindKernel = f.kernel, f.modules, findKernel
+	o.Kernel, o.Modules, o.FindKernels = f.kernel, f.modules, findKernels
 }
 
-// findKernel finds the fleet's kernel for a target.
-func findKernel(arch string) (kernel, modules string, err error) {
-	k, err := fleet.Fleet{}.FindKernel(arch)
-	return k.Path, k.Modules, err
+// findKernels finds the fleet's kernels for a target.
+func findKernels(arch string) iter.Seq2[migration.Kernel, error] {
+	return func(yield func(migration.Kernel, error) bool) {
+		for k, err := range (fleet.Fleet{}).KernelsFor(arch) {
+			if !yield(migration.Kernel{File: k.Path, Modules: k.Modules}, err) {
+				return
+			}
+		}
+	}
 }

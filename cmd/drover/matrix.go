@@ -183,7 +183,7 @@ func (f *matrixFlags) fill(ctx context.Context, show display) (m *report.Matrix,
 	}
 	options := migration.Options{Arch: arch, Machine: f.machine, Accel: f.accel, Artifacts: f.pages.artifacts(f.artifacts), Keep: f.pages.dir != "", Known: new(probe.Known)}
 	f.args.assign(&options)
-	options.FindKernel = findKernel
+	options.FindKernels = findKernels
 	pairs, own, err := predictAll(ctx, fleet, chosen, options, show)
 	if err != nil {
 		return nil, nil, err

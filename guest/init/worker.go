@@ -39,6 +39,7 @@ func workers() []Worker {
 		rngWorker{},
 		serialWorker{},
 		displayWorker{},
+		gpuWorker{},
 		watchdogWorker{},
 		usbWorker{},
 		dimmWorker{},

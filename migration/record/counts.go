@@ -134,10 +134,14 @@ func (r *Record) besideRAM() float64 {
 
 // beside is more than all takes that is no RAM.
 func (r *Record) beside() float64 {
-	if r.Arch == "ppc64" {
-		return devicesBytesPPC64.Value
+	pictures := 0.0
+	if r.Linux != nil && slices.Contains(r.Linux.Devices, "virtio-gpu") {
+		pictures = devicesBytesGPU.Value
 	}
-	return devicesBytes.Value
+	if r.Arch == "ppc64" {
+		return devicesBytesPPC64.Value + pictures
+	}
+	return devicesBytes.Value + pictures
 }
 
 // wrongBytes is where pages and bytes don't fit together.

@@ -19,6 +19,11 @@ func linux() *Record {
 		Side: "destination", Kernel: "6.1.0-50-cloud-amd64", Port: "drover.0", BootSeconds: 2, CPUs: 1, Online: 1,
 		Devices: []string{"virtio-serial"},
 	}
+	r.Linux.Pictures = []PictureFacts{
+		{Side: "source", Frame: 150, Width: 640, Height: 480},
+		{Side: "destination", Frame: 150, Width: 640, Height: 480},
+		{Side: "destination", Running: true, Frame: 152, Width: 640, Height: 480},
+	}
 	for _, w := range Workers() {
 		facts := WorkerFacts{Name: w.Name, Before: map[string]uint64{"rounds": 3}, After: map[string]uint64{"rounds": 5}}
 		for _, name := range w.Grows {
@@ -46,6 +51,11 @@ func linux() *Record {
 // ofWorker changes what a worker has said.
 func ofWorker(name string, change func(w *WorkerFacts)) func(r *Record) {
 	return func(r *Record) { change(r.Linux.worker(name)) }
+}
+
+// picture changes what QEMU showed when it was asked, counted from 0.
+func picture(i int, change func(p *PictureFacts)) func(r *Record) {
+	return func(r *Record) { change(&r.Linux.Pictures[i]) }
 }
 
 func doctoredLinux() []doctored {
@@ -134,6 +144,17 @@ func doctoredWorkers() []doctored {
 		{"linux tpm", "late: a command takes too long", linux, ofWorker("tpm", timedOut), Fail, []string{"TPM2_PCR_Extend: timer expired"}},
 		{"linux dimm", "its pages lie elsewhere", linux, ofWorker("dimm", func(f *WorkerFacts) { f.After["dimm-pages"] = 0 }), Fail, []string{"0 of the guest's pages"}},
 		{"linux dimm", "nobody looked where its pages lie", linux, ofWorker("dimm", func(f *WorkerFacts) { delete(f.After, "dimm-pages") }), Unknown, []string{"DIMM"}},
+		{"linux gpu", "pixels are wrong", linux, picture(1, func(p *PictureFacts) {
+			p.Wrong, p.First = 12, "line 3, column 7: expected 0x010203, found 0x000000"
+		}), Fail, []string{"destination", "12 of 307200 pixels", "line 3, column 7", "expected 0x010203, found 0x000000"}},
+		{"linux gpu", "an older picture has arrived", linux, picture(1, func(p *PictureFacts) { p.Frame = 149 }), Fail, []string{"frame 149 on the destination", "expected frame 150, as on the source"}},
+		{"linux gpu", "a picture that the guest did not draw", linux, picture(0, func(p *PictureFacts) { p.Frame = 201 }), Fail, []string{"frame 201", "200 that the guest drew"}},
+		{"linux gpu", "late: the picture stands still", linux, picture(2, func(p *PictureFacts) { p.Frame = 150 }), Fail, []string{"frame 150 on the destination, where the guest runs", "later one than 150"}},
+		{"linux gpu", "the picture stands still on a busy host", linux, func(r *Record) {
+			picture(2, func(p *PictureFacts) { p.Frame = 150 })(r)
+			r.Host = &HostFacts{Slowdown: 3}
+		}, Unknown, []string{"too busy", "later one than 150"}},
+		{"linux gpu", "a picture without pixels", linux, picture(0, func(p *PictureFacts) { p.Width = 0 }), Unknown, []string{"0 to 480 pixels"}},
 		{"linux vcpus", "two vCPUs, and handovers that stand still", two, ofWorker("vcpus", func(f *WorkerFacts) { f.After["handovers"] = 10 }), Fail, []string{"10 times, and then 10"}},
 	}
 }

@@ -12,17 +12,18 @@ func (r *Record) isLinux() bool { return r.Program == fixtures.Linux }
 
 // LinuxFacts are what a Linux guest has said of itself, where it was asked last.
 type LinuxFacts struct {
-	Side        string        `strict:"optional"` // where it was asked last: source or destination
-	Kernel      string        `strict:"optional"` // its release
-	Port        string        `strict:"optional"` // what it talks through
-	BootSeconds float64       `strict:"optional"` // that its kernel took, by its own clock
-	CPUs        int           // that it was to have
-	Online      int           `strict:"optional"` // that it has
-	Devices     []string      `json:",omitempty"` // that it was to have
-	Planned     []string      // the workers that it was to have
-	Workers     []WorkerFacts `json:",omitempty"`
-	Restarted   bool          `json:",omitempty"` // it has booted again, which nobody wanted
-	Problems    []string      `json:",omitempty"` // that it had when it started
+	Side        string         `strict:"optional"` // where it was asked last: source or destination
+	Kernel      string         `strict:"optional"` // its release
+	Port        string         `strict:"optional"` // what it talks through
+	BootSeconds float64        `strict:"optional"` // that its kernel took, by its own clock
+	CPUs        int            // that it was to have
+	Online      int            `strict:"optional"` // that it has
+	Devices     []string       `json:",omitempty"` // that it was to have
+	Planned     []string       // the workers that it was to have
+	Workers     []WorkerFacts  `json:",omitempty"`
+	Pictures    []PictureFacts `json:",omitempty"` // in the order in which QEMU was asked for them
+	Restarted   bool           `json:",omitempty"` // it has booted again, which nobody wanted
+	Problems    []string       `json:",omitempty"` // that it had when it started
 	// Lines of its own that were lost on their way here, came twice, and came damaged, which
 	// are lost as well.
 	Lost, Doubled, Damaged int `strict:"optional"`

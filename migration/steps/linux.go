@@ -27,7 +27,20 @@ func linuxVerbs() migration.Vocabulary {
 			Doc: "Waits until a Linux guest that was reset has booted, and is on that side or was when it did.", Example: "await boot within 1m",
 			Step: func(a *migration.Args) migration.Step { return timed(a, AwaitBoot(a.Side())) },
 		},
+		{
+			Name: "expect picture", Sides: []string{migration.SourceName, migration.DestinationName, migration.BothName},
+			Doc:     "Asks QEMU what it shows of a Linux guest's virtio-gpu (screendump): it has to be what the guest drew, the same on both sides while the guest is paused, and a later picture where it runs.",
+			Example: "both: expect picture",
+			Step:    func(a *migration.Args) migration.Step { return ExpectPicture(a.Side()) },
+		},
 	}
+}
+
+// ExpectPicture gathers what is shown of a Linux guest's virtio-gpu, on a side or both.
+func ExpectPicture(on string) migration.Step {
+	return migration.Step{Name: "expect picture", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
+		return each(p, on, func(s *migration.Side) error { return p.ExpectPicture(ctx, s) })
+	}}
 }
 
 // Plug plugs a device of package guest's, or a vCPU (guest.VCPU), into a Linux guest that runs on
