@@ -281,7 +281,11 @@ func (d *textDisplay) end(sum report.Sum) {
 		d.times.Write(d.out)
 	}
 	if d.skips != nil {
-		d.skips.write(d.out)
+		most := 0
+		if d.live {
+			most = mostReasons
+		}
+		d.skips.write(d.out, most)
 	}
 	if d.rates != nil {
 		d.rates.write(d.out)
