@@ -9,25 +9,37 @@ import (
 
 	"github.com/drover-vm/drover/fleet"
 	"github.com/drover-vm/drover/launcher/probe"
+	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/migration/report"
 )
 
 // nextStep is the last line of a run of the whole catalogue: one thing that is worth trying
 // next, as a command line that calls drover so, and why. QEMU is the version of the older side,
-// failed is a scenario that failed, "" where none did. Where something could not be judged
-// there is nothing next.
-func nextStep(drover string, sum report.Sum, qemu, failed string) string {
+// worst is the first result that failed, else the first unknown, nil where there is neither.
+func nextStep(drover string, sum report.Sum, qemu string, worst *record.Result) string {
 	releases := fleet.Releases()
 	newest := releases[len(releases)-1].QEMU
 	switch {
-	case failed != "":
-		return fmt.Sprintf("%s run --hold %s    # where it fails again both VMs stay: QMP, console, gdb", drover, failed)
-	case sum.Passed == 0 || sum.Unknown > 0:
+	case worst != nil && worst.Outcome == record.Fail:
+		return fmt.Sprintf("%s run --hold %s    # where it fails again both VMs stay: QMP, console, gdb", drover, worst.Name())
+	case worst != nil:
+		return fmt.Sprintf("%s run %s    # it could not be judged, as on a host that is too busy", drover, worst.Name())
+	case sum.Passed == 0:
 		return ""
 	case sum.Skipped > 0 && qemu != "" && semver.Compare("v"+qemu, "v"+newest) < 0:
 		return fmt.Sprintf("%[1]s fleet fetch %[2]s && %[1]s run --qemu %[2]s    # QEMU %[2]s can do more than QEMU %[3]s", drover, newest, qemu)
 	}
 	return fmt.Sprintf("%[1]s fleet fetch && %[1]s matrix    # from each version of QEMU to each", drover)
+}
+
+// worse is the one of two results that a person looks at first: the first that failed, else
+// the first unknown; nil for neither.
+func worse(first, r *record.Result) *record.Result {
+	fails := r.Outcome == record.Fail && (first == nil || first.Outcome != record.Fail)
+	if fails || r.Outcome == record.Unknown && first == nil {
+		return r
+	}
+	return first
 }
 
 // self is how this program was called, for lines that a person pastes: "go run" leaves no

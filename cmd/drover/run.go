@@ -100,8 +100,8 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 	}
 	sum, err := runAll(ctx, newRounds(jobs, flags.repeats, failed), flags.parallel, pages)
 	if text, ok := show.(*textDisplay); ok && err == nil && flags.whole() {
-		text.next = func(failed string) string {
-			return nextStep(self(os.Args[0]), sum, olderVersion(ctx, known, jobs), failed)
+		text.next = func(worst *record.Result) string {
+			return nextStep(self(os.Args[0]), sum, olderVersion(ctx, known, jobs), worst)
 		}
 	}
 	pages.end(sum)
