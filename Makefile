@@ -134,11 +134,21 @@ fleet: ## fetch the QEMUs that the tests use into the user's cache, and list the
 	$(GO) run ./cmd/drover fleet list
 
 .PHONY: setup-run setup-test setup-tamper
-setup-run:
-	$(GO) run ./cmd/drover fleet ensure x86_64
-setup-test:
+setup-run: go
+	$(GO) run ./cmd/drover fleet ensure x86_64 # the first time this builds drover: a minute without a word
+setup-test: go cc
 	$(GO) run ./cmd/drover fleet ensure $(TARGETS)
 	$(GO) run ./cmd/drover fleet fetch kernels --arch x86_64
 	tools/gen-bootsect/fetch-binutils.sh "$(BINUTILS)"
 setup-tamper:
 	$(GO) run ./cmd/drover fleet fetch full-kernels --arch x86_64
+
+# What an older Go says of go.mod doesn't tell a person that it is too old.
+.PHONY: go cc
+go:
+	@found=$$($(GO) version) || { echo 'drover is built with Go 1.26, or with Go 1.21 or later, which fetches it: https://go.dev/dl' >&2; exit 1; }; \
+	case "$$found" in 'go version go1.'[0-9][.\ ]*|'go version go1.1'[0-9]*|'go version go1.20'*) \
+		echo "this is $$found: drover is built with Go 1.26, or with Go 1.21 or later, which fetches it: https://go.dev/dl, or on Debian 12 apt install -t bookworm-backports golang-go" >&2; exit 1;; \
+	esac
+cc:
+	@[ "$$($(GO) env CGO_ENABLED)" = 1 ] || { echo 'the race detector, under which tests run, needs a C compiler: apt install gcc libc6-dev, or what this system calls them' >&2; exit 1; }

@@ -78,6 +78,30 @@ func TestPackageCommentOfLaunchertestShowsATestThatRuns(t *testing.T) {
 	require.True(t, hasLines(string(example), strings.Join(shown, "")))
 }
 
+// TestExamplesNameEachOfTheirFiles: the comment of their package is the list to choose from, and
+// each of the README's doors has one.
+func TestExamplesNameEachOfTheirFiles(t *testing.T) {
+	doc, err := os.ReadFile("examples/examples.go")
+	require.NoError(t, err)
+	for _, pattern := range []string{"*_test.go", "*.scenario"} {
+		found, err := filepath.Glob("examples/" + pattern)
+		require.NoError(t, err)
+		require.NotEmpty(t, found)
+		for _, path := range found {
+			require.Contains(t, string(doc), filepath.Base(path))
+		}
+	}
+	for door, file := range map[string]string{
+		"I maintain QEMU": "file_test.go", "I upgrade a fleet": "preflight_test.go",
+		"I need a VM in a Go test": "firmware_test.go", "I have a QMP socket": "qmp_test.go",
+	} {
+		readme, err := os.ReadFile("README.md")
+		require.NoError(t, err)
+		require.Contains(t, string(readme), "\n## "+door+"\n")
+		require.Contains(t, string(doc), file, door)
+	}
+}
+
 // TestEveryPackageThatOthersMayImportHasAnExample: pkg.go.dev shows it beside what it is of.
 // What is run of one, its Output says.
 func TestEveryPackageThatOthersMayImportHasAnExample(t *testing.T) {

@@ -115,6 +115,9 @@ func (f Fleet) Find(arch string, side Side) (Binary, error) {
 
 	own, err := f.Distribution()
 	if err == nil {
+		if _, err := f.Folder(); err != nil {
+			return Binary{}, &NotFoundError{Arch: arch, Searched: searched, Remedy: err.Error()}
+		}
 		found := f.lookAt(own.Suite)
 		if binary, ok := found.binaries[arch]; ok {
 			return binary, nil

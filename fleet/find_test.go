@@ -134,6 +134,18 @@ func TestNotFoundSaysWhatToDo(t *testing.T) {
 	require.ErrorAs(t, err, new(*UnknownArchError))
 }
 
+func TestWithoutACacheFolderNoPrivateCopyIsLookedFor(t *testing.T) {
+	h := newFakeHost(t)
+	delete(h.env, "DROVER_CACHE")
+	t.Setenv("HOME", "") // as in a service of systemd
+	t.Setenv("XDG_CACHE_HOME", "")
+	_, err := h.fleet.Find("x86_64", Either)
+	notFound := new(NotFoundError)
+	require.ErrorAs(t, err, &notFound)
+	require.NotContains(t, notFound.Searched, "the private copies")
+	require.Contains(t, notFound.Remedy, "set DROVER_CACHE")
+}
+
 func TestInstallHints(t *testing.T) {
 	for release, want := range map[string]string{
 		"ID=debian":                          "sudo apt install qemu-system-ppc",

@@ -189,10 +189,15 @@ func TestAHostUnderAHypervisorIsKnown(t *testing.T) {
 	require.False(t, nested(files(nil)))
 }
 
+func TestMemoryThatTheKernelDoesNotTellIsNotTakenForNone(t *testing.T) {
+	require.Contains(t, Memory{}.Fact().Remedy, "mount -t proc proc /proc")
+	require.NotContains(t, Memory{Total: 1 << 30}.Fact().Remedy, "mount")
+}
+
 func TestEveryFactThatIsMissingSaysWhatItCostsAndWhatHelps(t *testing.T) {
 	facts := Facts()
 	facts = append(
-		facts, Memory{}.Fact(), CPUs{}.Fact(), Huge{}.Fact(), MemoryFolder{}.Fact(), Namespaces{Reason: "x"}.Fact(), Tool{Name: "tc"}.Fact(), Tool{Name: "swtpm"}.Fact(),
+		facts, Memory{}.Fact(), Memory{Total: 1 << 30}.Fact(), CPUs{}.Fact(), Huge{}.Fact(), MemoryFolder{}.Fact(), Namespaces{Reason: "x"}.Fact(), Tool{Name: "tc"}.Fact(), Tool{Name: "swtpm"}.Fact(),
 		KVM{Err: fs.ErrNotExist}.Fact(), KVM{Err: fs.ErrPermission}.Fact(), KVM{Err: unix.EBUSY}.Fact(),
 		userfaultfdFact(Features{}, &UserfaultfdError{"a", "b", nil}),
 	)

@@ -69,6 +69,9 @@ func (m Memory) Fact() Fact {
 		f.Costs = "all scenarios: two VMs take " + size(seedMemory)
 		f.Remedy = "end other programs, or raise the container's memory limit"
 	}
+	if m.Total == 0 { // the kernel always says it
+		f.Says, f.Remedy = "not known: /proc is not mounted", "sudo mount -t proc proc /proc"
+	}
 	return f
 }
 

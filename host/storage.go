@@ -39,7 +39,7 @@ func (m MemoryFolder) Fact() Fact {
 	}
 	if !f.Have {
 		f.Costs = "guests whose memory is a shared file in memory; large files of a run go to the disk"
-		f.Remedy = "sudo mount -o remount,size=1G /dev/shm (docker run --shm-size=1g)"
+		f.Remedy = "sudo mount -o remount,size=1G /dev/shm, or, where nothing is mounted there, sudo mount -t tmpfs tmpfs /dev/shm (docker run --shm-size=1g)"
 	}
 	return f
 }

@@ -47,8 +47,9 @@ type Config struct {
 	// the files in Dir. Empty means "vm".
 	Name string
 	// Machine is the machine type with its options ("pc-i440fx-5.2", or
-	// "q35,graphics=off", with which a PC's firmware writes to the console). Empty means the one that the guest programs for the target are for
-	// (fixtures.MachineFor), else QEMU's default.
+	// "q35,graphics=off", with which a PC's firmware writes to the console). Empty means
+	// the one that the guest programs for the target are for (fixtures.MachineFor), else
+	// QEMU's default.
 	Machine string
 	// Accel is the accelerator, with its properties as -accel takes them
 	// ("kvm,dirty-ring-size=4096"). Empty means "tcg": a /dev/kvm that opens may
@@ -116,8 +117,9 @@ type Config struct {
 	// killed, and every wait ends with an *ExitError whose By is a *HangError.
 	// A monitor that is busy, but there, is left alone. See VM.Watch.
 	HangTimeout time.Duration
-	// Reservation has the slots on this machine that the VM takes: see Reserve. It stays the caller's, to be released after Close. Nil means that
-	// Launch takes a slot for one VM and Close gives it back.
+	// Reservation has the slots on this machine that the VM takes: see Reserve. It stays
+	// the caller's, to be released after Close. Nil means that Launch takes a slot for one
+	// VM and Close gives it back.
 	Reservation *Reservation
 	// Known is what has been asked of binaries before, for callers that start many VMs. Nil means
 	// that Launch asks each time, which takes a twentieth of a second.

@@ -25,8 +25,8 @@
 // its own; and what a QEMU has started, for exec:, only sees its stream end). A
 // launcher makes no files but those that Config names (Dir, of which each is
 // bounded by KeptBytes, and Attach) and the slots of Reserve in the user's cache folder.
-// PrivateFolder and ArtifactFolder are for what a caller makes beside them: they go
-// with the next one's where their process was killed.
+// PrivateFolder and ArtifactFolder are for the files that a caller makes beside them:
+// those of a process that was killed are removed when the user's next one is made.
 //
 // No wait outlives QEMU. When QEMU ends, every wait on its sessions and
 // its console ends at once with an *ExitError: how it ended and who ended it,

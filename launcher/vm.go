@@ -185,6 +185,9 @@ func (v *VM) launch(ctx, start context.Context) error {
 	if err := v.startBackends(); err != nil {
 		return err
 	}
+	if err := descriptorsHaveNames("/", v.argv.run); err != nil {
+		return fmt.Errorf("launcher: %w", err)
+	}
 	cmd := exec.Command(v.binary, v.argv.run...)
 	cmd.Stdout, cmd.Stderr = v.stderr, v.stderr
 	cmd.WaitDelay = exitGrace / 2 // for a grandchild that holds the error output open

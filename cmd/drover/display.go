@@ -83,13 +83,15 @@ type textDisplay struct {
 	live    bool
 	colour  bool
 	verbose bool
-	width   int           // of the column of names
-	times   *report.Times // where wanted
-	skips   *skips        // where those that were skipped are summed up
-	rates   *rates        // where scenarios are repeated
-	last    *lastRun      // where results are kept
-	took    *durations    // where times are kept
-	pages   bool          // an index links to what passed runs left: no line of each says where
+	width   int                               // of the column of names
+	times   *report.Times                     // where wanted
+	skips   *skips                            // where those that were skipped are summed up
+	rates   *rates                            // where scenarios are repeated
+	last    *lastRun                          // where results are kept
+	took    *durations                        // where times are kept
+	pages   bool                              // an index links to what passed runs left: no line of each says where
+	next    func(worst *record.Result) string // what to try next, where the run ends with that
+	worst   *record.Result                    // the first that failed, else the first unknown
 
 	mu      sync.Mutex
 	running []*underWay
@@ -202,6 +204,7 @@ func (d *textDisplay) done(name string, r *record.Result) {
 	}
 	whole := r
 	r = plainResult(r)
+	d.worst = worse(d.worst, r)
 	if d.times != nil {
 		d.times.Add(r)
 	}
@@ -276,12 +279,21 @@ func (d *textDisplay) end(sum report.Sum) {
 		d.times.Write(d.out)
 	}
 	if d.skips != nil {
-		d.skips.write(d.out)
+		most := 0
+		if d.live {
+			most = mostReasons
+		}
+		d.skips.write(d.out, most)
 	}
 	if d.rates != nil {
 		d.rates.write(d.out)
 	}
 	if sum.Total > 0 {
 		fmt.Fprintln(d.out, sum)
+	}
+	if d.live && d.next != nil {
+		if next := d.next(d.worst); next != "" {
+			fmt.Fprintln(d.out, "next:", next)
+		}
 	}
 }

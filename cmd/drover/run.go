@@ -99,6 +99,11 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 		return complain(stderr, err)
 	}
 	sum, err := runAll(ctx, newRounds(jobs, flags.repeats, failed), flags.parallel.number(), pages)
+	if text, ok := show.(*textDisplay); ok && err == nil && flags.whole() {
+		text.next = func(worst *record.Result) string {
+			return nextStep(self(os.Args[0]), sum, olderVersion(ctx, known, jobs), worst)
+		}
+	}
 	pages.end(sum)
 	flags.keepLastRun(last, stderr)
 	switch {

@@ -17,6 +17,7 @@ import (
 func TestEveryCommandLineOfTheDocumentsIsLookedAt(t *testing.T) {
 	notTried := map[string]string{
 		"go install github.com/drover-vm/drover/cmd/drover@latest": "install_test.go at the top installs it, without a network",
+		"go install ./cmd/drover":                                  "it builds what all scripts of this package run",
 		"go get github.com/drover-vm/drover":                       "install_test.go at the top gets it, without a network",
 		"git bisect":                                               "needs the repository of QEMU; bisect.txt among the scripts has one like it",
 		"docker build":                                             "needs images of others",

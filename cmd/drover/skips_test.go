@@ -21,7 +21,7 @@ func TestSkipsAreSummedUpByReason(t *testing.T) {
 	add("a \x1b[31mQEMU's\nwords", "c/\x1b")
 	add("QEMU 5.2.0 has no capability mapped-ram", "mapped-ram/"+strings.Repeat("c", 60), "mapped-ram/d")
 	var b strings.Builder
-	s.write(&b)
+	s.write(&b, 1)
 	require.Equal(t, `6 skipped (-v lists each):
   4: QEMU 5.2.0 has no capability mapped-ram
      x86_64/mapped-ram/a, x86_64/mapped-ram/b and 2 more
@@ -32,8 +32,26 @@ func TestSkipsAreSummedUpByReason(t *testing.T) {
 `, b.String())
 }
 
+func TestOfManyReasonsATerminalShowsThoseOfMost(t *testing.T) {
+	var s skips
+	for i := range 5 {
+		for range 5 - i {
+			s.add(&record.Result{Scenario: "a", Arch: "x86_64", Outcome: record.Skip, Reason: strings.Repeat("x", i+1)})
+		}
+	}
+	lines := func(most int) []string {
+		var b strings.Builder
+		s.write(&b, most)
+		return strings.Split(strings.TrimSpace(b.String()), "\n")
+	}
+	require.Len(t, lines(0), 1+5*2, "all of them")
+	require.Len(t, lines(3), 1+5*2, "two would take as much room as to count them")
+	require.Len(t, lines(2), 1+2*2+1)
+	require.Equal(t, "  6: for 3 other reasons", lines(2)[5])
+}
+
 func TestNothingIsWrittenWhereNothingWasSkipped(t *testing.T) {
 	var b strings.Builder
-	new(skips).write(&b)
+	new(skips).write(&b, 1)
 	require.Empty(t, b.String())
 }

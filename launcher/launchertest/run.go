@@ -18,7 +18,7 @@ import (
 	"github.com/drover-vm/drover/internal/plain"
 )
 
-// MaxOutput is how much of a program's output LinuxVM.Run returns, in bytes.
+// MaxOutput is how much of a program's output LinuxVM.Run returns: 1 MiB, in bytes.
 const MaxOutput = wire.MaxOutput
 
 // killTimeout is how long the guest may take to read that a program is to be killed.

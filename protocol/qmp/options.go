@@ -9,8 +9,8 @@ import (
 
 // Bounds where Options says nothing.
 const (
-	DefaultEventLog   = eventlog.DefaultBound
-	DefaultMaxMessage = 64 << 20
+	DefaultEventLog   = eventlog.DefaultBound // 4096 events
+	DefaultMaxMessage = 64 << 20              // 64 MiB
 )
 
 // Options say how a session behaves. The zero value is a good start.
