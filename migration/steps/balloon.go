@@ -9,12 +9,19 @@ import (
 
 // A balloon takes memory away from a guest and gives it back.
 func balloonVerbs() migration.Vocabulary {
+	size := func(a *migration.Args) int64 { return a.Size("the memory that is left") }
 	return migration.Vocabulary{
 		{
 			Name: "balloon", Args: "SIZE", Sides: migration.OnSource,
 			Doc:     "Has a guest with a balloon inflate or deflate it, until that much memory is left to it.",
 			Example: "destination: balloon 200MiB",
-			Step:    func(a *migration.Args) migration.Step { return Balloon(a.Side(), a.Size("the memory that is left")) },
+			Step:    func(a *migration.Args) migration.Step { return Balloon(a.Side(), size(a)) },
+		},
+		{
+			Name: "expect balloon", Args: "SIZE", Sides: migration.OnDestination,
+			Doc:     "By query-balloon that much memory is left to the guest.",
+			Example: "expect balloon 200MiB",
+			Step:    func(a *migration.Args) migration.Step { return ExpectBalloon(a.Side(), size(a)) },
 		},
 	}
 }
@@ -22,20 +29,44 @@ func balloonVerbs() migration.Vocabulary {
 // Balloon has the guest on a side inflate or deflate its balloon, until that many bytes of
 // memory are left to it.
 func Balloon(on string, bytes int64) migration.Step {
-	return migration.Step{Name: onSide(on, fmt.Sprintf("balloon %d", bytes)), Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		return each(p, on, func(s *migration.Side) error {
-			if err := s.Execute(ctx, "balloon", map[string]any{"value": bytes}); err != nil {
-				return err
-			}
-			var now struct{ Actual int64 }
-			err := migration.Poll(ctx, "the guest's balloon", func() (bool, error) {
-				err := s.QMP().Execute(ctx, "query-balloon", nil, &now)
-				return now.Actual == bytes, err
-			})
-			if err != nil {
-				return fmt.Errorf("the balloon leaves %d bytes of memory to the guest, expected %d: %w", now.Actual, bytes, err)
-			}
-			return nil
+	return balloonStep(on, "balloon", bytes, func(ctx context.Context, s *migration.Side) error {
+		if err := s.Execute(ctx, "balloon", map[string]any{"value": bytes}); err != nil {
+			return err
+		}
+		var now int64
+		err := migration.Poll(ctx, "the guest's balloon", func() (_ bool, err error) {
+			now, err = leftByBalloon(ctx, s)
+			return now == bytes, err
 		})
+		if err != nil {
+			return fmt.Errorf("the balloon leaves %d bytes of memory to the guest, expected %d: %w", now, bytes, err)
+		}
+		return nil
+	})
+}
+
+// ExpectBalloon holds the bytes of memory that are left to the guest, by a side's query-balloon,
+// against what they are to be: the guest tells its QEMU how many it has given away only when it
+// is asked for more, or for fewer.
+func ExpectBalloon(on string, bytes int64) migration.Step {
+	return balloonStep(on, "expect balloon", bytes, func(ctx context.Context, s *migration.Side) error {
+		now, err := leftByBalloon(ctx, s)
+		if err == nil && now != bytes {
+			err = fmt.Errorf("the balloon leaves %d bytes of memory to the guest by the %s's query-balloon, expected %d", now, s.Name(), bytes)
+		}
+		return err
+	})
+}
+
+func balloonStep(on, name string, bytes int64, do func(ctx context.Context, s *migration.Side) error) migration.Step {
+	return migration.Step{Name: onSide(on, fmt.Sprintf("%s %d", name, bytes)), Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
+		return each(p, on, func(s *migration.Side) error { return do(ctx, s) })
 	}}
+}
+
+// leftByBalloon is how many bytes of memory are left to the guest.
+func leftByBalloon(ctx context.Context, s *migration.Side) (int64, error) {
+	var now struct{ Actual int64 }
+	err := s.QMP().Execute(ctx, "query-balloon", nil, &now)
+	return now.Actual, err
 }

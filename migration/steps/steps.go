@@ -51,6 +51,7 @@ func Verbs() migration.Vocabulary {
 		socketVerbs(),
 		guestRateVerbs(),
 		announceVerbs(),
+		rxFilterVerbs(),
 		numberVerbs(),
 		releasedVerbs(),
 		bitmapVerbs(),

@@ -86,7 +86,7 @@ func (d PCIDevice) interrupts(ctx context.Context, q *qtest.Session) (all []Cana
 				break
 			}
 			if base, placed := d.BARs[int(table&7)]; placed {
-				all = append(all, d.msix(base+uint64(table&^7))...)
+				all = append(all, d.msix(base+uint64(table&^7), uint64(head>>16&0x7ff))...)
 			}
 		}
 		next = head >> 8
@@ -102,20 +102,20 @@ func (d PCIDevice) word(what string, offset, value, mask uint32) Canary {
 	return Canary{Device: d.name() + "'s " + what, plant: []write{choose, {cell, value}}, ask: []write{choose}, keep: &address, cell: cell, Value: value, mask: mask}
 }
 
-// msix are the canaries in its table: the first entry is masked, the second is not. QEMU keeps
-// the bits beside the mask as well.
-func (d PCIDevice) msix(table uint64) []Canary {
-	entry := func(what string, offset uint64, value uint32) Canary {
-		return at(d.name()+"'s "+what, cell{memory: true, address: table + offset}, value)
+// msix are the canaries in its table: the first entry is masked, the second is not, and the last
+// one is again. QEMU keeps the bits beside the mask as well.
+func (d PCIDevice) msix(table, last uint64) []Canary {
+	entry := func(what string, vector, offset uint64, value uint32) Canary {
+		return at(fmt.Sprintf("%s's MSI-X %s of vector %d", d.name(), what, vector), cell{memory: true, address: table + 16*vector + offset}, value)
 	}
-	return []Canary{
-		entry("MSI-X address of vector 0", 0, 0xfee0100c),
-		entry("MSI-X data of vector 0", 8, 0x4155),
-		entry("MSI-X mask of vector 0", 12, 0x5a5a0001),
-		entry("MSI-X address of vector 1", 16, 0xfee0200c),
-		entry("MSI-X data of vector 1", 24, 0x4266),
-		entry("MSI-X mask of vector 1", 28, 0xa5a50000),
+	all := []Canary{entry("address", 0, 0, 0xfee0100c), entry("data", 0, 8, 0x4155), entry("mask", 0, 12, 0x5a5a0001)}
+	if last > 0 {
+		all = append(all, entry("address", 1, 0, 0xfee0200c), entry("data", 1, 8, 0x4266), entry("mask", 1, 12, 0xa5a50000))
 	}
+	if last > 1 {
+		all = append(all, entry("data", last, 8, 0x4377), entry("mask", last, 12, 0xc3c30001))
+	}
+	return all
 }
 
 // A kind is a type of device, by its vendor and its own number.
