@@ -46,7 +46,7 @@ const matrixScenarios = "precopy/unix/plain,precopy/unix/xbzrle,multifd/tcp/uri/
 type matrixFlags struct {
 	arch, machine, accel, artifacts, scenarios string
 	json, verbose                              bool
-	parallel                                   atATime
+	parallel                                   int
 	qemus, patterns                            []string
 	args                                       qemuArgs
 	pages                                      pageFlags
@@ -82,7 +82,7 @@ func (f *matrixFlags) declare(set *pflag.FlagSet) {
 	set.StringVar(&f.scenarios, "scenarios", matrixScenarios, "`patterns` of scenarios, with commas between them")
 	set.BoolVar(&f.json, "json", false, "write one JSON object")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "print each step and its time")
-	set.Var(&f.parallel, "parallel", parallelUsage)
+	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
 	f.pages.flags(set)
 	f.args.flags(set)
 }
@@ -98,7 +98,7 @@ func (f *matrixFlags) check(words []string) (err error) {
 	if f.pages.github && f.json {
 		return usageError("--github prints lines that are no JSON: leave it or --json out")
 	}
-	return nil
+	return checkParallel(f.parallel)
 }
 
 // matrixWidth is the column of names: the few scenarios of a matrix have short ones.
@@ -261,7 +261,7 @@ func (f *matrixFlags) runPairs(ctx context.Context, m *report.Matrix, own [][]*p
 		path[q.Name] = q.Path
 	}
 	work := new(errgroup.Group)
-	work.SetLimit(f.parallel.number())
+	work.SetLimit(min(f.parallel, mostParallel))
 	for i := range m.Pairs {
 		pair := &m.Pairs[i]
 		pair.Runs = make([]report.Run, len(scenarios))
@@ -299,7 +299,7 @@ func (f *matrixFlags) outlook(m *report.Matrix, scenarios []job) outlook {
 	if times == nil {
 		times = &durations{}
 	}
-	return outlookOf(names, f.parallel.number(), times)
+	return outlookOf(names, min(f.parallel, mostParallel), times)
 }
 
 // runPair runs one scenario between two QEMUs, and puts its result beside the

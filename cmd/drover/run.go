@@ -82,7 +82,7 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 		}
 		text.rates, text.last = often, last
 		text.took = openDurations()
-		text.expect(outlookOf(namesOf(jobs, flags.repeats.count), flags.parallel.number(), text.took))
+		text.expect(outlookOf(namesOf(jobs, flags.repeats.count), flags.parallel, text.took))
 		text.pages = flags.pages.dir != "" && !flags.keep
 		show = text
 	}
@@ -98,7 +98,7 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 		show.end(report.Sum{})
 		return complain(stderr, err)
 	}
-	sum, err := runAll(ctx, newRounds(jobs, flags.repeats, failed), flags.parallel.number(), pages)
+	sum, err := runAll(ctx, newRounds(jobs, flags.repeats, failed), flags.parallel, pages)
 	if text, ok := show.(*textDisplay); ok && err == nil && flags.whole() {
 		text.next = func(worst *record.Result) string {
 			return nextStep(self(os.Args[0]), sum, olderVersion(ctx, known, jobs), worst)
@@ -252,7 +252,7 @@ func runAll(ctx context.Context, jobs *rounds, parallel int, show display) (repo
 		began = time.Now()
 		all   = true // are begun that should be
 	)
-	for range parallel {
+	for range min(parallel, mostParallel) {
 		work.Go(func() {
 			for j := range next {
 				result, err := runOne(ctx, j, show)
