@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -27,14 +28,18 @@ func guestTimeVerbs() migration.Vocabulary {
 			},
 		},
 		{
-			Name: "expect page-requests", Args: "within TIME",
-			Doc:     "Pages that have not come yet, and are looked at on the destination after the guest has moved, are there within that time, whatever else the link is used for.",
+			Name: "expect page-requests", Args: "[below SIZE] within TIME",
+			Doc:     "Pages that have not come yet, and are looked at on the destination after the guest has moved, are there within that time, whatever else the link is used for; pages below that guest-physical address, or those of the workload.",
 			Example: "expect page-requests within 100ms",
 			Step: func(a *migration.Args) migration.Step {
+				below := int64(0)
+				if a.Option("below") {
+					below = a.Size("the guest-physical address")
+				}
 				if !a.Option("within") {
 					a.Fail("how long a page may take is missing: within 100ms")
 				}
-				return ExpectPageRequests(a.Duration("how long a page may take"))
+				return ExpectPageRequests(uint64(below), a.Duration("how long a page may take"))
 			},
 		},
 	}
@@ -99,8 +104,9 @@ func ExpectGuestClock(paused time.Duration) migration.Step {
 const pagesLooked = 7
 
 // ExpectPageRequests gathers how long pages take that have not come yet when they are looked at
-// on the destination.
-func ExpectPageRequests(most time.Duration) migration.Step {
+// on the destination: some of half of the workload, or of as many bytes below a guest-physical
+// address that isn't 0.
+func ExpectPageRequests(below uint64, most time.Duration) migration.Step {
 	return migration.Step{Name: "expect page-requests", Wants: []string{startPostcopy}, Do: func(ctx context.Context, p *migration.Pair) error {
 		if p.Destination == nil {
 			return errNoDestination
@@ -111,10 +117,11 @@ func ExpectPageRequests(most time.Duration) migration.Step {
 		}
 		var took []time.Duration
 		pages := p.Program.Workload().Len() / p.Program.Stride
+		end := cmp.Or(below, p.Program.End)
 		for i := range uint64(pagesLooked) {
 			began := time.Now()
 			// Going down, for the guest goes up, and QEMU sends what follows a page.
-			if _, err := p.Destination.QTest().Readb(ctx, p.Program.End-p.Program.Stride*(1+i*pages/(2*pagesLooked))); err != nil {
+			if _, err := p.Destination.QTest().Readb(ctx, end-p.Program.Stride*(1+i*pages/(2*pagesLooked))); err != nil {
 				return fmt.Errorf("a page that was looked at on the destination after %v: %w", took, err)
 			}
 			took = append(took, time.Since(began))

@@ -87,13 +87,13 @@ func measureRates(ctx context.Context, p *migration.Pair, samples []rateSample) 
 		}
 		most, dirtied = max(most, s.RAM.Remaining), max(dirtied, s.RAM.DirtyPagesRate)
 	}
-	p.Measure("bits of the pages a second that are reported, to the bits a second", median(bits), "times", record.Between(0.8, 1.15))
-	p.Measure("most that was reported remaining of RAM, to what the guest dirties", most/workload, "times", record.Between(0.3, 1.35))
+	p.Measure("bits of the pages a second that are reported, to the bits a second", median(bits), "times", record.Between(0.93, 1.07))
+	p.Measure("most that was reported remaining of RAM, to what the guest dirties", most/workload, "times", record.Between(0.75, 1.2))
 	if all > 0 { // since 11.0
 		p.Measure("most that was reported remaining of all, to that of RAM", all/most, "times", record.Between(0.6, 1.4))
 	}
 	if passed := passRate(ctx, p.Source); passed > 0 {
-		p.Measure("reported dirtied, to all of the workload in each pass", dirtied/(workload/ram.PageSize*passed), "times", record.Between(0.3, 1.2))
+		p.Measure("reported dirtied, to all of the workload in each pass", dirtied/(workload/ram.PageSize*passed), "times", record.Between(0.2, 0.9))
 	}
 }
 
