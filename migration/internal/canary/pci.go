@@ -126,7 +126,7 @@ func kinds() map[kind]string {
 		{0x8086, 0x100e}: "the e1000", {0x10ec, 0x8139}: "the rtl8139", {0x8086, 0x2922}: "the AHCI controller",
 		{0x8086, 0x7020}: "the UHCI controller", {0x1234, 0x1111}: "the VGA", {0x1af4, 0x1003}: "the virtio console",
 		{0x1af4, 0x1043}: "the virtio console", {0x1af4, 0x1000}: "the virtio NIC", {0x1af4, 0x1041}: "the virtio NIC",
-		{0x8086, 0x10d3}: "the e1000e",
+		{0x8086, 0x10d3}: "the e1000e", {0x8086, 0x7010}: "the IDE controller",
 	}
 }
 
@@ -177,6 +177,9 @@ func (d PCIDevice) registers() []Canary {
 			all = append(all, memory(5, "received FIS of "+name, base+8, 0x06a50800+uint32(number)<<16)...)
 			all = append(all, memory(5, "interrupts of "+name, base+0x14, 0x5)...)
 		}
+	case "the IDE controller":
+		all = append(all, ports(4, "descriptors of the first channel", 0x04, 4, 0x06a70000)...)
+		all = append(all, ports(4, "descriptors of the second channel", 0x0c, 4, 0x06a80000)...)
 	case "the UHCI controller":
 		all = append(all, ports(4, "frame list", 0x08, 4, 0x06a60000)...)
 		all = append(all, ports(4, "start of frame", 0x0c, 1, 0x33)...)
