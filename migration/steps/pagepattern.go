@@ -78,7 +78,7 @@ const (
 	fullPages   stretchKind = iota // in all its bytes
 	singleBytes                    // in one byte, each page in another; the rest is zero
 	nearlySame                     // in a few bytes; the rest isn't zero, and always the same
-	longRun                        // in half of its bytes, in a row; the rest is as in nearlySame
+	longRun                        // in 128 to 4027 of its bytes, in a row; the rest is as in nearlySame
 	eachEighth                     // in every eighth byte; the rest is as in nearlySame
 	random                         // in what random numbers begin with
 	words                          // in the text that it is a part of, which is long to compress well
@@ -110,7 +110,7 @@ func stretches(ramStart uint64) []stretch {
 	}
 	const below = 102 << 20
 	for i, s := range []stretch{
-		{kind: random, hold: [patterns]byte{0xb1, 0xb2, 0, 0xb4}},
+		{kind: random, hold: [patterns]byte{0xb1, 0xb2, 0xb3, 0xb2}}, // back to what is still in a cache that was not told of the last
 		{kind: longRun, hold: [patterns]byte{0xc1, 0xc2, 0xc3, 0xc2}},
 		{kind: eachEighth, hold: [patterns]byte{0xd1, 0xd2, 0xd3, 0}},
 		{kind: words, hold: [patterns]byte{0xe1, 0xe2, 0xe2, 0}},
@@ -156,7 +156,7 @@ func (s stretch) page(n, pattern int) []byte {
 	case nearlySame:
 		copy(page[1024:1040], bytes.Repeat([]byte{value}, 16))
 	case longRun:
-		copy(page[1000:3048], bytes.Repeat([]byte{value}, 2048))
+		copy(page[16:], bytes.Repeat([]byte{value}, 128+n*37%3900))
 	case eachEighth:
 		for i := 4; i < len(page); i += 8 {
 			page[i] = value
