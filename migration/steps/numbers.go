@@ -165,6 +165,11 @@ func ExpectRequestsOnLink() migration.Step {
 		}
 		asked := 0
 		for i, l := range r.connections() {
+			select { // the source may have got the last request before it is kept
+			case <-l.Back.Done():
+			case <-ctx.Done():
+				return fmt.Errorf("%w: connection %d of the migration is still open to the source after its end", context.Cause(ctx), i+1)
+			}
 			data, all := l.Back.Kept()
 			n, err := requestsIn(data)
 			if err == nil && !all {
