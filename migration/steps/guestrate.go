@@ -45,7 +45,8 @@ func ExpectGuestRate() migration.Step {
 			return err
 		}
 		rate := float64(p.Program.Rate)
-		p.Measure("bytes that the guest fills a second", float64(now-before)*ram.PageSize/time.Since(began).Seconds(), "bytes", record.Between(ram.PageSize, rate*1.15))
+		// A guest that had got no CPU makes up for it, as fast as it can.
+		p.Measure("what the guest fills", float64(now-before)*ram.PageSize/time.Since(began).Seconds(), "bytes a second", record.Between(ram.PageSize, rate*1.15))
 		return nil
 	})
 	s.Wants = []string{"boot"}
