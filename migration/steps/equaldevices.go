@@ -140,7 +140,7 @@ func compareDevices(source, destination *stream.Stream) (compared int, err error
 		case sent.Fields == nil || has.Fields == nil:
 			c.compared++
 			if !bytes.Equal(sent.Data, has.Data) {
-				c.note(fmt.Sprintf("the device %s%s", sent.Name, differ(stream.Field{Data: sent.Data}, stream.Field{Data: has.Data})))
+				c.note(fmt.Sprintf("the device %s%s", sent.Name, differ(withoutFields(sent), withoutFields(has))))
 			}
 		default:
 			c.fields(sent.Name, "", sent.Fields, has.Fields)
@@ -198,6 +198,11 @@ func (c *deviceComparison) fields(device, path string, source, destination []str
 
 // shown is how many bytes of a long field are in a message.
 const shown = 16
+
+// withoutFields is a device whose stream does not say what its bytes are, as one field.
+func withoutFields(d *stream.Section) stream.Field {
+	return stream.Field{Data: d.Data, Value: fmt.Sprintf("%x", d.Data)}
+}
 
 // differ says how a field differs. Of one that has more than fits, the first bytes that do.
 func differ(source, destination stream.Field) string {

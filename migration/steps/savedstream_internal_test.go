@@ -126,7 +126,7 @@ func TestDeviceThatDoesNotArriveIsNamed(t *testing.T) {
 		"a device without fields": {func(s *stream.Stream) {
 			d := device(s, "port92")
 			d.Fields, d.Data = nil, []byte{0xfe}
-		}, "the device port92: the source had"},
+		}, ", the destination has fe"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			source, destination := recorded(t, "10.0"), recorded(t, "10.0")
