@@ -35,6 +35,12 @@ func AtMost(most float64) Bounds { return Bounds{Max: &most} }
 // Between bounds a quantity on both sides.
 func Between(least, most float64) Bounds { return Bounds{Min: &least, Max: &most} }
 
+// IfOnTime are the bounds of a quantity that depends on how fast the host is.
+func (b Bounds) IfOnTime() Bounds {
+	b.Timed = true
+	return b
+}
+
 // Exactly lets a quantity be one value only.
 func Exactly(value float64) Bounds { return Between(value, value) }
 
