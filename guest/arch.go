@@ -41,8 +41,8 @@ func archOf(name string) (arch, error) {
 	return arch{}, fmt.Errorf("guest: there is no Linux guest for %q: there is one for %s", name, strings.Join(known, ", "))
 }
 
-// OnPCI says whether a target's virtio devices are PCI devices.
-func OnPCI(target string) bool {
+// onPCI says whether a target's virtio devices are PCI devices.
+func onPCI(target string) bool {
 	a, err := archOf(target)
 	return err == nil && !slices.Contains(a.without, "virtio_pci")
 }

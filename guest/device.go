@@ -35,9 +35,7 @@ type Resources struct {
 	// whose args are asked for, for what each has of its own.
 	Owners []string
 	Owner  string
-	Target string // of QEMU; "" means x86_64
-	// OnPCI says that the machine's virtio devices are PCI devices, as OnPCI of its target does.
-	OnPCI bool
+	Target string // of QEMU
 	// CleanUp are called when the run ends, the last first.
 	CleanUp []func()
 }

@@ -15,7 +15,7 @@ func (s Spec) ModelArgs() ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(modelArgs(devices, &Resources{Target: s.Arch, OnPCI: OnPCI(s.Arch)}), s.roomArgs(nil)...), nil
+	return append(modelArgs(devices, &Resources{Target: s.Arch}), s.roomArgs(nil)...), nil
 }
 
 func modelArgs(devices []Device, r *Resources) (args []string) {

@@ -22,8 +22,8 @@ func TestAModelHasEachDeviceAndNothingBehindIt(t *testing.T) {
 		"-blockdev", "driver=null-co,size=16M,node-name=guest-virtio-blk-local",
 		"-device", "virtio-blk,drive=guest-virtio-blk-local,serial=drover-virtio-blk-lo",
 		"-device", "virtio-net,mac=" + netMAC + ",romfile=",
-	}, modelArgs(all, &Resources{OnPCI: true}))
-	for _, arg := range modelArgs(Devices(), &Resources{}) {
+	}, modelArgs(all, &Resources{Target: "x86_64"}))
+	for _, arg := range modelArgs(Devices(), &Resources{Target: "s390x"}) {
 		require.NotContains(t, arg, "romfile") // which no other bus has
 		require.NotContains(t, arg, ".sock")
 		require.NotContains(t, arg, ".img")

@@ -25,7 +25,7 @@ func netDevice(id, name, doc string, modules []string, option string) Device {
 		},
 		Args: func(r *Resources) []string {
 			device := option
-			if r.OnPCI {
+			if onPCI(r.Target) {
 				device += ",romfile="
 			}
 			return []string{

@@ -182,11 +182,11 @@ func (v *VM) launch(ctx, start context.Context) error {
 		return fmt.Errorf("launcher: %w", err)
 	}
 	defer v.argv.closeInherited()
-	if err := v.startBackends(); err != nil {
-		return err
-	}
 	if err := descriptorsHaveNames("/", v.argv.run); err != nil {
 		return fmt.Errorf("launcher: %w", err)
+	}
+	if err := v.startBackends(); err != nil {
+		return err
 	}
 	cmd := exec.Command(v.binary, v.argv.run...)
 	cmd.Stdout, cmd.Stderr = v.stderr, v.stderr

@@ -226,9 +226,14 @@ func (l *linuxRun) args(owner string) []string {
 	if l == nil {
 		return nil
 	}
+	return l.image.QEMUArgs(l.resourcesOf(owner))
+}
+
+// resourcesOf are the resources for the options of the QEMU that began as that side.
+func (l *linuxRun) resourcesOf(owner string) *guest.Resources {
 	own := *l.resources
 	own.Owner = owner
-	return l.image.QEMUArgs(&own)
+	return &own
 }
 
 // backends are the programs that the QEMU that began as that side needs for the devices.
@@ -236,9 +241,7 @@ func (l *linuxRun) backends(owner string) (all []launcher.Backend) {
 	if l == nil {
 		return nil
 	}
-	own := *l.resources
-	own.Owner = owner
-	for _, b := range own.Backends(l.image.Devices) {
+	for _, b := range l.resourcesOf(owner).Backends(l.image.Devices) {
 		all = append(all, launcher.Backend(b))
 	}
 	return all

@@ -62,9 +62,7 @@ func (p *Pair) Plug(ctx context.Context, name string) error {
 
 // argsOf are the options that make a device on that port, where it needs one.
 func (l *linuxRun) argsOf(d guest.Device, owner, port string) []string {
-	own := *l.resources
-	own.Owner = owner
-	args := slices.Clone(d.Args(&own))
+	args := slices.Clone(d.Args(l.resourcesOf(owner)))
 	for i, arg := range args {
 		onPCI := strings.HasPrefix(arg, "virtio-") || strings.HasPrefix(arg, "nvme,")
 		if port != "" && onPCI && !strings.Contains(arg, ",bus=") {

@@ -96,7 +96,7 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	}
 	defer r.removeSockets()
 	if linux != nil {
-		linux.resources = &guest.Resources{Dir: r.private.Path(), Owners: []string{SourceName, DestinationName}, Target: o.Arch, OnPCI: guest.OnPCI(o.Arch)}
+		linux.resources = &guest.Resources{Dir: r.private.Path(), Owners: []string{SourceName, DestinationName}, Target: o.Arch}
 	}
 	// Both VMs get their slots on the machine together, and before the clock of
 	// the scenario's budget runs.
