@@ -49,7 +49,7 @@ run: setup-run ## move a real guest from one QEMU to another and prove that noth
 
 .PHONY: test
 test: setup-test lint check-generate ## set up the QEMUs that the tests need, then lint, check what is generated, and run all tests, with the race detector but for the catalogue of scenarios, the command and what starts no goroutine
-	PATH="$$PATH:$(BINUTILS)/usr/bin" LD_LIBRARY_PATH="$$(echo $(BINUTILS)/usr/lib/*-linux-gnu)" DROVER_CI=1 $(GO) test -vet=off $(COMMAND) $(SEQUENTIAL)
+	PATH="$$PATH:$(BINUTILS)/usr/bin" LD_LIBRARY_PATH="$$(echo $(BINUTILS)/usr/lib/*-linux-gnu | tr ' ' :)" DROVER_CI=1 $(GO) test -vet=off $(COMMAND) $(SEQUENTIAL)
 	DROVER_CI=1 $(GO) test -vet=off -timeout 20m -parallel 3 ./migration -run '$(CATALOGUE)'
 	DROVER_CI=1 $(GO) test -vet=off -race -timeout 20m -skip '$(CATALOGUE)|$(TAMPERED)' ./migration $$($(GO) list ./... | grep -vxF "$$($(GO) list $(COMMAND) $(SEQUENTIAL))") # the longest first; lint has vetted all
 	qemu=$$($(GO) run ./cmd/drover fleet ensure x86_64) && cd examples && DROVER_CI=1 DROVER_QEMU="$$qemu" $(GO) test ./...
