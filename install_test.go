@@ -58,7 +58,8 @@ func TestGoGetOfTheREADMEIsEnoughForItsGo(t *testing.T) {
 }
 
 // published is this module as a proxy serves it, and the environment in which go fetches it:
-// other modules come from the cache, in which those of this module's own build are already.
+// other modules come from the cache. Those of this module's own build are there already, and
+// the go.mod of all others once go has had to read them.
 func published(t *testing.T) (version modules.Version, env []string) {
 	t.Helper()
 	version = modules.Version{Path: module, Version: "v0.0.1"}
@@ -79,6 +80,7 @@ func published(t *testing.T) (version modules.Version, env []string) {
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), content, 0o600))
 	}
+	output(t, ".", nil, "go", "mod", "graph")
 	cache := strings.TrimSpace(output(t, ".", nil, "go", "env", "GOMODCACHE"))
 	return version, []string{
 		"GOFLAGS=-modcacherw", "GOMODCACHE=" + t.TempDir(), "GOSUMDB=off",
