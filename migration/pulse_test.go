@@ -93,6 +93,20 @@ func TestPulseOfAnotherGuestIsRefused(t *testing.T) {
 	}))
 }
 
+// TestTimerThatComesAtAnotherRateIsMeasured gives a timer of a guest that has arrived half its
+// period: it goes on counting.
+func TestTimerThatComesAtAnotherRateIsMeasured(t *testing.T) {
+	t.Parallel()
+	long(t)
+	const half = 5966
+	requireNoticed(t, "pulse/alarm", "the interval timer (PIT) on the destination: 2", after("await switchover within 15s", func(ctx context.Context, p *migration.Pair) (err error) {
+		for _, w := range [][2]uint16{{0x43, 0x34}, {0x40, half & 0xff}, {0x40, half >> 8}} { // the guest uses none of these ports any more
+			err = errors.Join(err, p.Destination.QTest().Outb(ctx, w[0], uint8(w[1])))
+		}
+		return err
+	}))
+}
+
 // TestTimerThatHadExpiredMayNotGoOn: QEMU 10.0 and 11.1 arm a periodic HPET timer of 32 bits
 // too late by 2^32 of its ticks, 43 s, where it has expired and not been served: they take its
 // comparator for one that is still to come. hpet_post_load does, when the guest moves, and

@@ -21,6 +21,9 @@ type Scenario struct {
 	Guest Guest         // how the guest and its QEMUs differ from the usual ones
 	Steps Steps         // what happens, without the start of the VMs and the proof at the end
 	Ends  record.Ending // where the guest is when the steps are done
+	// Alone says that a program which runs several scenarios at once should run no other
+	// beside it: what it measures depends on how busy the host is.
+	Alone bool
 	// Proof gathers what the standard checks judge where a guest that runs and is
 	// then stopped isn't what the steps leave; nil for the steps that do.
 	Proof Steps

@@ -200,7 +200,7 @@ func Declarations() Vocabulary {
 		},
 		{
 			Name: "guest", Args: "PROGRAM [RATE] [else PROGRAM]",
-			Doc:     "The guest program, where it is not the incrementer, and the one for targets that don't have it: " + fixtures.Forth + ", which is the incrementer run by the machine's firmware, " + fixtures.Pulse + ", which uses the machine as an operating system does and notices itself what it lost, " + fixtures.PulseHPET32 + ", whose HPET timer compares 32 bits and ticks 5,000 times a second, " + fixtures.PulseFFlags + ", which has had floating-point exceptions, " + fixtures.PulseRounding + ", which rounds up, or " + fixtures.PulseTimer + " and " + fixtures.PulsePending + ", which look for what QEMU loses of s390x's timers and pending interrupts; smp2 and smp4 write as the incrementer does, with so many vCPUs, each a part of the memory (-smp); tide fills whole pages, zeros and nearly equal ones among them, RATE bytes a second at most where one is given.",
+			Doc:     "The guest program, where it is not the incrementer, and the one for targets that don't have it: " + fixtures.Forth + ", which is the incrementer run by the machine's firmware, " + fixtures.Pulse + ", which uses the machine as an operating system does and notices itself what it lost, " + fixtures.PulseHPET32 + ", whose HPET timer compares 32 bits and ticks 5,000 times a second, " + fixtures.PulseAlarm + ", whose real-time clock interrupts for its alarm only, " + fixtures.PulseFFlags + ", which has had floating-point exceptions, " + fixtures.PulseRounding + ", which rounds up, or " + fixtures.PulseTimer + " and " + fixtures.PulsePending + ", which look for what QEMU loses of s390x's timers and pending interrupts; smp2 and smp4 write as the incrementer does, with so many vCPUs, each a part of the memory (-smp); tide fills whole pages, zeros and nearly equal ones among them, RATE bytes a second at most where one is given.",
 			Example: "guest pulse",
 			Declare: func(a *Args, s *Scenario) {
 				s.Guest.Program = a.OneOf("a guest program", fixtures.Names()...)
@@ -281,6 +281,12 @@ func Declarations() Vocabulary {
 			Doc:     "Options for the destination's QEMU only; -S makes it wait for cont before it runs the guest.",
 			Example: "destination args -S",
 			Declare: func(a *Args, s *Scenario) { s.Guest.DestinationArgs = append(s.Guest.DestinationArgs, a.Rest()...) },
+		},
+		{
+			Name:    "alone",
+			Doc:     "No other scenario of the same run is run beside it (--parallel): what it measures depends on how busy the host is.",
+			Example: "alone",
+			Declare: func(_ *Args, s *Scenario) { s.Alone = true },
 		},
 		{
 			Name: "ends", Args: "on destination|on source|without guest|lost", Last: true,

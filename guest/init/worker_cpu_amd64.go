@@ -29,6 +29,13 @@ func cpuid(leaf, subleaf uint32) (ax, bx, cx, dx uint32)
 
 func xgetbv() uint64
 
+// rdtscp returns TSC_AUX.
+func rdtscp() uint32
+
+func rdpkru() uint32
+
+func wrpkru(rights uint32)
+
 // Parts of an XSAVE area (Intel SDM volume 1, 13.4).
 const (
 	xsaveSSE    = 1 << 1
@@ -55,6 +62,9 @@ type part struct {
 
 type amd64Registers struct {
 	mask        uint64
+	hasAux      bool   // TSC_AUX, where the kernel keeps which vCPU it is
+	aux         uint32 // what it keeps there
+	hasPKRU     bool
 	parts       []part
 	want, found cpuState
 	wantArea    []byte
@@ -63,6 +73,8 @@ type amd64Registers struct {
 
 func newRegisterSet() registerSet {
 	r := &amd64Registers{mask: xsaveUsable(), wantArea: aligned(xsaveSize), foundArea: aligned(xsaveSize)}
+	r.aux, r.hasAux = tscAux()
+	r.hasPKRU = hasProtectionKeys()
 	r.parts = legacyParts()
 	for _, extended := range []struct {
 		bit, bytes, count, first int
@@ -116,11 +128,54 @@ func aligned(size int) []byte {
 	return all[skip:][:size]
 }
 
-func (r *amd64Registers) size() int { return len(gpNames) + 3 + len(r.parts) }
+func (r *amd64Registers) size() int {
+	n := len(gpNames) + 3 + len(r.parts)
+	if r.hasAux {
+		n++
+	}
+	if r.hasPKRU {
+		n++
+	}
+	return n
+}
+
+// tscAux is what the kernel has put into TSC_AUX of the vCPU that this thread is bound to, by
+// the kernel's own account of which that is; false where nobody may read the register.
+func tscAux() (value uint32, ok bool) {
+	const hasRDTSCP = 1 << 27
+	_, _, _, features := cpuid(0x80000001, 0)
+	if features&hasRDTSCP == 0 {
+		return 0, false
+	}
+	var vcpu, node uint32
+	_, _, failed := syscall.RawSyscall(sysGetCPU, uintptr(unsafe.Pointer(&vcpu)), uintptr(unsafe.Pointer(&node)), 0)
+	return node<<12 | vcpu, failed == 0
+}
+
+// sysGetCPU is the number of getcpu(2), which package syscall lacks.
+const sysGetCPU = 309
+
+// hasProtectionKeys says that the kernel has enabled PKRU.
+func hasProtectionKeys() bool {
+	const ospke = 1 << 4
+	_, _, features, _ := cpuid(7, 0)
+	return features&ospke != 0
+}
 
 func (r *amd64Registers) hold(seed, spins uint64) (wrong []register) {
 	r.fill(seed)
+	var rights uint32
+	if r.hasPKRU {
+		rights = uint32(seed*0x9e3779b9) &^ 3 // all may be done by key 0, which all memory here has
+		wrpkru(rights)
+	}
 	holdRegisters(&r.want, &r.found, spins, r.mask)
+	if r.hasPKRU {
+		wrong = compareWord(wrong, "PKRU", uint64(rights), uint64(rdpkru()))
+	}
+	if r.hasAux {
+		wrong = compareWord(wrong, "TSC_AUX", uint64(r.aux), uint64(rdtscp()))
+	}
 	r.want.general[0] += spins // what was counted up
 	r.want.general[1] = 0      // and down
 	for i, name := range gpNames {

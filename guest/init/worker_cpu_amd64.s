@@ -140,3 +140,24 @@ TEXT ·xgetbv(SB), NOSPLIT, $0-8
 	ORQ DX, AX
 	MOVQ AX, ret+0(FP)
 	RET
+
+// func rdtscp() uint32
+TEXT ·rdtscp(SB), NOSPLIT, $0-4
+	RDTSCP
+	MOVL CX, ret+0(FP)
+	RET
+
+// func rdpkru() uint32
+TEXT ·rdpkru(SB), NOSPLIT, $0-4
+	XORL CX, CX
+	RDPKRU
+	MOVL AX, ret+0(FP)
+	RET
+
+// func wrpkru(rights uint32)
+TEXT ·wrpkru(SB), NOSPLIT, $0-4
+	MOVL rights+0(FP), AX
+	XORL CX, CX
+	XORL DX, DX
+	WRPKRU
+	RET

@@ -18,7 +18,7 @@ func pulseVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
 			Name: "expect pulse", Args: "[alarm]", Sides: migration.OnDestination,
-			Doc:     "Within a second all that the guest program counts has gone on (timers, interrupts, vCPUs), and it has found nothing of its machine changed; the guest must run there, and be the one of \"guest pulse\"; alarm, also the real-time clock's, which comes once a second.",
+			Doc:     "Within a second all that the guest program counts has gone on (timers, interrupts, vCPUs), and it has found nothing of its machine changed; the guest must run there, and be the one of \"guest pulse\"; alarm, also the real-time clock's, which comes once a second, and its timers come as often as they were set to.",
 			Example: "expect pulse",
 			Step:    func(a *migration.Args) migration.Step { return ExpectPulse(a.Side(), a.Option("alarm")) },
 		},
@@ -34,18 +34,21 @@ const alarmTimeout = pulseTimeout + pulseTimeout/4
 
 // ExpectPulse gathers what a side's guest program says of its machine: whether all that it
 // counts goes on, and whether it has found anything wrong. The sides are source, destination
-// or both. With the alarm, what comes once a second is waited for as well.
+// or both. With the alarm, what comes once a second is waited for as well, and how often timers
+// come is measured.
 func ExpectPulse(on string, alarm bool) migration.Step {
 	s := gathering(record.FactPulse, step("expect pulse", func(ctx context.Context, p *migration.Pair) error {
 		if p.Program.Table == nil {
 			return fmt.Errorf("the guest program %s does not say what it sees of its machine: declare \"guest %s\"", p.Program.Name, fixtures.Pulse)
 		}
 		return each(p, on, func(s *migration.Side) error {
-			facts, err := lookAtPulse(ctx, p, s, alarm)
-			if err == nil {
-				p.Facts.Pulse = append(p.Facts.Pulse, facts)
+			look, err := lookAtPulse(ctx, p, s, alarm)
+			if err != nil {
+				return err
 			}
-			return err
+			p.Facts.Pulse = append(p.Facts.Pulse, look.facts)
+			look.measureRates(p)
+			return nil
 		})
 	}))
 	s.Wants = []string{"boot"}
@@ -63,19 +66,21 @@ type pulseLook struct {
 	began time.Time
 	facts record.PulseFacts
 	table []fixtures.Word // those of the facts' words, in their order
+	// When each word was first and last read, where its rate is to be measured.
+	first, last []time.Time
 }
 
 // lookAtPulse watches one side, until all has moved or the time is over.
-func lookAtPulse(ctx context.Context, p *migration.Pair, s *migration.Side, alarm bool) (record.PulseFacts, error) {
+func lookAtPulse(ctx context.Context, p *migration.Pair, s *migration.Side, alarm bool) (*pulseLook, error) {
 	look := &pulseLook{memory: s.QTest(), began: time.Now(), facts: record.PulseFacts{Side: s.Name(), Slow: alarm}}
 	f := &look.facts
 	status, err := qapi.QueryStatus(ctx, s.QMP())
 	if f.Running, f.Status = status.Running, status.Status; err != nil {
-		return *f, err
+		return look, err
 	}
 	cpus, err := qapi.QueryCPUsFast(ctx, s.QMP())
 	if f.VCPUs = len(cpus); err != nil || !f.Running {
-		return *f, err
+		return look, err
 	}
 	left := s
 	if s.Name() == migration.DestinationName {
@@ -83,7 +88,7 @@ func lookAtPulse(ctx context.Context, p *migration.Pair, s *migration.Side, alar
 		look.began = resumed(ctx, s, look.began)
 	}
 	if err := look.start(ctx, p.Program.Table, left); err != nil {
-		return *f, err
+		return look, err
 	}
 	timeout := pulseTimeout
 	if alarm {
@@ -94,12 +99,12 @@ func lookAtPulse(ctx context.Context, p *migration.Pair, s *migration.Side, alar
 	// What has not moved when the time is over is for the check.
 	waited := migration.Poll(wait, "all that the guest counts to go on", func() (bool, error) { return look.allMoved(wait) })
 	if wait.Err() == nil && waited != nil {
-		return *f, waited
+		return look, waited
 	}
 	if ctx.Err() != nil {
-		return *f, context.Cause(ctx)
+		return look, context.Cause(ctx)
 	}
-	return *f, look.end(ctx)
+	return look, look.end(ctx)
 }
 
 // resumed is when the side's guest began to run, by its events; otherwise where none tells.
@@ -129,6 +134,7 @@ func (l *pulseLook) start(ctx context.Context, table []fixtures.Word, left *migr
 		}
 		l.table = append(l.table, w)
 		l.facts.Words = append(l.facts.Words, record.PulseWord{Name: w.Name, Source: before, First: first, Last: first})
+		l.first = append(l.first, time.Now())
 	}
 	return nil
 }
@@ -143,8 +149,33 @@ func (l *pulseLook) read(ctx context.Context, address uint64, to *uint32) error 
 	return err
 }
 
+// rateTime is how long a timer is watched at the least whose rate is measured, and the bounds
+// are of its rate then: timers that are set anew by their interrupt come late on a guest that
+// gets no CPU.
+const (
+	rateTime  = pulseTimeout / 2
+	leastRate = 0.7
+	mostRate  = 1.25
+)
+
+// ratesToo says whether timers are watched for long enough to tell how often they come.
+func (l *pulseLook) ratesToo() bool { return l.facts.Slow }
+
+// measureRates measures how often the timers came. What stands still is for the check.
+func (l *pulseLook) measureRates(p *migration.Pair) {
+	if !l.ratesToo() {
+		return
+	}
+	for i, w := range l.table {
+		if word := l.facts.Words[i]; w.Rate > 0 && word.Moved(w) {
+			rate := float64(word.Last-word.First) / l.last[i].Sub(l.first[i]).Seconds()
+			p.Measure(w.Name+" on the "+l.facts.Side, rate, w.Unit+" a second", record.Between(leastRate*w.Rate, mostRate*w.Rate).IfOnTime())
+		}
+	}
+}
+
 func (l *pulseLook) allMoved(ctx context.Context) (bool, error) {
-	all := true
+	all := !l.ratesToo() || time.Since(l.first[0]) >= rateTime
 	for i, w := range l.table {
 		word := &l.facts.Words[i]
 		if w.Kind != fixtures.CountsUp || word.Moved(w) || w.Slow && !l.facts.Slow {
@@ -158,16 +189,19 @@ func (l *pulseLook) allMoved(ctx context.Context) (bool, error) {
 	return all, nil
 }
 
-// end takes the words as they are in the end; one that has moved is left at that.
+// end takes the words as they are in the end; one that has moved is left at that, unless its
+// rate is to be measured.
 func (l *pulseLook) end(ctx context.Context) error {
+	l.last = make([]time.Time, len(l.table))
 	for i, w := range l.table {
 		word := &l.facts.Words[i]
-		if w.Kind == fixtures.CountsUp && word.Moved(w) {
+		if w.Kind == fixtures.CountsUp && word.Moved(w) && !(l.ratesToo() && w.Rate > 0) {
 			continue
 		}
 		if err := l.read(ctx, w.Address, &word.Last); err != nil {
 			return err
 		}
+		l.last[i] = time.Now()
 		if word.Last == 0 {
 			continue
 		}

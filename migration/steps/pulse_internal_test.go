@@ -3,10 +3,12 @@ package steps
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/drover-vm/drover/fixtures"
+	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
 )
 
@@ -36,4 +38,30 @@ func TestStoppedCountIsSeenWhereverTheWaitEnds(t *testing.T) {
 	outcome, witness := look.facts.Judge(fixtures.Program{Table: look.table})
 	require.Equal(t, record.Fail, outcome)
 	require.Contains(t, witness, "the interval timer has stopped on the destination: 327 ticks on arrival, 327")
+}
+
+// TestRatesOfTimersAreMeasuredWhereTheyWereWatchedForLong: of a timer that comes twice as often
+// the rate is out of its bounds; one that stands still is the check's.
+func TestRatesOfTimersAreMeasuredWhereTheyWereWatchedForLong(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	ended := began.Add(2 * time.Second)
+	timer := fixtures.Word{Name: "the timer", Kind: fixtures.CountsUp, Unit: "ticks", Rate: 100}
+	for _, c := range []struct {
+		alarm bool
+		ticks uint32
+		want  []record.Measure
+	}{
+		{true, 400, []record.Measure{{What: "the timer on the destination", Value: 200, Unit: "ticks a second", Bounds: record.Between(70, 125).IfOnTime()}}},
+		{true, 0, nil},
+		{false, 400, nil},
+	} {
+		look := &pulseLook{
+			facts: record.PulseFacts{Side: "destination", Slow: c.alarm, Words: []record.PulseWord{{Name: timer.Name, First: 1<<32 - 8, Last: c.ticks - 8}}},
+			table: []fixtures.Word{timer}, first: []time.Time{began}, last: []time.Time{ended},
+		}
+		p := &migration.Pair{Facts: &record.Record{}}
+		look.measureRates(p)
+		require.Equal(t, c.want, p.Facts.Measures)
+	}
 }
