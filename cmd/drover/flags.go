@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/drover-vm/drover/host"
 	"github.com/drover-vm/drover/internal/plain"
 )
 
@@ -97,14 +99,35 @@ func checkTime(name string, t time.Duration) error {
 // anyway (DROVER_SLOTS), of which a machine has fewer.
 const mostParallel = 256
 
-const parallelUsage = "`number` of scenarios at a time; no more than 256 are, nor than this machine has slots for (DROVER_SLOTS)"
+const parallelUsage = "`number` of scenarios at a time (default: as many as there are processors); no more than 256 are, nor than this machine has slots for (DROVER_SLOTS)"
 
-// checkParallel is the error of a number of scenarios at a time that can't be.
-func checkParallel(n int) error {
-	if n < 1 {
-		return usageError(fmt.Sprintf("--parallel must be at least 1, not %d", n))
+// atATime is a flag's value: how many scenarios run at a time. Zero, which nobody can type, is as
+// many as there are processors.
+type atATime int
+
+func (n *atATime) Type() string { return "int" }
+
+func (n *atATime) String() string {
+	if *n == 0 {
+		return ""
 	}
-	return nil
+	return strconv.Itoa(int(*n))
+}
+
+func (n *atATime) Set(text string) error {
+	typed, err := strconv.Atoi(text)
+	if err == nil && typed < 1 {
+		err = errors.New("it must be at least 1")
+	}
+	*n = atATime(min(typed, mostParallel))
+	return err
+}
+
+func (n atATime) number() int {
+	if n > 0 {
+		return int(n)
+	}
+	return int(math.Ceil(host.Processors().Usable()))
 }
 
 // namesIn are the words of a flag that takes several, with commas or blanks between them.

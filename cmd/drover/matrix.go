@@ -46,7 +46,7 @@ const matrixScenarios = "precopy/unix/plain,precopy/unix/xbzrle,multifd/tcp/uri/
 type matrixFlags struct {
 	arch, machine, accel, artifacts, scenarios string
 	json, verbose                              bool
-	parallel                                   int
+	parallel                                   atATime
 	qemus, patterns                            []string
 	args                                       qemuArgs
 	pages                                      pageFlags
@@ -82,7 +82,7 @@ func (f *matrixFlags) declare(set *pflag.FlagSet) {
 	set.StringVar(&f.scenarios, "scenarios", matrixScenarios, "`patterns` of scenarios, with commas between them")
 	set.BoolVar(&f.json, "json", false, "write one JSON object")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "print each step and its time")
-	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
+	set.Var(&f.parallel, "parallel", parallelUsage)
 	f.pages.flags(set)
 	f.args.flags(set)
 }
@@ -98,7 +98,7 @@ func (f *matrixFlags) check(words []string) (err error) {
 	if f.pages.github && f.json {
 		return usageError("--github prints lines that are no JSON: leave it or --json out")
 	}
-	return checkParallel(f.parallel)
+	return nil
 }
 
 // matrixWidth is the column of names: the few scenarios of a matrix have short ones.
@@ -254,14 +254,17 @@ func predictedPair(ctx context.Context, all *migration.Describer, source, destin
 // runPairs runs the scenarios between every two QEMUs, some at a time, and returns the
 // folders with the artifacts of those that could not run.
 func (f *matrixFlags) runPairs(ctx context.Context, m *report.Matrix, own [][]*preflight.Prediction, scenarios []job, o migration.Options, show display) (left []string) {
-	var mu sync.Mutex
+	var (
+		mu    sync.Mutex
+		turns turns
+	)
 	path := map[string]string{}
 	show.expect(f.outlook(m, scenarios))
 	for _, q := range m.QEMUs {
 		path[q.Name] = q.Path
 	}
 	work := new(errgroup.Group)
-	work.SetLimit(min(f.parallel, mostParallel))
+	work.SetLimit(f.parallel.number())
 	for i := range m.Pairs {
 		pair := &m.Pairs[i]
 		pair.Runs = make([]report.Run, len(scenarios))
@@ -271,7 +274,7 @@ func (f *matrixFlags) runPairs(ctx context.Context, m *report.Matrix, own [][]*p
 			j.options.Source, j.options.Destination = path[pair.Source], path[pair.Destination]
 			work.Go(func() error {
 				if ctx.Err() == nil {
-					run, err := runPair(ctx, j, m.Scenarios[k], pair.Predicted(report.Run{Prediction: own[i][k]}), show)
+					run, err := runPair(ctx, j, m.Scenarios[k], pair.Predicted(report.Run{Prediction: own[i][k]}), &turns, show)
 					run.Prediction = own[i][k]
 					pair.Runs[k] = run
 					mu.Lock()
@@ -299,14 +302,14 @@ func (f *matrixFlags) outlook(m *report.Matrix, scenarios []job) outlook {
 	if times == nil {
 		times = &durations{}
 	}
-	return outlookOf(names, min(f.parallel, mostParallel), times)
+	return outlookOf(names, f.parallel.number(), times)
 }
 
 // runPair runs one scenario between two QEMUs, and puts its result beside the
 // prediction. The error says why it could not run, as its result does.
-func runPair(ctx context.Context, j job, scenario string, p preflight.Prediction, show display) (report.Run, error) {
+func runPair(ctx context.Context, j job, scenario string, p preflight.Prediction, t *turns, show display) (report.Run, error) {
 	beside := &predictedDisplay{display: show, scenario: scenario, prediction: p}
-	result, err := runOne(ctx, j, beside)
+	result, err := runOne(ctx, j, t, beside)
 	if err != nil || result == nil {
 		return report.Run{Scenario: scenario, Ending: report.Undecided, Reason: fmt.Sprint(err)}, err
 	}

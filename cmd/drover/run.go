@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -82,9 +84,12 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 		}
 		text.rates, text.last = often, last
 		text.took = openDurations()
-		text.expect(outlookOf(namesOf(jobs, flags.repeats.count), flags.parallel, text.took))
+		text.expect(outlookOf(namesOf(jobs, flags.repeats.count), flags.parallel.number(), text.took))
 		text.pages = flags.pages.dir != "" && !flags.keep
 		show = text
+	}
+	if flags.parallel.number() > 1 {
+		aloneLast(jobs)
 	}
 	known := new(probe.Known)
 	for i := range jobs {
@@ -98,7 +103,7 @@ func (f *runFlags) run(ctx context.Context, _ []string, stdin *os.File, stdout, 
 		show.end(report.Sum{})
 		return complain(stderr, err)
 	}
-	sum, err := runAll(ctx, newRounds(jobs, flags.repeats, failed), flags.parallel, pages)
+	sum, err := runAll(ctx, newRounds(jobs, flags.repeats, failed), flags.parallel.number(), pages)
 	if text, ok := show.(*textDisplay); ok && err == nil && flags.whole() {
 		text.next = func(worst *record.Result) string {
 			return nextStep(self(os.Args[0]), sum, olderVersion(ctx, known, jobs), worst)
@@ -249,13 +254,14 @@ func runAll(ctx context.Context, jobs *rounds, parallel int, show display) (repo
 		also  []string
 		work  sync.WaitGroup
 		next  = make(chan job)
+		turns turns
 		began = time.Now()
 		all   = true // are begun that should be
 	)
-	for range min(parallel, mostParallel) {
+	for range parallel {
 		work.Go(func() {
 			for j := range next {
-				result, err := runOne(ctx, j, show)
+				result, err := runOne(ctx, j, &turns, show)
 				jobs.done(result)
 				mu.Lock()
 				if result != nil {
@@ -325,7 +331,34 @@ func leftBy(err error) []string {
 	return nil
 }
 
-func runOne(ctx context.Context, j job, show display) (*record.Result, error) {
+// turns are who may use the host: any number of scenarios at once, or one that has to be
+// alone. The zero value is ready.
+type turns struct{ host sync.RWMutex }
+
+// take waits until the scenario may run, and returns what ends its turn.
+func (t *turns) take(s migration.Scenario) (end func()) {
+	if s.Alone {
+		t.host.Lock()
+		return t.host.Unlock
+	}
+	t.host.RLock()
+	return t.host.RUnlock
+}
+
+// aloneLast puts the jobs of those that have to be alone behind all others, so that these wait
+// for them once.
+func aloneLast(jobs []job) {
+	place := func(j job) int {
+		if j.scenario.Alone {
+			return 1
+		}
+		return 0
+	}
+	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(place(a), place(b)) })
+}
+
+func runOne(ctx context.Context, j job, t *turns, show display) (*record.Result, error) {
+	defer t.take(j.scenario)()
 	name := j.name()
 	show.begin(name)
 	j.options.Progress = func(step string) { show.step(name, step) }

@@ -44,7 +44,7 @@ type runFlags struct {
 	kernels                                                           kernelFlags
 	keep, hold, json, verbose, times, fleet                           bool
 	budget                                                            time.Duration
-	parallel                                                          int
+	parallel                                                          atATime
 	patterns                                                          []string
 	args                                                              qemuArgs
 	repeats                                                           repeats
@@ -85,7 +85,7 @@ func (f *runFlags) declare(set *pflag.FlagSet) {
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "print each step and its time, and a line for each skipped scenario")
 	set.BoolVar(&f.times, "times", false, "print the time per phase at the end")
 	set.DurationVar(&f.budget, "budget", 0, "`time` that one scenario may take (default: what its steps may)")
-	set.IntVar(&f.parallel, "parallel", 1, parallelUsage)
+	set.Var(&f.parallel, "parallel", parallelUsage)
 	set.BoolVar(&f.bisect, "bisect", false, "exit as \"git bisect run\" wants it: 0 good, 1 bad, 125 where this QEMU can't be tried, 128 to stop")
 	f.kernels.flags(set)
 	f.pages.flags(set)
@@ -102,8 +102,10 @@ func (f *runFlags) check(words []string) error {
 		return usageError("--github prints lines that are no JSON: leave it or --json out")
 	case f.hold && f.parallel > 1:
 		return usageError("--hold needs --parallel 1: it waits for a key")
+	case f.hold:
+		f.parallel = 1
 	}
-	return cmp.Or(checkParallel(f.parallel), checkTime("budget", f.budget), f.repeats.check(), f.kernels.check())
+	return cmp.Or(checkTime("budget", f.budget), f.repeats.check(), f.kernels.check())
 }
 
 // options are those that are the same for every scenario of a target.
