@@ -154,7 +154,7 @@ func (l *pulseLook) read(ctx context.Context, address uint64, to *uint32) error 
 // gets no CPU.
 const (
 	rateTime  = pulseTimeout / 2
-	leastRate = 0.7
+	leastRate = 0.6
 	mostRate  = 1.25
 )
 

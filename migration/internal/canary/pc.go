@@ -1,6 +1,9 @@
 package canary
 
-import "slices"
+import (
+	"context"
+	"slices"
+)
 
 // pc returns the canaries of a PC (QEMU's pc, i440FX and PIIX), at least one for each
 // device that QEMU carries over and that can be reached from outside. Where they
@@ -8,7 +11,7 @@ import "slices"
 // devices, those are left out that are in registers which it uses itself, or reached through
 // such.
 func pc(guestUsesDevices bool) []Canary {
-	all := slices.Concat(isaCanaries(), pciCanaries(), memoryCanaries())
+	all := slices.Concat(isaCanaries(), pciCanaries(), memoryCanaries(), []Canary{fwCfg()})
 	if guestUsesDevices {
 		all = slices.DeleteFunc(all, func(c Canary) bool {
 			for _, w := range append(c.plant, write{cell: c.cell}) {
@@ -104,5 +107,37 @@ func memoryCanaries() []Canary {
 	return []Canary{
 		behind("the I/O APIC's last entry", ioapic, lastEntry, ioapicData, masked|0x77),
 		at("the HPET's comparator of timer 1", register(0xfed00128), 0x1234abcd),
+	}
+}
+
+// fwCfg is how far the firmware configuration device (QEMU's docs/specs/fw_cfg.rst) has been
+// read: of its directory all that is before the lower byte of the first file's key, which is
+// 0x20 on every machine.
+func fwCfg() Canary {
+	choose, data := port(0x510, 2), port(0x511, 1)
+	const (
+		directory = 0x19
+		before    = 9 // the number of files, and the first one's size and upper byte of its key
+	)
+	readUpToKey := func(ctx context.Context, vm VM) error {
+		if err := choose.write(ctx, vm.QTest(), directory); err != nil {
+			return err
+		}
+		for range before {
+			if _, err := data.read(ctx, vm.QTest()); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return Canary{
+		Device: "what has been read of the firmware configuration", cell: data, Value: 0x20, put: readUpToKey,
+		get: func(ctx context.Context, vm VM) (uint32, error) {
+			next, err := data.read(ctx, vm.QTest())
+			if err != nil {
+				return 0, err
+			}
+			return next, readUpToKey(ctx, vm)
+		},
 	}
 }
