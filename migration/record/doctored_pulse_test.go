@@ -104,7 +104,9 @@ func doctoredPulses() []doctored {
 				if w.Last = w.First + 1; of.Slow {
 					w.Last = w.First
 				}
-			}), Fail, []string{of.Name + " has stopped on the destination: 4294967295 " + of.Unit}})
+			}), Fail, []string{of.Name + " has stopped on the destination: 4294967295 " + of.Unit}},
+				doctored{check, of.Name + " goes back", pulsing, word(func(w *PulseWord) { w.Last = w.First - 1 }), Fail, []string{of.Name + " has stopped on the destination: 4294967295 " + of.Unit}},
+				doctored{check, of.Name + " is older than on the source", pulsing, word(func(w *PulseWord) { w.Source = 5 }), Fail, []string{of.Name + " went back on the way to the destination: 4294967295 " + of.Unit + " on arrival, 5 on the source"}})
 		case fixtures.MustStay0:
 			all = append(all, doctored{check, of.Name, pulsing, word(func(w *PulseWord) { w.Last = 3 }), Fail, []string{of.Name + " on the destination: 3, expected 0"}})
 		case fixtures.HasThatMany:

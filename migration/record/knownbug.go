@@ -81,7 +81,8 @@ func (r *Record) bugsOf(hot bool) (all []bug) {
 	}
 	accel, _, _ := strings.Cut(r.Accel, ":") // "tcg: the default"
 	for _, b := range bugs() {
-		if (b.accel == "" || b.accel == accel) && (b.arch == "" || b.arch == r.Arch) && (hot || !b.hot) && (b.needs == "" || slices.Contains(r.Gathers, b.needs)) && b.in(r.Source.Version) {
+		gathered := b.needs == "" || slices.Contains(r.Gathers, b.needs) || r.isLeg // which does not say what it gathers
+		if (b.accel == "" || b.accel == accel) && (b.arch == "" || b.arch == r.Arch) && (hot || !b.hot) && gathered && b.in(r.Source.Version) {
 			all = append(all, b)
 		}
 	}

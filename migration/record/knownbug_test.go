@@ -197,5 +197,12 @@ func TestBytesOfTheKeyboardThatAQEMUIsKnownToLoseAreASkip(t *testing.T) {
 		}
 		result := Judged(r)
 		require.Equal(t, c.want, result.Outcome, "%s: %s", what, result.Reason)
+
+		last := pulsing()
+		leg := *r
+		leg.Gathers, last.Legs = nil, []*Record{&leg}
+		last.Accel, last.Source.Version, last.KnownBug = r.Accel, "5.2.0", "whatever"
+		result = Judged(last)
+		require.Equal(t, c.want, result.Outcome, "%s, on the way there: %s", what, result.Reason)
 	}
 }

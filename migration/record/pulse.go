@@ -47,13 +47,18 @@ type PulseWord struct {
 const leastMoves = 2
 
 // Moved says whether a word of the table that counts up has grown by enough, modulo 2^32:
-// by 2, or by 1 where it is slow.
+// by 2, or by 1 where it is slow. Half of that, which none of them counts while it is watched,
+// is the way back.
 func (w PulseWord) Moved(of fixtures.Word) bool {
+	moves := int32(w.Last - w.First)
 	if of.Slow {
-		return w.Last != w.First
+		return moves > 0
 	}
-	return w.Last-w.First >= leastMoves
+	return moves >= leastMoves
 }
+
+// wentBack says whether a word of a guest that has arrived is older than what the source left.
+func (w PulseWord) wentBack() bool { return int32(w.First-w.Source) < 0 }
 
 // mostVCPUs is more than any machine has.
 const mostVCPUs = 1 << 16
@@ -115,6 +120,8 @@ func (f PulseFacts) Judge(p fixtures.Program) (Outcome, string) {
 // witness says what is wrong with a word, "" for nothing.
 func (f PulseFacts) witness(of fixtures.Word, w PulseWord) string {
 	switch {
+	case of.Kind == fixtures.CountsUp && f.Arrived && w.wentBack():
+		return fmt.Sprintf("%s went back on the way to the %s: %d %s on arrival, %d on the source in the end", of.Name, f.Side, w.First, of.Unit, w.Source)
 	case of.Kind == fixtures.CountsUp && (w.Moved(of) || of.Slow && !f.Slow):
 	case of.Kind == fixtures.CountsUp && f.Arrived:
 		return fmt.Sprintf("%s has stopped on the %s: %d %s on arrival, %d %.1f s later (%d on the source in the end)", of.Name, f.Side, w.First, of.Unit, w.Last, f.Seconds, w.Source)
