@@ -113,6 +113,10 @@ func tamperings() [][]tampering {
 			"the local APIC's task priority", patch("\xc7\x05\x80\x00\xe0\xfe\x30\x00\x00\x00", 6, 0x00),
 			"interrupts changed on the destination: its pending interrupts (IRR)",
 		},
+		{
+			"a counter as it was long ago", paused(func(ctx context.Context, d *migration.Side) error { return d.QTest().Writel(ctx, 0x1001c, 1) }),
+			"the HPET's main counter went back on the way to the destination: ",
+		},
 		{"an exception", poke(0x10060, 1), "unexpected exceptions on the destination: 1, expected 0 (on top of its stack: [0x0 0x0])"},
 	}, {
 		{"the interval timer in one-shot mode", ports([2]uint16{0x43, 0x30}, [2]uint16{0x40, 2}, [2]uint16{0x40, 0}), "the interval timer (PIT) has stopped on the destination: "},
