@@ -62,6 +62,9 @@ func doctoredGuests() []doctored {
 		{"events", "a status came twice", nil, func(r *Record) {
 			r.Destination.Events = append(r.Destination.Events, r.Destination.Events[4])
 		}, Fail, []string{"destination", `from "completed" to "completed"`}},
+		{"events", "completed before the guest runs", nil, func(r *Record) {
+			r.Destination.Events[4].Time = r.Destination.Events[0].Time.Add(-2 * time.Millisecond)
+		}, Fail, []string{`the destination's migration status went to "completed" 2.0 ms before the guest ran there`}},
 		{"events", "one was left out", nil, func(r *Record) { r.Source.Events = slices.Delete(r.Source.Events, 2, 3) }, Fail, []string{"source", `from "setup" to "device"`}},
 		{"events", "the last is missing", nil, func(r *Record) { r.Source.Events = r.Source.Events[:4] }, Fail, []string{`"device", expected "completed"`}},
 		{"events", "a recovery that was not begun", nil, func(r *Record) {
