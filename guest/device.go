@@ -47,6 +47,9 @@ const (
 	PortChardev = "drover-port"
 )
 
+// Balloon is the id of the device virtio-balloon, which can be asked for the guest's memory.
+const Balloon = "guest-balloon"
+
 // GPU is the id of the device virtio-gpu, whose picture can be asked of QEMU.
 const GPU = "guest-gpu"
 
@@ -69,7 +72,7 @@ func Devices() []Device {
 		},
 		{
 			Name: "virtio-balloon", Doc: "a balloon", Modules: []string{"virtio_pci", "virtio_balloon"},
-			Args: plain("-device", "virtio-balloon"),
+			Args: plain("-device", "virtio-balloon,id="+Balloon),
 		},
 
 		diskDevice("virtio-blk", "a disk", []string{"virtio_pci", "virtio_blk"}, "-device", "virtio-blk,drive=guest-virtio-blk,serial="+serialOf("virtio-blk")),

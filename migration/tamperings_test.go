@@ -108,6 +108,7 @@ func tamperings() [][]tampering {
 		{"power management's control", word(0x604, 1), "power management's control (PM1_CNT), "},
 		{"the I/O APIC's last entry", registers([2]uint32{0xfec00000, 0x10 + 2*23}, [2]uint32{0xfec00010, 1 << 16}), "the I/O APIC's last entry, "},
 		{"a byte that waits in the UART's FIFO", taken(0x3f8), "the UART's FIFO, "},
+		{"how many bytes the UART's interrupt waits for", ports([2]uint16{0x3fa, 1}), "the UART's interrupt identification (IIR)"},
 		{"a byte that waits in the keyboard's queue", taken(0x60), "the keyboard's queue"},
 		{
 			"the local APIC's task priority", patch("\xc7\x05\x80\x00\xe0\xfe\x30\x00\x00\x00", 6, 0x00),

@@ -4,6 +4,9 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/drover-vm/drover/guest"
+	"github.com/drover-vm/drover/protocol/qapi"
+
 	"github.com/drover-vm/drover/migration"
 )
 
@@ -22,6 +25,12 @@ func balloonVerbs() migration.Vocabulary {
 			Doc:     "By query-balloon that much memory is left to the guest.",
 			Example: "expect balloon 200MiB",
 			Step:    func(a *migration.Args) migration.Step { return ExpectBalloon(a.Side(), size(a)) },
+		},
+		{
+			Name: "expect balloon-stats", Sides: migration.OnDestination,
+			Doc:     "A Linux guest with a virtio-balloon answers when its balloon asks how much memory it has, twice.",
+			Example: "expect balloon-stats",
+			Step:    func(a *migration.Args) migration.Step { return ExpectBalloonStats(a.Side()) },
 		},
 	}
 }
@@ -56,6 +65,35 @@ func ExpectBalloon(on string, bytes int64) migration.Step {
 		}
 		return err
 	})
+}
+
+// ExpectBalloonStats asks the guest through its balloon how much memory it has, once a second,
+// and waits for two answers (docs/interop/virtio-balloon-stats.rst in QEMU). Its driver has given
+// the device a buffer for the next one, which moves with the guest.
+func ExpectBalloonStats(on string) migration.Step {
+	return migration.Step{Name: onSide(on, "expect balloon-stats"), Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
+		return each(p, on, func(s *migration.Side) error {
+			const path, interval = "/machine/peripheral/" + guest.Balloon, "guest-stats-polling-interval"
+			if err := qapi.QOMSet(ctx, s.QMP(), path, interval, 1); err != nil {
+				return err
+			}
+			answers, last := 0, int64(0)
+			err := migration.Poll(ctx, "a second answer of the guest's balloon", func() (bool, error) {
+				var told struct {
+					LastUpdate int64 `json:"last-update"` // in s
+				}
+				err := qapi.QOMGet(ctx, s.QMP(), path, "guest-stats", &told)
+				if told.LastUpdate > last {
+					answers, last = answers+1, told.LastUpdate
+				}
+				return answers == 2, err
+			})
+			if err != nil {
+				return fmt.Errorf("%w: it has answered %d times", err, answers)
+			}
+			return qapi.QOMSet(ctx, s.QMP(), path, interval, 0)
+		})
+	}}
 }
 
 func balloonStep(on, name string, bytes int64, do func(ctx context.Context, s *migration.Side) error) migration.Step {
