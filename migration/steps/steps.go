@@ -52,6 +52,7 @@ func Verbs() migration.Vocabulary {
 		guestRateVerbs(),
 		announceVerbs(),
 		rxFilterVerbs(),
+		chardevVerbs(),
 		numberVerbs(),
 		releasedVerbs(),
 		bitmapVerbs(),

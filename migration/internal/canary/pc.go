@@ -82,6 +82,8 @@ func isaCanaries() []Canary {
 		at("power management's data port", port(0xb3, 1), 0x6d),
 		at("power management's enabled events", port(0x602, 2), 0x100),
 		at("the SMBus controller's data register", port(0x705, 1), 0x39),
+		at("the bus that PCI hotplug has selected", port(0xae10, 4), 0x1d),
+		at("the bus that PCI hotplug of a q35 has selected", port(0xcd0, 4), 0x1d),
 	}
 }
 
