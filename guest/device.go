@@ -91,6 +91,8 @@ func Devices() []Device {
 			"virtio-net,netdev=guest-net,mac="+netMAC),
 		netDevice("guest-e1000e", "e1000e", "a network device of Intel's, and a host that echoes what it sends", []string{"e1000e"},
 			"e1000e,netdev=guest-e1000e,mac="+netMAC),
+		netDevice("guest-e1000", "e1000", "an older network device of Intel's, and a host that echoes what it sends", []string{"e1000"},
+			"e1000,netdev=guest-e1000,mac="+netMAC),
 
 		serialDevice(),
 

@@ -10,7 +10,6 @@ import (
 	"hash/crc32"
 	"net"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -69,8 +68,10 @@ func (netWorker) Run(ctx context.Context, w *Witness) error {
 
 // netName is what drover calls the network device of the guest's devices.
 func netName(devices string) string {
-	if slices.Contains(strings.Split(devices, ","), "e1000e") {
-		return "e1000e"
+	for name := range strings.SplitSeq(devices, ",") {
+		if name == "e1000" || name == "e1000e" {
+			return name
+		}
 	}
 	return "virtio-net"
 }
