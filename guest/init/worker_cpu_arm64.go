@@ -5,6 +5,7 @@ package main
 import (
 	"encoding/binary"
 	"fmt"
+	"os"
 )
 
 // cpuState is what the assembly fills the registers with, and what it found. The offsets are in
@@ -12,7 +13,8 @@ import (
 type cpuState struct {
 	general                 [26]uint64 // X0 to X17, X19 to X26
 	nzcv, fpcr, fpsr, tpidr uint64
-	vector                  [32 * 16]byte
+	vector                  [32 * 16]byte // without SVE
+	sve                     *byte         // Z0 to Z31, P0 to P15 and FFR; nil without SVE
 }
 
 // holdRegisters fills the registers with want, counts X1 up and X0 down from so many spins until
@@ -21,11 +23,64 @@ type cpuState struct {
 //go:noescape
 func holdRegisters(want, found *cpuState, spins uint64)
 
-type arm64Registers struct{ want, found cpuState }
+// sveBytes is how long an SVE register is.
+func sveBytes() uint64
 
-func newRegisterSet() registerSet { return &arm64Registers{} }
+type arm64Registers struct {
+	want, found         cpuState
+	wantSVE, foundSVE   []byte
+	length              int // of an SVE register, in bytes; 0 without SVE
+	vectors, predicates []part
+}
 
-func (r *arm64Registers) size() int { return len(r.want.general) + 4 + len(r.want.vector)/16 }
+// A part is a register's place among those of SVE.
+type part struct {
+	name      string
+	at, bytes int
+}
+
+func newRegisterSet() registerSet {
+	r := &arm64Registers{}
+	if !hasSVE() {
+		return r
+	}
+	r.length = int(sveBytes())
+	at := 0
+	next := func(name string, bytes int) part {
+		at += bytes
+		return part{name, at - bytes, bytes}
+	}
+	for n := range 32 {
+		r.vectors = append(r.vectors, next(fmt.Sprintf("Z%d", n), r.length))
+	}
+	for n := range 16 {
+		r.predicates = append(r.predicates, next(fmt.Sprintf("P%d", n), r.length/8))
+	}
+	r.predicates = append(r.predicates, next("FFR", r.length/8))
+	r.wantSVE, r.foundSVE = make([]byte, at), make([]byte, at)
+	r.want.sve, r.found.sve = &r.wantSVE[0], &r.foundSVE[0]
+	return r
+}
+
+// hasSVE says that the kernel lets programs use SVE, by the auxiliary vector (getauxval(3)).
+func hasSVE() bool {
+	const atHWCAP, hwcapSVE = 16, 1 << 22
+	vector, _ := os.ReadFile("/proc/self/auxv")
+	for ; len(vector) >= 16; vector = vector[16:] {
+		if binary.LittleEndian.Uint64(vector) == atHWCAP {
+			return binary.LittleEndian.Uint64(vector[8:])&hwcapSVE != 0
+		}
+	}
+	return false
+}
+
+func (r *arm64Registers) size() int {
+	vectors := len(r.want.vector) / 16
+	if r.length > 0 {
+		vectors = len(r.vectors) + len(r.predicates)
+	}
+	return len(r.want.general) + 4 + vectors
+}
 
 // Bits of the registers that may be anything, without an exception that is enabled.
 const (
@@ -42,7 +97,15 @@ func (r *arm64Registers) hold(seed, spins uint64) (wrong []register) {
 	r.want.nzcv, r.want.fpcr, r.want.fpsr = m.next()&heldNZCV, m.next()&heldFPCR|1<<22, m.next()&heldFPSR
 	r.want.tpidr = m.next()
 	m.fill(r.want.vector[:])
-	r.found = cpuState{}
+	m.fill(r.wantSVE)
+	clear(r.foundSVE)
+	if r.length > 0 { // FFR has no gaps
+		ffr := r.predicates[len(r.predicates)-1]
+		for i, first := 0, int(m.next())&(r.length-1); i < ffr.bytes; i++ {
+			r.wantSVE[ffr.at+i] = byte(1<<max(0, min(8, first-8*i)) - 1)
+		}
+	}
+	r.found = cpuState{sve: r.found.sve}
 	holdRegisters(&r.want, &r.found, spins)
 	r.want.general[0] = 0
 	r.want.general[1] += spins
@@ -57,7 +120,10 @@ func (r *arm64Registers) hold(seed, spins uint64) (wrong []register) {
 	wrong = compareWord(wrong, "FPCR", r.want.fpcr, r.found.fpcr)
 	wrong = compareWord(wrong, "FPSR", r.want.fpsr, r.found.fpsr)
 	wrong = compareWord(wrong, "TPIDR_EL0", r.want.tpidr, r.found.tpidr)
-	for n := range 32 {
+	for _, p := range append(r.vectors, r.predicates...) {
+		wrong = compare(wrong, p.name, r.wantSVE[p.at:][:p.bytes], r.foundSVE[p.at:][:p.bytes])
+	}
+	for n := 0; n < 32 && r.length == 0; n++ {
 		wrong = compare(wrong, fmt.Sprintf("V%d", n), r.want.vector[16*n:][:16], r.found.vector[16*n:][:16])
 	}
 	return wrong

@@ -8,6 +8,17 @@
 #define FPSRS 224
 #define TPIDR 232
 #define VECTOR 240
+#define SVE 752
+
+// Instructions of SVE, which the assembler lacks: R1 is where Z0 is, R2 where P0 is.
+#define SLOT(n) ((n)>>3)<<16 | ((n)&7)<<10
+#define LOADZ(n) WORD $(0x85804000 | SLOT(n) | 1<<5 | (n))
+#define STOREZ(n) WORD $(0xe5804000 | SLOT(n) | 1<<5 | (n))
+#define LOADP(n, slot) WORD $(0x85800000 | SLOT(slot) | 2<<5 | (n))
+#define STOREP(n, slot) WORD $(0xe5800000 | SLOT(slot) | 2<<5 | (n))
+#define R2_BEHIND_Z WORD $(0x04205000 | 1<<16 | 31<<5 | 2); WORD $(0x04205000 | 2<<16 | 1<<5 | 2) // ADDVL $31, R1, R2; ADDVL $1, R2, R2
+#define P0_TO_FFR WORD $0x25289000
+#define FFR_TO_P0 WORD $0x2519f000
 
 // func holdRegisters(want, found *cpuState, spins uint64)
 // R18 is the platform's, R27 the assembler's, R28 Go's, and R29 and R30 say where it came from.
@@ -20,6 +31,61 @@ TEXT ·holdRegisters(SB), NOSPLIT, $48-24
 	MOVD R1, tpidr-24(SP)
 
 	MOVD want+0(FP), R26
+	MOVD SVE(R26), R1
+	CBZ R1, neon
+	LOADZ(0)
+	LOADZ(1)
+	LOADZ(2)
+	LOADZ(3)
+	LOADZ(4)
+	LOADZ(5)
+	LOADZ(6)
+	LOADZ(7)
+	LOADZ(8)
+	LOADZ(9)
+	LOADZ(10)
+	LOADZ(11)
+	LOADZ(12)
+	LOADZ(13)
+	LOADZ(14)
+	LOADZ(15)
+	LOADZ(16)
+	LOADZ(17)
+	LOADZ(18)
+	LOADZ(19)
+	LOADZ(20)
+	LOADZ(21)
+	LOADZ(22)
+	LOADZ(23)
+	LOADZ(24)
+	LOADZ(25)
+	LOADZ(26)
+	LOADZ(27)
+	LOADZ(28)
+	LOADZ(29)
+	LOADZ(30)
+	LOADZ(31)
+	R2_BEHIND_Z
+	LOADP(0, 16)
+	P0_TO_FFR
+	LOADP(0, 0)
+	LOADP(1, 1)
+	LOADP(2, 2)
+	LOADP(3, 3)
+	LOADP(4, 4)
+	LOADP(5, 5)
+	LOADP(6, 6)
+	LOADP(7, 7)
+	LOADP(8, 8)
+	LOADP(9, 9)
+	LOADP(10, 10)
+	LOADP(11, 11)
+	LOADP(12, 12)
+	LOADP(13, 13)
+	LOADP(14, 14)
+	LOADP(15, 15)
+	B loaded
+neon:
 	ADD $VECTOR, R26, R1
 	VLD1.P 64(R1), [V0.B16, V1.B16, V2.B16, V3.B16]
 	VLD1.P 64(R1), [V4.B16, V5.B16, V6.B16, V7.B16]
@@ -29,6 +95,7 @@ TEXT ·holdRegisters(SB), NOSPLIT, $48-24
 	VLD1.P 64(R1), [V20.B16, V21.B16, V22.B16, V23.B16]
 	VLD1.P 64(R1), [V24.B16, V25.B16, V26.B16, V27.B16]
 	VLD1.P 64(R1), [V28.B16, V29.B16, V30.B16, V31.B16]
+loaded:
 	MOVD FPCRS(R26), R1
 	MSR R1, FPCR
 	MOVD FPSRS(R26), R1
@@ -107,6 +174,61 @@ again:
 	MOVD R1, FPSRS(R26)
 	MRS TPIDR_EL0, R1
 	MOVD R1, TPIDR(R26)
+	MOVD SVE(R26), R1
+	CBZ R1, storeneon
+	STOREZ(0)
+	STOREZ(1)
+	STOREZ(2)
+	STOREZ(3)
+	STOREZ(4)
+	STOREZ(5)
+	STOREZ(6)
+	STOREZ(7)
+	STOREZ(8)
+	STOREZ(9)
+	STOREZ(10)
+	STOREZ(11)
+	STOREZ(12)
+	STOREZ(13)
+	STOREZ(14)
+	STOREZ(15)
+	STOREZ(16)
+	STOREZ(17)
+	STOREZ(18)
+	STOREZ(19)
+	STOREZ(20)
+	STOREZ(21)
+	STOREZ(22)
+	STOREZ(23)
+	STOREZ(24)
+	STOREZ(25)
+	STOREZ(26)
+	STOREZ(27)
+	STOREZ(28)
+	STOREZ(29)
+	STOREZ(30)
+	STOREZ(31)
+	R2_BEHIND_Z
+	STOREP(0, 0)
+	STOREP(1, 1)
+	STOREP(2, 2)
+	STOREP(3, 3)
+	STOREP(4, 4)
+	STOREP(5, 5)
+	STOREP(6, 6)
+	STOREP(7, 7)
+	STOREP(8, 8)
+	STOREP(9, 9)
+	STOREP(10, 10)
+	STOREP(11, 11)
+	STOREP(12, 12)
+	STOREP(13, 13)
+	STOREP(14, 14)
+	STOREP(15, 15)
+	FFR_TO_P0
+	STOREP(0, 16)
+	B stored
+storeneon:
 	ADD $VECTOR, R26, R1
 	VST1.P [V0.B16, V1.B16, V2.B16, V3.B16], 64(R1)
 	VST1.P [V4.B16, V5.B16, V6.B16, V7.B16], 64(R1)
@@ -116,6 +238,7 @@ again:
 	VST1.P [V20.B16, V21.B16, V22.B16, V23.B16], 64(R1)
 	VST1.P [V24.B16, V25.B16, V26.B16, V27.B16], 64(R1)
 	VST1.P [V28.B16, V29.B16, V30.B16, V31.B16], 64(R1)
+stored:
 
 	MOVD fpcr-8(SP), R1
 	MSR R1, FPCR
@@ -123,4 +246,10 @@ again:
 	MSR R1, FPSR
 	MOVD tpidr-24(SP), R1
 	MSR R1, TPIDR_EL0
+	RET
+
+// func sveBytes() uint64
+TEXT ·sveBytes(SB), NOSPLIT, $0-8
+	WORD $(0x04bf5000 | 1<<5) // RDVL $1, R0
+	MOVD R0, ret+0(FP)
 	RET
