@@ -206,3 +206,23 @@ func TestBytesOfTheKeyboardThatAQEMUIsKnownToLoseAreASkip(t *testing.T) {
 		require.Equal(t, c.want, result.Outcome, "%s, on the way there: %s", what, result.Reason)
 	}
 }
+
+func TestLastWritesThatTCGLosesOnABusyHostAreASkip(t *testing.T) {
+	old := func(r *Record) { r.Pulse[1].Words[0].Source = 5 }
+	for what, c := range map[string]struct {
+		edit func(r *Record)
+		want Outcome
+	}{
+		"a count that is older":                        {old, Skip},
+		"on a host that is not busy":                   {func(r *Record) { old(r); r.Host = nil }, Fail},
+		"under KVM":                                    {func(r *Record) { old(r); r.Accel = "kvm: asked for" }, Fail},
+		"a count that is older, and another that ends": {func(r *Record) { old(r); r.Pulse[1].Words[1].Last = r.Pulse[1].Words[1].First }, Fail},
+		"a count that goes back on the destination":    {func(r *Record) { r.Pulse[1].Words[0].Last = r.Pulse[1].Words[0].First - 9 }, Fail},
+	} {
+		r := pulsing()
+		r.Accel, r.Source.Version, r.KnownBug, r.Host = "tcg: the default", "11.1.3", "whatever", &HostFacts{Slowdown: 9}
+		c.edit(r)
+		result := Judged(r)
+		require.Equal(t, c.want, result.Outcome, "%s: %s", what, result.Reason)
+	}
+}
