@@ -82,8 +82,7 @@ func judgePulse(r *Record) (Outcome, string) {
 	}
 	counted := 0
 	for _, f := range r.Pulse {
-		outcome, witness := f.Judge(r.program())
-		if outcome != Pass {
+		if outcome, witness := f.Judge(r.program()); outcome != Pass {
 			return outcome, witness
 		}
 		counted = len(f.Words)

@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/drover-vm/drover/guest"
@@ -74,14 +75,15 @@ func ExpectBalloonStats(on string) migration.Step {
 	return migration.Step{Name: onSide(on, "expect balloon-stats"), Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
 		return each(p, on, func(s *migration.Side) error {
 			const path, interval = "/machine/peripheral/" + guest.Balloon, "guest-stats-polling-interval"
-			if err := qapi.QOMSet(ctx, s.QMP(), path, interval, 1); err != nil {
+			var told struct {
+				LastUpdate int64 `json:"last-update"` // in s; 0 before the first
+			}
+			err := errors.Join(qapi.QOMGet(ctx, s.QMP(), path, "guest-stats", &told), qapi.QOMSet(ctx, s.QMP(), path, interval, 1))
+			if err != nil {
 				return err
 			}
-			answers, last := 0, int64(0)
-			err := migration.Poll(ctx, "a second answer of the guest's balloon", func() (bool, error) {
-				var told struct {
-					LastUpdate int64 `json:"last-update"` // in s
-				}
+			answers, last := 0, told.LastUpdate
+			err = migration.Poll(ctx, "a second answer of the guest's balloon", func() (bool, error) {
 				err := qapi.QOMGet(ctx, s.QMP(), path, "guest-stats", &told)
 				if told.LastUpdate > last {
 					answers, last = answers+1, told.LastUpdate
