@@ -41,7 +41,7 @@ func aarch64Set() *fixedSet {
 		"here":     relativeTo(21, 1, func(n uint64) uint64 { return at(29, 2)(n) | at(5, 19)(n>>2) }),
 		"daif":     unsignedAt(8, 4),
 		"readable": {place: at(5, 15), registers: with(aarch64SystemRegisters(), aarch64ReadOnlyRegisters())},
-		"writable": {place: at(5, 15), registers: aarch64SystemRegisters()},
+		"writable": {place: at(5, 15), registers: with(aarch64SystemRegisters(), aarch64WriteOnlyRegisters())},
 	}}
 	for _, i := range []struct {
 		mnemonic, syntax string
@@ -140,6 +140,10 @@ func aarch64ReadOnlyRegisters() map[string]int64 {
 	}
 }
 
+func aarch64WriteOnlyRegisters() map[string]int64 {
+	return map[string]int64{"oslar_el1": systemRegister(2, 0, 1, 0, 4)}
+}
+
 func aarch64SystemRegisters() map[string]int64 {
 	number := systemRegister
 	return map[string]int64{
@@ -151,6 +155,7 @@ func aarch64SystemRegisters() map[string]int64 {
 		"tpidr_el1": number(3, 0, 13, 0, 4),
 
 		"dbgbvr0_el1": number(2, 0, 0, 0, 4), "dbgwvr0_el1": number(2, 0, 0, 0, 6),
+		"dbgwcr0_el1": number(2, 0, 0, 0, 7), "mdscr_el1": number(2, 0, 0, 2, 2),
 		"cpacr_el1": number(3, 0, 1, 0, 2), "ttbr0_el1": number(3, 0, 2, 0, 0), "ttbr1_el1": number(3, 0, 2, 0, 1),
 		"sp_el0": number(3, 0, 4, 1, 0), "far_el1": number(3, 0, 6, 0, 0), "mair_el1": number(3, 0, 10, 2, 0),
 		"contextidr_el1": number(3, 0, 13, 0, 1), "cntkctl_el1": number(3, 0, 14, 1, 0),
