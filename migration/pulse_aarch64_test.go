@@ -7,7 +7,10 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/record"
 	"github.com/drover-vm/drover/protocol/qapi"
 )
 
@@ -80,4 +83,32 @@ func TestWhatAnAArch64GuestWithTwoVCPUsLostIsInItsPulse(t *testing.T) {
 		{"vCPU 1 deaf", instead(wfi, maskInterrupts), "the interrupt that wakes vCPU 1, which is halted, has stopped on the destination: "},
 		{"a vCPU that never started", poke(0x40090014, 1), "the vCPUs that the guest has started are 1 on the destination, expected 2"},
 	}})
+}
+
+// TestWhatWaitsInAUARTIsInTheDevices: of a guest that has arrived, one of what its UART has
+// received is read, or all.
+func TestWhatWaitsInAUARTIsInTheDevices(t *testing.T) {
+	t.Parallel()
+	long(t)
+	const data, lineControl = virtUART, virtUART + 0x2c
+	for _, c := range []struct {
+		what  string
+		fault func(ctx context.Context, p *migration.Pair) error
+		found string
+	}{
+		{"one taken", func(ctx context.Context, p *migration.Pair) error {
+			_, err := p.Destination.QTest().Readl(ctx, data)
+			return err
+		}, "0x400"},
+		{"the FIFO off", registers([2]uint32{lineControl, 0}), "0x00"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			result := judged(t, scenario(t, "precopy/unix/plain"), migration.Options{
+				Arch: "aarch64", Source: seesHotWrites(t, "aarch64"), Artifacts: t.TempDir(), Rewrite: after("await switchover within 15s", c.fault),
+			})
+			require.Equal(t, record.Fail, result.Outcome, explain(result))
+			require.Equal(t, "what has been received by the UART and not been read: 0x400400 was written on the source, and the destination has "+c.found, verdictOf(t, result, "devices").Witness)
+		})
+	}
 }

@@ -90,7 +90,7 @@ func For(arch string, vcpus int, guestUsesDevices bool) []Canary {
 	case "x86_64", "i386":
 		all = pc(guestUsesDevices)
 	case "aarch64":
-		all = aarch64()
+		all = aarch64(guestUsesDevices)
 	case "ppc64":
 		all = ppc64()
 	case "riscv64":
@@ -105,6 +105,7 @@ func For(arch string, vcpus int, guestUsesDevices bool) []Canary {
 type VM interface {
 	QTest() *qtest.Session
 	QMP() *qmp.Session
+	SendBreak(ctx context.Context) error // over the console's line
 }
 
 // Plant writes the canary.
