@@ -47,7 +47,10 @@ func instead(was, is uint32) func(ctx context.Context, p *migration.Pair) error 
 func TestWhatAnAArch64GuestLostIsInItsPulse(t *testing.T) {
 	t.Parallel()
 	long(t)
-	const liftMask, keepMask = 0x52800e00, 0x52800a00 // movz w0, #0x70; movz w0, #0x50
+	const (
+		liftMask, keepMask = 0x52800e00, 0x52800a00 // movz w0, #0x70; movz w0, #0x50
+		watchedStore, nop  = 0xb900115f, 0xd503201f // str wzr, [x10, #16]
+	)
 	requireNoticedInPulse(t, "aarch64", "pulse/precopy", [][]tampering{{
 		{"a general register", setRegister(gdbX26, 7, 8), "vCPU 0's state changed on the destination: x26 (expected 0x4009100c, found 0x7)"},
 	}, {
@@ -64,6 +67,8 @@ func TestWhatAnAArch64GuestLostIsInItsPulse(t *testing.T) {
 		{"the virtual timer's interrupt not enabled", registers([2]uint32{virtGIC + 0x180, 1 << 27}), "vCPU 0's virtual timer has stopped on the destination: "},
 		{"the physical timer's interrupt not enabled", registers([2]uint32{virtGIC + 0x180, 1 << 30}), "vCPU 0's physical timer has stopped on the destination: "},
 		{"the UART's line down", registers([2]uint32{virtUART + 0x38, 0}), "the UART's interrupt, whose line stays up while it is not enabled has stopped on the destination: "},
+		{"the clock's interrupt not enabled", registers([2]uint32{virtRTC + 0x10, 0}), "the real-time clock's alarm has stopped on the destination: "},
+		{"nothing written where the watchpoint is", instead(watchedStore, nop), "vCPU 0's watchpoint of DBGWVR0 has stopped on the destination: "},
 	}, {
 		{"a priority mask that is not lifted", instead(liftMask, keepMask), "the interrupt that the priority mask holds back has stopped on the destination: "},
 	}, {
@@ -83,6 +88,18 @@ func TestWhatAnAArch64GuestWithTwoVCPUsLostIsInItsPulse(t *testing.T) {
 		{"vCPU 1 deaf", instead(wfi, maskInterrupts), "the interrupt that wakes vCPU 1, which is halted, has stopped on the destination: "},
 		{"a vCPU that never started", poke(0x40090014, 1), "the vCPUs that the guest has started are 1 on the destination, expected 2"},
 	}})
+}
+
+// TestAlarmWhoseSecondHasPassedIsSetAnew: QEMU forgets one whose second passes after the source has
+// sent its clock, and before the destination has it.
+func TestAlarmWhoseSecondHasPassedIsSetAnew(t *testing.T) {
+	t.Parallel()
+	long(t)
+	result := judged(t, scenario(t, "pulse/alarm"), migration.Options{
+		Arch: "aarch64", Source: seesHotWrites(t, "aarch64"), Artifacts: t.TempDir(),
+		Rewrite: after("await switchover within 15s", registers([2]uint32{virtRTC + 0x4, 5})),
+	})
+	require.Equal(t, record.Pass, verdictOf(t, result, "pulse").Outcome, explain(result))
 }
 
 // TestWhatWaitsInAUARTIsInTheDevices: of a guest that has arrived, one of what its UART has
