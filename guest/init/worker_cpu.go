@@ -37,6 +37,12 @@ type registerSet interface {
 	size() int
 }
 
+// A part is a register's place in an area that has many: that of XSAVE, or one of SVE's.
+type part struct {
+	name      string
+	at, bytes int
+}
+
 // A register has a value, the lowest byte first.
 type register struct {
 	name        string

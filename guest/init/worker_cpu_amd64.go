@@ -54,12 +54,6 @@ var gpNames = [...]string{"RAX", "RCX", "RDX", "RBX", "RBP", "RSI", "RDI", "R8",
 // heldFlags of RFLAGS: CF, PF, AF, ZF, SF, DF, OF and ID.
 const heldFlags = 0x1 | 0x4 | 0x10 | 0x40 | 0x80 | 0x400 | 0x800 | 0x200000
 
-// A part is a register's place in an XSAVE area.
-type part struct {
-	name      string
-	at, bytes int
-}
-
 type amd64Registers struct {
 	mask        uint64
 	hasAux      bool   // TSC_AUX, where the kernel keeps which vCPU it is

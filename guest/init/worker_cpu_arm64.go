@@ -33,12 +33,6 @@ type arm64Registers struct {
 	vectors, predicates []part
 }
 
-// A part is a register's place among those of SVE.
-type part struct {
-	name      string
-	at, bytes int
-}
-
 func newRegisterSet() registerSet {
 	r := &arm64Registers{}
 	if !hasSVE() {
