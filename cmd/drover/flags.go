@@ -127,7 +127,7 @@ func (n atATime) number() int {
 	if n > 0 {
 		return int(n)
 	}
-	return int(math.Ceil(host.Processors().Usable()))
+	return min(int(math.Ceil(host.Processors().Usable())), mostParallel)
 }
 
 // namesIn are the words of a flag that takes several, with commas or blanks between them.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -98,13 +97,7 @@ func (r *rounds) order(random *rand.Rand) []job {
 	if r.shuffle {
 		random.Shuffle(len(jobs), func(i, j int) { jobs[i], jobs[j] = jobs[j], jobs[i] })
 	}
-	place := func(j job) int {
-		if r.failed[j.name()] {
-			return 0
-		}
-		return 1
-	}
-	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(place(a), place(b)) })
+	putFirst(jobs, func(j job) bool { return r.failed[j.name()] })
 	return jobs
 }
 

@@ -348,11 +348,16 @@ func (t *turns) take(s migration.Scenario) (end func()) {
 // aloneLast puts the jobs of those that have to be alone behind all others, so that these wait
 // for them once.
 func aloneLast(jobs []job) {
+	putFirst(jobs, func(j job) bool { return !j.scenario.Alone })
+}
+
+// putFirst puts the jobs for which that is so before all others; else their order stays.
+func putFirst(jobs []job, so func(job) bool) {
 	place := func(j job) int {
-		if j.scenario.Alone {
-			return 1
+		if so(j) {
+			return 0
 		}
-		return 0
+		return 1
 	}
 	slices.SortStableFunc(jobs, func(a, b job) int { return cmp.Compare(place(a), place(b)) })
 }

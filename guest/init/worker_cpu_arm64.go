@@ -27,10 +27,10 @@ func holdRegisters(want, found *cpuState, spins uint64)
 func sveBytes() uint64
 
 type arm64Registers struct {
-	want, found         cpuState
-	wantSVE, foundSVE   []byte
-	length              int // of an SVE register, in bytes; 0 without SVE
-	vectors, predicates []part
+	want, found       cpuState
+	wantSVE, foundSVE []byte
+	length            int    // of an SVE register, in bytes; 0 without SVE
+	parts             []part // of SVE, FFR last
 }
 
 func newRegisterSet() registerSet {
@@ -45,12 +45,12 @@ func newRegisterSet() registerSet {
 		return part{name, at - bytes, bytes}
 	}
 	for n := range 32 {
-		r.vectors = append(r.vectors, next(fmt.Sprintf("Z%d", n), r.length))
+		r.parts = append(r.parts, next(fmt.Sprintf("Z%d", n), r.length))
 	}
 	for n := range 16 {
-		r.predicates = append(r.predicates, next(fmt.Sprintf("P%d", n), r.length/8))
+		r.parts = append(r.parts, next(fmt.Sprintf("P%d", n), r.length/8))
 	}
-	r.predicates = append(r.predicates, next("FFR", r.length/8))
+	r.parts = append(r.parts, next("FFR", r.length/8))
 	r.wantSVE, r.foundSVE = make([]byte, at), make([]byte, at)
 	r.want.sve, r.found.sve = &r.wantSVE[0], &r.foundSVE[0]
 	return r
@@ -71,7 +71,7 @@ func hasSVE() bool {
 func (r *arm64Registers) size() int {
 	vectors := len(r.want.vector) / 16
 	if r.length > 0 {
-		vectors = len(r.vectors) + len(r.predicates)
+		vectors = len(r.parts)
 	}
 	return len(r.want.general) + 4 + vectors
 }
@@ -94,7 +94,7 @@ func (r *arm64Registers) hold(seed, spins uint64) (wrong []register) {
 	m.fill(r.wantSVE)
 	clear(r.foundSVE)
 	if r.length > 0 { // FFR has no gaps
-		ffr := r.predicates[len(r.predicates)-1]
+		ffr := r.parts[len(r.parts)-1]
 		for i, first := 0, int(m.next())&(r.length-1); i < ffr.bytes; i++ {
 			r.wantSVE[ffr.at+i] = byte(1<<max(0, min(8, first-8*i)) - 1)
 		}
@@ -114,7 +114,7 @@ func (r *arm64Registers) hold(seed, spins uint64) (wrong []register) {
 	wrong = compareWord(wrong, "FPCR", r.want.fpcr, r.found.fpcr)
 	wrong = compareWord(wrong, "FPSR", r.want.fpsr, r.found.fpsr)
 	wrong = compareWord(wrong, "TPIDR_EL0", r.want.tpidr, r.found.tpidr)
-	for _, p := range append(r.vectors, r.predicates...) {
+	for _, p := range r.parts {
 		wrong = compare(wrong, p.name, r.wantSVE[p.at:][:p.bytes], r.foundSVE[p.at:][:p.bytes])
 	}
 	for n := 0; n < 32 && r.length == 0; n++ {

@@ -211,10 +211,7 @@ func (r *Record) lostLastWrites(check string) bool {
 	if check != "pulse" || r.busy() == "" {
 		return false
 	}
-	return !slices.ContainsFunc(r.Pulse, func(f PulseFacts) bool {
-		outcome, _ := f.Judge(r.program())
-		return outcome != Pass && !f.onlyWentBack(r.program())
-	})
+	return !slices.ContainsFunc(r.Pulse, func(f PulseFacts) bool { return !f.onlyWentBack(r.program()) })
 }
 
 // What CompareRegisters says of a PSW or an MSR: the value and the rest of the line, of both

@@ -58,7 +58,8 @@ func (w PulseWord) Moved(of fixtures.Word) bool {
 	return moves >= leastMoves
 }
 
-// onlyWentBack says whether all is right but that words are older than what the source left.
+// onlyWentBack says whether all is right, or would be if no word were older than what the
+// source left.
 func (f PulseFacts) onlyWentBack(p fixtures.Program) bool {
 	f.Words = slices.Clone(f.Words)
 	for i, w := range f.Words {
