@@ -15,17 +15,18 @@ BENCH ?= .
 # start hundreds of them.
 export GORACE ?= atexit_sleep_ms=0
 
-# They start no goroutine, so the race detector has nothing to look for in them, and makes them
-# three times as slow.
-SEQUENTIAL = ./migration/record ./migration/stream ./migration/report ./tools/gen-bootsect/...
+# They start no goroutine, or read files only, so the race detector has nothing to look for in them,
+# and makes them three times as slow.
+SEQUENTIAL = . ./migration/record ./migration/stream ./migration/report ./tools/gen-bootsect/...
 
 # Its scripts start the command hundreds of times, which takes twice as long under the race detector:
 # "make race" has that.
 COMMAND = ./cmd/drover
 
-# The whole catalogue of scenarios, to which the race detector would add half a minute and more. Its steps
-# are under it in the tests of faults, and on the other targets; "make race" has all of it.
-CATALOGUE = TestMigration$$/^x86_64$$
+# The whole catalogue of scenarios on each target, and what guests notice of each kind of memory and of what
+# was done to them, to which the race detector would add minutes. Their steps are under it in the tests of
+# faults and of two versions; "make race" has all of it.
+CATALOGUE = ^Test(Migration|EveryMemoryBackendIsCompared|LinuxGuestsArrive|WorkersNoticeWhatTheirGuestLost|WhatAGuestLostIsInItsPulse)$$
 
 # Guests of other targets that are tampered with, and Linux guests but for the one that most is done to:
 # a minute each under the race detector, of programs and workers that seldom change.
