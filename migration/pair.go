@@ -93,6 +93,13 @@ func (p *Pair) Counter(ctx context.Context, s *Side) (record.Reading, error) {
 // RAMBytes is how much RAM the guest has, in bytes, by QEMU's own account.
 func (p *Pair) RAMBytes() uint64 { return p.Facts.RAMBytes }
 
+// AsDescribed says that the VMs are those of the scenario: nobody has given arguments of
+// their own, or another accelerator than TCG.
+func (p *Pair) AsDescribed() bool {
+	o := p.run.options
+	return o.Accel == "tcg" && len(o.Args)+len(o.SourceArgs)+len(o.DestinationArgs) == 0
+}
+
 // Workload is what the range that the guest program works on holds on a side, whose guest
 // is paused.
 func (p *Pair) Workload(ctx context.Context, s *Side) (*record.WorkloadFacts, error) {

@@ -130,6 +130,8 @@ type State struct {
 type Conditional struct {
 	Name  string
 	Since int `json:",omitempty"` // the version
+
+	Fields []Conditional `json:",omitempty"` // of a struct
 }
 
 func (s State) subsection(name string) (State, bool) {
@@ -212,10 +214,13 @@ type dumpedState struct {
 func (d dumpedState) state() State {
 	s := State{Name: d.Name, Version: d.Version, Minimum: d.Minimum}
 	for _, f := range d.Fields {
-		s.Fields = append(s.Fields, Conditional{f.Name, f.Since})
+		field := Conditional{Name: f.Name, Since: f.Since}
 		if f.Description != nil {
-			s.Subsections = append(s.Subsections, f.Description.state().Subsections...)
+			inner := f.Description.state()
+			field.Fields = inner.Fields
+			s.Subsections = append(s.Subsections, inner.Subsections...)
 		}
+		s.Fields = append(s.Fields, field)
 	}
 	for _, sub := range d.Subsections {
 		one := sub.state()

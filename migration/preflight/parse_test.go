@@ -90,14 +90,14 @@ func TestDevicesAreNamedOnce(t *testing.T) {
 func TestTypesAreReadWithAllTheirSubsections(t *testing.T) {
 	types, err := preflight.ParseTypes([]byte(`{"vmschkmachine": {"Name": "pc"}, "none": {"Name": "none", "version_id": 1, "minimum_version_id": 1},
 		"isa-fdc": {"Name": "isa-fdc", "version_id": 2, "minimum_version_id": 1, "Description": {"name": "fdc", "version_id": 2, "minimum_version_id": 1,
-		"Fields": [{"field": "state", "version_id": 1, "field_exists": false, "size": 9, "Description": {"name": "fdc", "Fields": [],
+		"Fields": [{"field": "state", "version_id": 1, "field_exists": false, "size": 9, "Description": {"name": "fdc", "Fields": [{"field": "phase", "Description": {"name": "phase", "Fields": [{"field": "of"}]}}],
 			"Subsections": [{"name": "fdc/phase", "version_id": 1, "minimum_version_id": 1}]}}],
 		"Subsections": [{"name": "a", "version_id": 1, "Subsections": [{"name": "a/b"}]}]}}}`))
 	require.NoError(t, err)
 	require.Equal(t, map[string]preflight.State{
 		"none": {Name: "none", Version: 1, Minimum: 1},
 		"isa-fdc": {
-			Name: "fdc", Version: 2, Minimum: 1, Fields: []preflight.Conditional{{"state", 1}},
+			Name: "fdc", Version: 2, Minimum: 1, Fields: []preflight.Conditional{{Name: "state", Since: 1, Fields: []preflight.Conditional{{Name: "phase", Fields: []preflight.Conditional{{Name: "of"}}}}}},
 			Subsections: []preflight.State{
 				{Name: "a", Version: 1, Subsections: []preflight.State{{Name: "a/b"}}}, {Name: "a/b"}, {Name: "fdc/phase", Version: 1, Minimum: 1},
 			},

@@ -62,6 +62,7 @@ func TestLineThatAsksForNothingIsRefused(t *testing.T) {
 		"expect file-closed":                           `makes no sense before "await saved"`,
 		"expect stream":                                `makes no sense before "await saved"`,
 		"expect equal-devices":                         `makes no sense before "await saved"`,
+		"expect known-vmstate":                         `makes no sense before "await saved"`,
 		"launch destination tcp":                       `"tcp" is not where its stream comes from; it is one of unix, defer`,
 		"hand over":                                    `makes no sense before "launch destination"`,
 		"await monitor":                                `makes no sense before "launch destination"`,

@@ -40,6 +40,7 @@ func Verbs() migration.Vocabulary {
 		linuxVerbs(),
 		limitVerbs(),
 		exactVerbs(),
+		memoryMapVerbs(),
 		patternVerbs(),
 		deviceMemoryVerbs(),
 		resourceVerbs(),

@@ -26,6 +26,10 @@ func streamVerbs() migration.Vocabulary {
 			Name: "expect equal-devices", Doc: "What the destination, whose guest has not run yet, sends of each device is, field by field, what the source sent into the saved file, and so is every block of RAM; for two QEMUs of the same version, else it is left out.",
 			Example: "expect equal-devices", Step: do(ExpectEqualDevices),
 		},
+		{
+			Name: "expect known-vmstate", Doc: "Each QEMU declares all fields and subsections, of each type of device that it has, that its release is known to have, and the source has sent all of those that the release sends into the scenario's saved file; of a release that isn't recorded, and of machines with arguments of one's own, it is left out.",
+			Example: "expect known-vmstate", Step: do(ExpectKnownVMState),
+		},
 	}
 }
 
