@@ -46,9 +46,8 @@ func TestEachReleaseDeclaresWhatItIsKnownTo(t *testing.T) {
 					all[version] = recordedNow(t, target.arch, binary, info, types, all[version])
 					return
 				}
-				release, err := released.Of(target.arch, info.Version)
-				require.NoError(t, err)
-				if release == nil {
+				release := all[released.Minor(info.Version)]
+				if release == nil || release.Version.Micro > info.Version.Micro {
 					t.Skipf("nothing is recorded of QEMU %s: go test ./migration -run %s -update records it", info.Version, t.Name())
 				}
 				require.Empty(t, release.LostTypes(types))

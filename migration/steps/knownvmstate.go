@@ -26,26 +26,29 @@ func ExpectKnownVMState() migration.Step {
 		}
 		defer saved.close()
 		source, err := released.Of(p.Facts.Arch, p.Source.Version())
-		if source != nil && err == nil && p.AsDescribed() && source.Machine == saved.Configuration.Machine {
-			p.Measure("sections of the stream known of this release", float64(len(source.Sections[p.Facts.Scenario])), "sections", record.AtLeast(0))
-			err = lostError(source, source.LostSections(p.Facts.Scenario, released.Sections(saved.Stream)), "has sent")
-		}
 		if err != nil {
 			return err
 		}
-		for _, s := range p.Sides() {
-			if err := expectKnownTypes(ctx, p, s, saved.Configuration.Machine); err != nil {
+		if source != nil && p.AsDescribed() && source.Machine == saved.Configuration.Machine {
+			p.Measure("sections of the stream known of this release", float64(len(source.Sections[p.Facts.Scenario])), "sections", record.AtLeast(0))
+			if err := lostError(source, source.LostSections(p.Facts.Scenario, released.Sections(saved.Stream)), "has sent"); err != nil {
 				return err
 			}
 		}
-		return nil
+		if err := expectKnownTypes(ctx, p.Source, source, saved.Configuration.Machine); err != nil || p.Destination == nil || p.Destination.Binary() == p.Source.Binary() {
+			return err
+		}
+		destination, err := released.Of(p.Facts.Arch, p.Destination.Version())
+		if err != nil {
+			return err
+		}
+		return expectKnownTypes(ctx, p.Destination, destination, saved.Configuration.Machine)
 	})
 }
 
-func expectKnownTypes(ctx context.Context, p *migration.Pair, s *migration.Side, machine string) error {
-	release, err := released.Of(p.Facts.Arch, s.Version())
-	if release == nil || err != nil {
-		return err
+func expectKnownTypes(ctx context.Context, s *migration.Side, release *released.Release, machine string) error {
+	if release == nil {
+		return nil
 	}
 	text, err := probe.VMState(ctx, s.Binary(), machine)
 	if err != nil {
