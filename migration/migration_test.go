@@ -151,6 +151,9 @@ func TestMigration(t *testing.T) {
 					}
 					t.Log(report.Line(result, 0, false))
 					require.NoError(t, result.Err(), explain(result))
+					if options.Source == options.Destination {
+						requireHeldAgainstRelease(t, arch, options.Source, result)
+					}
 					if result.Record.Migration != nil && s.Ends == record.OnDestination {
 						require.GreaterOrEqual(t, len(result.Record.Samples), 2, "charts are drawn of samples")
 					}

@@ -33,3 +33,24 @@ func TestKnownBugOfOneAcceleratorIsNoneOfAnother(t *testing.T) {
 	require.NoError(t, bug.of(qmp.Version{Major: 10}, "kvm"))
 	require.NoError(t, bug.of(qmp.Version{Major: 11}, "tcg"))
 }
+
+// TestMachineTypeOfAScenarioIsOneThatBothQEMUsGet: a scenario says q35, which is another type to
+// each QEMU; other options of the machine stay where they are.
+func TestMachineTypeOfAScenarioIsOneThatBothQEMUsGet(t *testing.T) {
+	both := []string{"-machine", "q35,smm=off", "-smp", "2"}
+	for _, c := range []struct {
+		source, destination, own []string
+		machine                  string
+		left                     []string
+	}{
+		{both, both, nil, "q35", []string{"-machine", "smm=off", "-smp", "2"}},
+		{both, both, []string{"-M", "pc"}, "", both},
+		{both, []string{"-machine", "pc"}, nil, "", both},
+		{[]string{"-machine", "gic-version=3"}, []string{"-machine", "gic-version=3"}, nil, "", []string{"-machine", "gic-version=3"}},
+	} {
+		o := Options{Args: c.own}
+		g := Guest{SourceArgs: c.source, DestinationArgs: c.destination}.leaveMachineTo(&o)
+		require.Equal(t, c.machine, o.Machine)
+		require.Equal(t, c.left, g.SourceArgs)
+	}
+}

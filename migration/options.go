@@ -97,6 +97,19 @@ func (o *Options) settleMachine(ctx context.Context) error {
 	return err
 }
 
+// leaveMachineTo moves the machine type that the scenario names for both sides to the options,
+// where both can be given a version of it that two QEMUs know. A type among the options'
+// arguments is the one that counts.
+func (g Guest) leaveMachineTo(o *Options) Guest {
+	machine, source := probe.MachineOption(g.SourceArgs)
+	same, destination := probe.MachineOption(g.DestinationArgs)
+	if named, _ := probe.MachineOption(o.Args); named != "" || machine == "" || machine != same {
+		return g
+	}
+	o.Machine, g.SourceArgs, g.DestinationArgs = machine, source, destination
+	return g
+}
+
 // settleAccel makes sure that both sides have the same accelerator, and says
 // which and why. Only is the one that a scenario can't do without.
 func (o *Options) settleAccel(ctx context.Context, only string) (string, error) {

@@ -52,6 +52,7 @@ func TestEachReleaseDeclaresWhatItIsKnownTo(t *testing.T) {
 				}
 				require.Empty(t, release.LostTypes(types))
 				require.NotEmpty(t, release.Sections["exact/devices"])
+				require.NotEmpty(t, release.Machines["exact/devices"])
 			})
 		}
 		if *update {
@@ -64,14 +65,14 @@ func TestEachReleaseDeclaresWhatItIsKnownTo(t *testing.T) {
 
 func recordedNow(t *testing.T, arch, binary string, info probe.Info, types map[string]preflight.State, was *released.Release) *released.Release {
 	t.Helper()
-	now := &released.Release{Version: info.Version, Types: types, Sections: map[string][]released.Section{}}
+	now := &released.Release{Version: info.Version, Types: types, Machines: map[string]string{}, Sections: map[string][]released.Section{}}
 	now.Version.Package = ""
 	for _, name := range savers {
 		sections, machine := savedSections(t, arch, binary, name)
 		if sections == nil {
 			continue
 		}
-		now.Machine = machine
+		now.Machines[name] = machine
 		if was != nil && was.Version == now.Version && was.Sections[name] != nil {
 			sections = released.Common(was.Sections[name], sections)
 		}
@@ -112,6 +113,22 @@ func savedSections(t *testing.T, arch, binary, name string) (sections []released
 		require.NotEmpty(t, sections, explain(result))
 	}
 	return sections, machine
+}
+
+// requireHeldAgainstRelease demands that the stream of a scenario whose streams are known was
+// held against its release, where that is recorded.
+func requireHeldAgainstRelease(t *testing.T, arch, binary string, result *record.Result) {
+	t.Helper()
+	if !slices.Contains(savers, result.Scenario) {
+		return
+	}
+	info, err := probe.Inspect(t.Context(), binary)
+	require.NoError(t, err)
+	release, err := released.Of(arch, info.Version)
+	require.NoError(t, err)
+	if release != nil {
+		require.True(t, slices.ContainsFunc(result.Record.Measures, func(m record.Measure) bool { return m.What == "sections of the stream known of this release" }))
+	}
 }
 
 // TestSubsectionThatAReleaseIsKnownToHaveIsMissed: a QEMU declares one under another name,

@@ -61,6 +61,7 @@ func (s Scenario) Run(ctx context.Context, o Options) (*record.Result, error) {
 	result := &record.Result{Scenario: s.Name, Arch: o.Arch}
 	lacks := s.lacksBeforeStart(o)
 	if lacks == nil {
+		s.Guest = s.Guest.leaveMachineTo(&o)
 		lacks = o.settleMachine(ctx)
 	}
 	if reason, ok := asSkip(lacks); ok {

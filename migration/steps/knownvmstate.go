@@ -29,8 +29,8 @@ func ExpectKnownVMState() migration.Step {
 		if err != nil {
 			return err
 		}
-		if source != nil && p.AsDescribed() && source.Machine == saved.Configuration.Machine {
-			p.Measure("sections of the stream known of this release", float64(len(source.Sections[p.Facts.Scenario])), "sections", record.AtLeast(0))
+		if source != nil && p.AsDescribed() && source.Machines[p.Facts.Scenario] == saved.Configuration.Machine {
+			p.Measure("sections of the stream known of this release", float64(len(source.Sections[p.Facts.Scenario])), "sections", record.AtLeast(1))
 			if err := lostError(source, source.LostSections(p.Facts.Scenario, released.Sections(saved.Stream)), "has sent"); err != nil {
 				return err
 			}

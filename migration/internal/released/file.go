@@ -34,8 +34,8 @@ type file struct {
 }
 
 type release struct {
-	Version qmp.Version
-	Machine string
+	Version  qmp.Version
+	Machines map[string]string
 }
 
 type typeOf struct {
@@ -69,7 +69,7 @@ func All(arch string) (map[string]*Release, error) {
 	}
 	all := map[string]*Release{}
 	for _, r := range f.Releases {
-		all[Minor(r.Version)] = &Release{Version: r.Version, Machine: r.Machine, Types: map[string]preflight.State{}, Sections: map[string][]Section{}}
+		all[Minor(r.Version)] = &Release{Version: r.Version, Machines: r.Machines, Types: map[string]preflight.State{}, Sections: map[string][]Section{}}
 	}
 	for _, t := range f.Types {
 		for _, v := range t.Of {
@@ -89,7 +89,7 @@ func Pack(all map[string]*Release) ([]byte, error) {
 	var f file
 	for _, v := range slices.Sorted(maps.Keys(all)) {
 		r := all[v]
-		f.Releases = append(f.Releases, release{r.Version, r.Machine})
+		f.Releases = append(f.Releases, release{r.Version, r.Machines})
 		for _, name := range slices.Sorted(maps.Keys(r.Types)) {
 			i := slices.IndexFunc(f.Types, func(t typeOf) bool { return t.Type == name && reflect.DeepEqual(t.State, r.Types[name]) })
 			if i < 0 {

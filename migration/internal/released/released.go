@@ -25,7 +25,7 @@ import (
 // A Release is what one QEMU was seen to send.
 type Release struct {
 	Version  qmp.Version
-	Machine  string                     // the type of the machine that the scenarios have
+	Machines map[string]string          // the type of the machine, by the scenario that saved it
 	Types    map[string]preflight.State // by type of device
 	Sections map[string][]Section       // by the scenario that saved the machine
 }
