@@ -24,8 +24,8 @@ SEQUENTIAL = . ./migration/record ./migration/stream ./migration/report ./tools/
 COMMAND = ./cmd/drover
 
 # The whole catalogue of scenarios on each target, what guests notice of each kind of memory and of what
-# was done to them, and what each QEMU declares, to which the race detector would add minutes. Their steps are under it in the tests of
-# faults and of two versions; "make race" has all of it.
+# was done to them, and what each QEMU declares, to which the race detector would add minutes. Their steps
+# are under it in the tests of faults and of two versions; "make race" has all of it.
 CATALOGUE = ^Test(Migration|EveryMemoryBackendIsCompared|LinuxGuestsArrive|WorkersNoticeWhatTheirGuestLost|WhatAGuestLostIsInItsPulse|EachReleaseDeclaresWhatItIsKnownTo)$$
 
 # Guests of other targets that are tampered with, and Linux guests but for the one that most is done to:

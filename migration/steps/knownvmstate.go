@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/drover-vm/drover/launcher/probe"
-
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/internal/released"
-	"github.com/drover-vm/drover/migration/preflight"
 	"github.com/drover-vm/drover/migration/record"
 )
 
@@ -50,11 +47,7 @@ func expectKnownTypes(ctx context.Context, s *migration.Side, release *released.
 	if release == nil {
 		return nil
 	}
-	text, err := probe.VMState(ctx, s.Binary(), machine)
-	if err != nil {
-		return err
-	}
-	types, err := preflight.ParseTypes(text)
+	types, err := declaredTypes(ctx, s, machine)
 	if err != nil {
 		return err
 	}

@@ -102,14 +102,19 @@ var deviceLine = regexp.MustCompile(`(?m)^\s*dev: ([^,]+), id `)
 // it, which ours doesn't (hw/i2c/smbus_eeprom.c in QEMU).
 const sentIfRead = "smbus-eeprom"
 
+// declaredTypes are what a side's QEMU declares of the types of device that it has, on a machine.
+func declaredTypes(ctx context.Context, s *migration.Side, machine string) (map[string]preflight.State, error) {
+	text, err := probe.VMState(ctx, s.Binary(), machine)
+	if err != nil {
+		return nil, err
+	}
+	return preflight.ParseTypes(text)
+}
+
 // expectDevices demands that the stream has a section for each device in the source's
 // tree whose type has a state to send, and for each vCPU.
 func expectDevices(ctx context.Context, p *migration.Pair, s *stream.Stream) error {
-	text, err := probe.VMState(ctx, p.Source.Binary(), s.Configuration.Machine)
-	if err != nil {
-		return err
-	}
-	types, err := preflight.ParseTypes(text)
+	types, err := declaredTypes(ctx, p.Source, s.Configuration.Machine)
 	if err != nil {
 		return err
 	}
