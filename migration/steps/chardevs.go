@@ -26,11 +26,7 @@ func chardevVerbs() migration.Vocabulary {
 // runs, and not before.
 func ExpectEqualChardevs() migration.Step {
 	expect := onDestination("expect equal-chardevs", func(ctx context.Context, p *migration.Pair) error {
-		source, err := openFrontends(ctx, p.Source)
-		if err != nil {
-			return err
-		}
-		destination, err := openFrontends(ctx, p.Destination)
+		source, destination, err := ofBoth(ctx, p, openFrontends)
 		if err != nil {
 			return err
 		}

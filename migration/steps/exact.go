@@ -54,6 +54,14 @@ func onDestination(name string, do func(ctx context.Context, p *migration.Pair) 
 	})
 }
 
+// ofBoth asks the source, then the destination.
+func ofBoth[T any](ctx context.Context, p *migration.Pair, ask func(context.Context, *migration.Side) (T, error)) (source, destination T, err error) {
+	if source, err = ask(ctx, p.Source); err == nil {
+		destination, err = ask(ctx, p.Destination)
+	}
+	return source, destination, err
+}
+
 // ExpectEqualMemory gathers what differs anywhere in the memory of both sides, where the
 // guest has stopped on the source and has not run yet on the destination.
 func ExpectEqualMemory() migration.Step {

@@ -50,11 +50,7 @@ func ExpectEqualMemoryMap() migration.Step {
 		if p.Source.Facts.Version != p.Destination.Facts.Version {
 			return nil
 		}
-		source, err := memoryMap(ctx, p.Source)
-		if err != nil {
-			return err
-		}
-		destination, err := memoryMap(ctx, p.Destination)
+		source, destination, err := ofBoth(ctx, p, memoryMap)
 		if err != nil {
 			return err
 		}

@@ -27,11 +27,7 @@ func rxFilterVerbs() migration.Vocabulary {
 // query-rx-filter, against the source's.
 func ExpectEqualFilters() migration.Step {
 	return onArrival("expect equal-filters", func(ctx context.Context, p *migration.Pair) error {
-		source, err := rxFilters(ctx, p.Source)
-		if err != nil {
-			return err
-		}
-		destination, err := rxFilters(ctx, p.Destination)
+		source, destination, err := ofBoth(ctx, p, rxFilters)
 		if err != nil {
 			return err
 		}
