@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -202,6 +203,19 @@ func inspect(t *testing.T, path string, visit func(token.Position, ast.Node)) {
 	})
 }
 
+// parsed is a file that is read once, however often it is asked for.
+func parsed(t *testing.T, path string) *ast.File {
+	t.Helper()
+	once, _ := parsedFiles.LoadOrStore(path, sync.OnceValues(func() (*ast.File, error) {
+		return parser.ParseFile(token.NewFileSet(), path, nil, 0)
+	}))
+	f, err := once.(func() (*ast.File, error))()
+	require.NoError(t, err)
+	return f
+}
+
+var parsedFiles sync.Map
+
 // asGoName takes `migration.Scenario` and `Scenario.Full` apart: a package of this
 // module, or a type in one, and a name in it.
 func asGoName(t *testing.T, word string) (scope, name string, ok bool) {
@@ -220,9 +234,7 @@ func declared(t *testing.T, scope string) []string {
 	var names []string
 	for _, p := range ours(t) {
 		for _, file := range p.GoFiles {
-			f, err := parser.ParseFile(token.NewFileSet(), filepath.Join(p.Dir, file), nil, 0)
-			require.NoError(t, err)
-			for _, d := range f.Decls {
+			for _, d := range parsed(t, filepath.Join(p.Dir, file)).Decls {
 				names = append(names, declaredBy(d, p.Name == scope, scope)...)
 			}
 		}
