@@ -51,7 +51,7 @@ REST = $$($(GO) list ./... | grep -vxF "$$($(GO) list ./migration $(RACED))")
 test: setup-test lint check-generate ## set up the QEMUs that the tests need, then lint, check what is generated, and run the tests
 	DROVER_CI=1 $(GO) test -vet=off -race -timeout 20m -p 3 $(RACED) # lint has vetted all; the launcher's tests wait more than they work
 	DROVER_CI=1 $(GO) test -vet=off -timeout 20m -parallel 3 ./migration -run '$(CATALOGUE)' -skip '$(SLOW)'
-	PATH="$$PATH:$(BINUTILS)/usr/bin" LD_LIBRARY_PATH="$$(echo $(BINUTILS)/usr/lib/*-linux-gnu | tr ' ' :)" DROVER_CI=1 $(GO) test -vet=off -timeout 20m -skip '$(CATALOGUE)|$(SLOW)' ./migration $(REST) # the longest first
+	PATH="$$PATH:$(BINUTILS)/usr/bin" LD_LIBRARY_PATH="$$(echo $(BINUTILS)/usr/lib/*-linux-gnu | tr ' ' :)" DROVER_CI=1 $(GO) test -vet=off -timeout 20m -skip '$(CATALOGUE)|$(SLOW)' ./migration ./cmd/drover ./migration/steps $(REST) # the longest first
 	qemu=$$($(GO) run ./cmd/drover fleet ensure x86_64) && cd examples && DROVER_CI=1 DROVER_QEMU="$$qemu" $(GO) test ./...
 
 .PHONY: race
