@@ -266,7 +266,7 @@ func notCompared(device, path string) bool {
 	case "mc146818rtc/last_update", "mc146818rtc/update_timer", "mc146818rtc/next_alarm_time":
 		return true // the clock is the host's, and goes on while the guest is paused
 	}
-	// It is taken over for a request to the disk that is to be tried again only
+	// These are taken over for a request to the disk that is to be tried again only
 	// (hw/ide/pci.c, ide_bmdma_post_load).
-	return strings.HasSuffix(path, "/migration_retry_sector_num")
+	return strings.Contains(path, "/migration_retry_")
 }

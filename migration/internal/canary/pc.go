@@ -11,7 +11,7 @@ import (
 // devices, those are left out that are in registers which it uses itself, or reached through
 // such.
 func pc(guestUsesDevices bool) []Canary {
-	all := slices.Concat(isaCanaries(), pciCanaries(), memoryCanaries(), []Canary{fwCfg()})
+	all := slices.Concat(isaCanaries(), pciCanaries(), memoryCanaries(), []Canary{fwCfg(), identification()})
 	if guestUsesDevices {
 		all = slices.DeleteFunc(all, func(c Canary) bool {
 			for _, w := range append(c.plant, write{cell: c.cell}) {
@@ -140,6 +140,58 @@ func fwCfg() Canary {
 				return 0, err
 			}
 			return next, readUpToKey(ctx, vm)
+		},
+	}
+}
+
+// identification is how far a disk's identification (ATA's IDENTIFY DEVICE) has been read, a word
+// at a time: up to the blanks behind the model's name, "QEMU HARDDISK". There are a dozen, and
+// it is asked for anew when all have been read.
+func identification() Canary {
+	data, command, control := port(0x1f0, 2), port(0x1f7, 1), port(0x3f6, 1)
+	const (
+		identify, requested, noDisk, noInterrupts = 0xec, 8, 0xff, 2
+		words, before                             = 256, 35
+		blanks, behindBlanks                      = 0x2020, 0x8010
+	)
+	readUpToBlanks := func(ctx context.Context, vm VM) error {
+		q := vm.QTest()
+		if err := control.write(ctx, q, noInterrupts); err != nil {
+			return err
+		}
+		for range words { // what is left of the last one: a disk takes no command before
+			status, err := control.read(ctx, q)
+			if err != nil || status == noDisk {
+				return err
+			}
+			if status&requested == 0 {
+				break
+			}
+			if _, err := data.read(ctx, q); err != nil {
+				return err
+			}
+		}
+		if err := command.write(ctx, q, identify); err != nil {
+			return err
+		}
+		for range before {
+			if _, err := data.read(ctx, q); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	return Canary{
+		Device: "what has been read of the disk's identification", cell: data, Value: blanks, put: readUpToBlanks,
+		get: func(ctx context.Context, vm VM) (uint32, error) {
+			next, err := data.read(ctx, vm.QTest())
+			if err != nil || next != behindBlanks {
+				return next, err
+			}
+			if err := readUpToBlanks(ctx, vm); err != nil {
+				return 0, err
+			}
+			return data.read(ctx, vm.QTest())
 		},
 	}
 }
