@@ -191,6 +191,31 @@ func TestDoubtOfWhoeverKnowsMoreIsUnknown(t *testing.T) {
 	require.Contains(t, result.Reason, "memory")
 }
 
+// TestPostcopyMayBeToldCompleteJustBeforeTheGuestRuns: two threads of the destination's do it.
+func TestPostcopyMayBeToldCompleteJustBeforeTheGuestRuns(t *testing.T) {
+	for early, outcome := range map[time.Duration]Outcome{2 * time.Millisecond: Pass, time.Second: Fail} {
+		r := good()
+		source, destination := r.Source.Events, r.Destination.Events
+		r.Source.Events = slices.Insert(source, 4, status(source[4].Time, "postcopy-active"))
+		require.Equal(t, "completed", statusOf(destination[4]))
+		destination[4].Time = destination[0].Time.Add(-early)
+		got, witness := judgeSequence(r)
+		require.Equal(t, outcome, got, witness)
+	}
+}
+
+// TestGuestThatIsResetOnItsWayHasToBoot: what its console is silent for says nothing of the
+// downtime. One that was reset earlier has booted.
+func TestGuestThatIsResetOnItsWayHasToBoot(t *testing.T) {
+	for before, outcome := range map[time.Duration]Outcome{10 * time.Millisecond: Pass, 5 * time.Second: Fail} {
+		r := good()
+		r.Source.Events = slices.Insert(r.Source.Events, 0, EventFacts{Name: "RESET", Time: r.Standstill.LastOnSource.Add(-before)})
+		r.Standstill.FirstOnDestination = r.Standstill.FirstOnDestination.Add(3 * time.Second)
+		got, witness := judgeDowntime(r)
+		require.Equal(t, outcome, got, witness)
+	}
+}
+
 // TestTimeSinceBootIsNoDowntime: old QEMUs report it for a postcopy migration whose downtime
 // was under a millisecond.
 func TestTimeSinceBootIsNoDowntime(t *testing.T) {

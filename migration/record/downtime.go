@@ -87,6 +87,9 @@ func (r *Record) judgeConsole(gap float64) (Outcome, string) {
 	if since := s.LastOnSource.Sub(r.Started).Seconds(); s.LongestSeconds > since && !r.Started.IsZero() {
 		return unsure("two heartbeats on the source were %g s apart, and the run began %.3f s before the last", s.LongestSeconds, since)
 	}
+	if r.resetAfter(s.LastOnSource) {
+		return pass(", in which it was reset, and had to boot")
+	}
 	silent, longest := ms(s.FirstOnDestination.Sub(s.LastOnSource)), s.LongestSeconds*1000
 	late := ms(s.FirstOnDestination.Sub(first(r.Destination.Events, "RESUME")))
 	switch {
@@ -96,6 +99,14 @@ func (r *Record) judgeConsole(gap float64) (Outcome, string) {
 		return r.late("the guest's console was silent for %.0f ms after it had been resumed, and its heartbeats were at most %.0f ms apart", late, longest)
 	}
 	return pass(", and its console was silent for %.0f ms", silent)
+}
+
+// resetAfter says whether the guest was reset on the source when it had told for the last time that
+// it lives, or up to a second before: it may have been on its way still.
+func (r *Record) resetAfter(last time.Time) bool {
+	return slices.ContainsFunc(r.Source.Events, func(e EventFacts) bool {
+		return e.Name == "RESET" && e.Time.After(last.Add(-time.Second))
+	})
 }
 
 // unlimited is a limit, in ms, that is set where the scenario is not about the downtime.
