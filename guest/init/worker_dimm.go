@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"time"
 )
 
@@ -61,10 +60,10 @@ func mapDIMM(ctx context.Context) (bytes []byte, free func(), err error) {
 
 // pagesFrom is how many pages of the memory lie at that guest-physical address or above.
 func pagesFrom(start uint64, bytes []byte) (n int, err error) {
-	size, known := os.Getpagesize(), false
-	for at := 0; at < len(bytes); at += size {
-		physical, ok := physicalOf(&bytes[at])
-		if known = known || ok; ok && physical >= start {
+	known := false
+	for _, physical := range physicalPages(bytes) {
+		known = known || physical != 0
+		if physical >= start {
 			n++
 		}
 	}

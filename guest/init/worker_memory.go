@@ -198,18 +198,34 @@ func (m *filledMemory) complain(i int, s uint64, w *Witness) {
 
 // physicalOf is the guest-physical address of a byte that is in memory now.
 func physicalOf(b *byte) (uint64, bool) {
+	at := physicalPages(unsafe.Slice(b, 1))
+	if len(at) == 0 || at[0] == 0 {
+		return 0, false
+	}
+	return at[0] + uint64(uintptr(unsafe.Pointer(b)))%uint64(os.Getpagesize()), true
+}
+
+// physicalPages are the guest-physical addresses of the pages that memory begins in, one after the
+// other, 0 for one that is not in memory now; none where the kernel does not say it. They are asked
+// for at once: a guest of TCG's takes half a minute for a few thousand questions.
+func physicalPages(bytes []byte) []uint64 {
 	f, err := os.Open("/proc/self/pagemap")
 	if err != nil {
-		return 0, false
+		return nil
 	}
 	defer f.Close()
+	const entry, present, frame = 8, 1 << 63, 1<<55 - 1
 	size := uint64(os.Getpagesize())
-	at := uint64(uintptr(unsafe.Pointer(b)))
-	var entry [8]byte
-	if _, err := f.ReadAt(entry[:], int64(at/size*8)); err != nil {
-		return 0, false
+	first := uint64(uintptr(unsafe.Pointer(&bytes[0]))) / size
+	entries := make([]byte, (len(bytes)+int(size)-1)/int(size)*entry)
+	if _, err := f.ReadAt(entries, int64(first*entry)); err != nil {
+		return nil
 	}
-	e := binary.NativeEndian.Uint64(entry[:])
-	const present, frame = 1 << 63, 1<<55 - 1
-	return e&frame*size + at%size, e&present != 0 && e&frame != 0
+	all := make([]uint64, len(entries)/entry)
+	for i := range all {
+		if e := binary.NativeEndian.Uint64(entries[i*entry:]); e&present != 0 {
+			all[i] = e & frame * size
+		}
+	}
+	return all
 }
