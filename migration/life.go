@@ -86,7 +86,14 @@ func (p *Pair) PlantCanaries(ctx context.Context) error {
 		return err
 	}
 	all = append(all, canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil && !p.Program.FillsPages())...)
+	status, err := qapi.QueryStatus(ctx, p.Source.QMP())
+	if err != nil {
+		return err
+	}
 	for _, c := range all {
+		if c.AfterFirmware && status.Status == qapi.StatePrelaunch {
+			continue
+		}
 		if err := c.Plant(ctx, p.Source); err != nil {
 			return err
 		}

@@ -205,11 +205,12 @@ func expectBlocktimes(p *migration.Pair, total float64) error {
 	if len(reported.VCPUs) != 1 {
 		return fmt.Errorf("the destination has 1 vCPU, and reports a postcopy-vcpu-blocktime of %d", len(reported.VCPUs))
 	}
-	// Of faults that overlap, QEMU 11.1 counts for a vCPU only the last, and 7.2 up to 37 ms more
-	// than in all.
-	bounds := record.Between(-2-total*9/10, 40+total)
+	// Of faults that overlap, QEMU 11.1 counts for a vCPU only the last, and 7.2 up to 71 ms more
+	// than in all (i386, on a host at half speed).
+	const counted = 150 // ms
+	bounds := record.Between(-2-total*9/10, counted+total)
 	if reported.Beside > 0 { // other threads waited as well
-		bounds = record.AtMost(40 + total)
+		bounds = record.AtMost(counted + total)
 	}
 	if p.Facts.Arch != "s390x" { // 7.2 counts up to 37 ms more for the vCPU than in all there, 11.1 up to 45 ms less
 		p.Measure("postcopy-vcpu-blocktime of the only vCPU, beyond postcopy-blocktime", reported.VCPUs[0]-total, "ms", bounds)

@@ -80,6 +80,9 @@ type Canary struct {
 	// oneVCPU says that QEMU answers only where the machine has one vCPU: it would ask which
 	// of several it is that reads.
 	oneVCPU bool
+
+	// AfterFirmware says that a firmware which is still to run would take it for a broken device.
+	AfterFirmware bool
 }
 
 // For returns the canaries of the machine that a target's guest programs are for, with so

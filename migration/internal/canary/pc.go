@@ -182,7 +182,7 @@ func identification() Canary {
 		return nil
 	}
 	return Canary{
-		Device: "what has been read of the disk's identification", cell: data, Value: blanks, put: readUpToBlanks,
+		Device: "what has been read of the disk's identification", cell: data, Value: blanks, put: readUpToBlanks, AfterFirmware: true,
 		get: func(ctx context.Context, vm VM) (uint32, error) {
 			next, err := data.read(ctx, vm.QTest())
 			if err != nil || next != behindBlanks {
