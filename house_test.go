@@ -76,24 +76,21 @@ func TestNothingSleepsInATest(t *testing.T) {
 func TestNoCallChangesAPackageVariable(t *testing.T) {
 	all := packages(t)
 	for _, p := range ours(t) {
-		set := token.NewFileSet()
-		var parsed []*ast.File
+		var files []*ast.File
 		for _, name := range p.GoFiles {
-			f, err := parser.ParseFile(set, filepath.Join(p.Dir, name), nil, 0)
-			require.NoError(t, err)
-			parsed = append(parsed, f)
+			files = append(files, parsed(t, filepath.Join(p.Dir, name)))
 		}
-		exports := importer.ForCompiler(set, "gc", func(path string) (io.ReadCloser, error) { return os.Open(all[path].Export) })
+		exports := importer.ForCompiler(positions, "gc", func(path string) (io.ReadCloser, error) { return os.Open(all[path].Export) })
 		info := &types.Info{Uses: map[*ast.Ident]types.Object{}}
 		config := types.Config{Importer: exports}
-		checked, err := config.Check(p.ImportPath, set, parsed, info)
+		checked, err := config.Check(p.ImportPath, positions, files, info)
 		require.NoError(t, err)
-		for _, f := range parsed {
+		for _, f := range files {
 			ast.Inspect(f, func(n ast.Node) bool {
 				for _, changed := range changedBy(n) {
 					v, ok := info.Uses[changed].(*types.Var)
 					if ok && v.Parent() == checked.Scope() {
-						t.Errorf("%v changes %s, a variable of package %s", set.Position(changed.Pos()), v.Name(), p.folder())
+						t.Errorf("%v changes %s, a variable of package %s", positions.Position(changed.Pos()), v.Name(), p.folder())
 					}
 				}
 				return true
@@ -192,12 +189,9 @@ func files(t *testing.T, endings ...string) []string {
 
 func inspect(t *testing.T, path string, visit func(token.Position, ast.Node)) {
 	t.Helper()
-	set := token.NewFileSet()
-	f, err := parser.ParseFile(set, path, nil, 0)
-	require.NoError(t, err)
-	ast.Inspect(f, func(n ast.Node) bool {
+	ast.Inspect(parsed(t, path), func(n ast.Node) bool {
 		if n != nil {
-			visit(set.Position(n.Pos()), n)
+			visit(positions.Position(n.Pos()), n)
 		}
 		return true
 	})
@@ -207,14 +201,18 @@ func inspect(t *testing.T, path string, visit func(token.Position, ast.Node)) {
 func parsed(t *testing.T, path string) *ast.File {
 	t.Helper()
 	once, _ := parsedFiles.LoadOrStore(path, sync.OnceValues(func() (*ast.File, error) {
-		return parser.ParseFile(token.NewFileSet(), path, nil, 0)
+		return parser.ParseFile(positions, path, nil, 0)
 	}))
 	f, err := once.(func() (*ast.File, error))()
 	require.NoError(t, err)
 	return f
 }
 
-var parsedFiles sync.Map
+// The files that have been parsed, by path, and where what is in them stands.
+var (
+	parsedFiles sync.Map
+	positions   = token.NewFileSet()
+)
 
 // asGoName takes `migration.Scenario` and `Scenario.Full` apart: a package of this
 // module, or a type in one, and a name in it.

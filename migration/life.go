@@ -85,15 +85,13 @@ func (p *Pair) PlantCanaries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	all = append(all, canary.For(p.Facts.Arch, len(vcpus), p.Program.Table != nil && !p.Program.FillsPages())...)
 	status, err := qapi.QueryStatus(ctx, p.Source.QMP())
 	if err != nil {
 		return err
 	}
+	usesDevices := p.Program.Table != nil && !p.Program.FillsPages()
+	all = append(all, canary.For(p.Facts.Arch, len(vcpus), usesDevices, status.Status != qapi.StatePrelaunch)...)
 	for _, c := range all {
-		if c.AfterFirmware && status.Status == qapi.StatePrelaunch {
-			continue
-		}
 		if err := c.Plant(ctx, p.Source); err != nil {
 			return err
 		}

@@ -54,6 +54,16 @@ func (c cell) read(ctx context.Context, q *qtest.Session) (value uint32, err err
 	return q.Inl(ctx, uint16(c.address))
 }
 
+// skip reads what a cell has so many times.
+func (c cell) skip(ctx context.Context, q *qtest.Session, times int) error {
+	for range times {
+		if _, err := c.read(ctx, q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // A write is a value that goes into a cell.
 type write struct {
 	cell
@@ -81,13 +91,14 @@ type Canary struct {
 	// of several it is that reads.
 	oneVCPU bool
 
-	// AfterFirmware says that a firmware which is still to run would take it for a broken device.
-	AfterFirmware bool
+	// afterFirmware says that a firmware which is still to run would take it for a broken device.
+	afterFirmware bool
 }
 
 // For returns the canaries of the machine that a target's guest programs are for, with so
-// many vCPUs; none where there are none. Devices that the guest program uses itself have none.
-func For(arch string, vcpus int, guestUsesDevices bool) []Canary {
+// many vCPUs; none where there are none. Devices that the guest program uses itself have none,
+// nor have those that a firmware is still to use, where the guest has not run.
+func For(arch string, vcpus int, guestUsesDevices, hasRun bool) []Canary {
 	var all []Canary
 	switch arch {
 	case "x86_64", "i386":
@@ -101,7 +112,7 @@ func For(arch string, vcpus int, guestUsesDevices bool) []Canary {
 	case "s390x":
 		all = s390x()
 	}
-	return slices.DeleteFunc(all, func(c Canary) bool { return c.oneVCPU && vcpus != 1 })
+	return slices.DeleteFunc(all, func(c Canary) bool { return c.oneVCPU && vcpus != 1 || c.afterFirmware && !hasRun })
 }
 
 // A VM is what a canary is in.

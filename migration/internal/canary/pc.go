@@ -125,12 +125,7 @@ func fwCfg() Canary {
 		if err := choose.write(ctx, vm.QTest(), directory); err != nil {
 			return err
 		}
-		for range before {
-			if _, err := data.read(ctx, vm.QTest()); err != nil {
-				return err
-			}
-		}
-		return nil
+		return data.skip(ctx, vm.QTest(), before)
 	}
 	return Canary{
 		Device: "what has been read of the firmware configuration", cell: data, Value: 0x20, put: readUpToKey,
@@ -174,15 +169,10 @@ func identification() Canary {
 		if err := command.write(ctx, q, identify); err != nil {
 			return err
 		}
-		for range before {
-			if _, err := data.read(ctx, q); err != nil {
-				return err
-			}
-		}
-		return nil
+		return data.skip(ctx, q, before)
 	}
 	return Canary{
-		Device: "what has been read of the disk's identification", cell: data, Value: blanks, put: readUpToBlanks, AfterFirmware: true,
+		Device: "what has been read of the disk's identification", cell: data, Value: blanks, put: readUpToBlanks, afterFirmware: true,
 		get: func(ctx context.Context, vm VM) (uint32, error) {
 			next, err := data.read(ctx, vm.QTest())
 			if err != nil || next != behindBlanks {
