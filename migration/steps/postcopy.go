@@ -1,7 +1,6 @@
 package steps
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -184,7 +183,7 @@ func ExpectChannelsThenMain() migration.Step {
 		p.Measure("connections", float64(len(p.Facts.Link.Connections)), "connections", record.Exactly(1+channels))
 		main, least := 0.0, math.Inf(1)
 		for _, c := range p.Facts.Link.Connections {
-			if bytes.HasPrefix(c.First, []byte(streamMagic)) {
+			if isMainChannel(c.First) {
 				main += float64(c.Forward)
 			} else {
 				least = min(least, float64(c.Forward))
