@@ -230,3 +230,15 @@ func TestTimeSinceBootIsNoDowntime(t *testing.T) {
 		require.Equal(t, outcome == Pass, strings.Contains(witness, "under 1 by the source, which reports the time since its host booted (9212397)"), witness)
 	}
 }
+
+// TestGuestBehindALinkThatWasStalledMayRunLate: then the link decides when it runs.
+func TestGuestBehindALinkThatWasStalledMayRunLate(t *testing.T) {
+	for what, outcome := range map[string]Outcome{PassedStalledLink: Pass, "something else": Fail} {
+		r := good()
+		r.Measures = append(r.Measures, Measure{What: what, Unit: "bytes"})
+		r.Destination.Events[0].Time = r.Destination.Events[0].Time.Add(time.Second)
+		r.Standstill.FirstOnDestination = r.Standstill.FirstOnDestination.Add(time.Second)
+		got, witness := judgeDowntime(r)
+		require.Equal(t, outcome, got, witness)
+	}
+}

@@ -16,9 +16,12 @@ import (
 
 // pulsing returns a record of a guest that says itself what it sees of its machine, of four
 // vCPUs: it was asked before it moved, and after.
-func pulsing() *Record {
+func pulsing() *Record { return pulsingAs(fixtures.Pulse) }
+
+// pulsingAs is one whose guest is that kind of pulse.
+func pulsingAs(program string) *Record {
 	r := good()
-	r.Program = fixtures.Pulse
+	r.Program = program
 	p := r.program()
 	r.Memory.Left = p.Scratch
 	for _, s := range p.Scratch {

@@ -62,7 +62,7 @@ func judgeDowntime(r *Record) (Outcome, string) {
 		return r.late("the source reports a downtime of %.0f ms, and the downtime-limit was %.0f", reported, limit)
 	case !r.isPostcopy() && gap < reported*(1-downtimeShare.Value)-r.allow(downtimeLater):
 		return r.late("the source reports a downtime of %.0f ms, and the destination ran %.0f ms after the source had stopped", reported, gap)
-	case !r.staged() && !r.isPostcopy() && gap > latest:
+	case !r.staged() && !r.isPostcopy() && !r.linkStalled() && gap > latest:
 		return r.late("the source reports a downtime of %.0f ms, and the destination ran only %.0f ms after the source had stopped", reported, gap)
 	}
 	if more := r.unexplained(gap, limit); more > r.allow(unexplainedDowntime) {

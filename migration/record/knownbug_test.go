@@ -2,8 +2,10 @@ package record
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 
+	"github.com/drover-vm/drover/fixtures"
 	"github.com/stretchr/testify/require"
 )
 
@@ -221,6 +223,37 @@ func TestLastWritesThatTCGLosesOnABusyHostAreASkip(t *testing.T) {
 	} {
 		r := pulsing()
 		r.Accel, r.Source.Version, r.KnownBug, r.Host = "tcg: the default", "11.1.3", "whatever", &HostFacts{Slowdown: 9}
+		c.edit(r)
+		result := Judged(r)
+		require.Equal(t, c.want, result.Outcome, "%s: %s", what, result.Reason)
+	}
+}
+
+func TestAlarmThatIsLostBetweenTwoDevicesOnABusyHostIsASkip(t *testing.T) {
+	stop := func(r *Record, name string) {
+		words := r.Pulse[1].Words
+		i := slices.IndexFunc(words, func(w PulseWord) bool { return w.Name == name })
+		words[i].Last = words[i].First
+	}
+	quiet := func(r *Record) { r.Host = nil }
+	for what, c := range map[string]struct {
+		edit func(r *Record)
+		want Outcome
+	}{
+		"on a busy host":  {func(*Record) {}, Skip},
+		"on a quiet host": {quiet, Fail},
+		"while the link is stalled": {func(r *Record) {
+			quiet(r)
+			r.Measures = append(r.Measures, Measure{What: PassedStalledLink, Unit: "bytes", Bounds: AtMost(1 << 20)})
+		}, Skip},
+		"and another timer as well":  {func(r *Record) { stop(r, r.Pulse[1].Words[0].Name) }, Fail},
+		"by a QEMU that has it not":  {func(r *Record) { r.Source.Version, r.Destination.Version = "7.2.0", "7.2.0" }, Fail},
+		"on the source":              {func(r *Record) { r.Pulse[1].Side, r.Pulse[1].Arrived = "source", false }, Fail},
+		"beside periodic interrupts": {func(r *Record) { *r = *pulsing(); stop(r, fixtures.RTCAlarm) }, Fail},
+	} {
+		r := pulsingAs(fixtures.PulseAlarm)
+		r.Source.Version, r.KnownBug, r.Host = "11.1.3", "whatever", &HostFacts{Slowdown: 9}
+		stop(r, fixtures.RTCAlarm)
 		c.edit(r)
 		result := Judged(r)
 		require.Equal(t, c.want, result.Outcome, "%s: %s", what, result.Reason)
