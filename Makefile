@@ -62,6 +62,12 @@ race: setup-test ## run what "make test" does under the race detector, all of it
 slow: setup-test setup-slow ## run the tests that take long and that "make test" leaves alone: most tamper with live guests, and each witness has to notice
 	DROVER_CI=1 $(GO) test -vet=off -count=1 -timeout 40m ./migration -run '$(SLOW)'
 
+# "make test" has one QEMU, and what that lacks is not run there.
+.PHONY: catalogue
+catalogue: setup-test ## run every scenario on each QEMU of the fleet: half an hour or more
+	$(GO) run ./cmd/drover fleet fetch
+	$(GO) run ./cmd/drover run --fleet
+
 .PHONY: lint
 lint: ## formatting, go vet and staticcheck, all pinned
 	@echo 'gofumpt -l .'; unformatted=$$($(LINT) gofumpt -l .) || exit 1; \

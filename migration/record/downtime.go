@@ -101,14 +101,6 @@ func (r *Record) judgeConsole(gap float64) (Outcome, string) {
 	return pass(", and its console was silent for %.0f ms", silent)
 }
 
-// resetAfter says whether the guest was reset on the source when it had told for the last time that
-// it lives, or up to a second before: it may have been on its way still.
-func (r *Record) resetAfter(last time.Time) bool {
-	return slices.ContainsFunc(r.Source.Events, func(e EventFacts) bool {
-		return e.Name == "RESET" && e.Time.After(last.Add(-time.Second))
-	})
-}
-
 // unlimited is a limit, in ms, that is set where the scenario is not about the downtime.
 const unlimited = 60_000
 

@@ -248,22 +248,3 @@ func (r *Record) leavingEvents() []EventFacts {
 	}
 	return since(r.Source.Began, r.Source.Events)
 }
-
-// isPostcopy says whether the guest moved before its RAM had.
-func (r *Record) isPostcopy() bool {
-	return r.Source != nil && !first(r.Source.Events, "postcopy-active").IsZero()
-}
-
-// wentStraight says whether nothing interrupted the last migration.
-func (r *Record) wentStraight() bool {
-	return count(statuses(r.leavingEvents()), "postcopy-paused") == 0
-}
-
-// staged says whether the guest waited for somebody else than QEMU: stopped before it
-// was sent, in a file, or on a destination that was told to wait.
-func (r *Record) staged() bool {
-	onSource, there := r.leavingEvents(), r.Destination.Events
-	waited := r.Waits && !first(there, "RESUME").Before(first(there, "completed"))
-	return waited || first(onSource, "STOP").Before(first(onSource, "setup")) ||
-		first(there, "active").After(first(onSource, "completed"))
-}

@@ -159,10 +159,6 @@ func (s StepFacts) gathers() Fact {
 	return ""
 }
 
-func (r *Record) wasSuspended() bool {
-	return r.Source != nil && len(named(r.Source.Events, "SUSPEND")) > 0
-}
-
 // calls says whether a fact that not every run gathers is to be judged: it is there, or
 // was to be gathered.
 func calls(f Fact) func(r *Record) bool {

@@ -20,11 +20,6 @@ type Measure struct {
 // PassedStalledLink is what was measured of a link that was stalled for a time.
 const PassedStalledLink = "passed a stalled link"
 
-// linkStalled says whether the link was stalled for a time: then it decides when the guest runs.
-func (r *Record) linkStalled() bool {
-	return slices.ContainsFunc(r.Measures, func(m Measure) bool { return m.What == PassedStalledLink })
-}
-
 // Bounds are the least and the most that a quantity may be; nil is no bound.
 type Bounds struct {
 	Min *float64 `json:",omitempty"`

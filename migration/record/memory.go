@@ -181,15 +181,3 @@ func join(ranges []fixtures.Range) string {
 	}
 	return strings.Join(all, ", ")
 }
-
-// keptState is the run state of a guest that did not run when it was sent and can't be let
-// run without booting, "" for others.
-func (r *Record) keptState() string {
-	switch {
-	case r.Unlaunched:
-		return "prelaunch"
-	case r.Source != nil && len(named(r.Source.Events, "SHUTDOWN")) > 0:
-		return "shutdown"
-	}
-	return ""
-}
