@@ -184,19 +184,12 @@ func asQEMU(t *testing.T, binary string) string {
 }
 
 func TestEveryEndIsCompleteAndSaysHow(t *testing.T) {
-	within := func(d time.Duration) func(*testing.T) context.Context {
-		return func(t *testing.T) context.Context {
-			ctx, cancel := context.WithTimeout(context.Background(), d)
-			t.Cleanup(cancel)
-			return ctx
-		}
-	}
 	send := func(s syscall.Signal) func(*launcher.VM) {
 		return func(vm *launcher.VM) { _ = syscall.Kill(vm.PID(), s) }
 	}
 	closeIt := func(vm *launcher.VM) { _ = vm.Close() }
 	for name, end := range map[string]struct {
-		ctx    func(*testing.T) context.Context
+		cause  error         // what ends the context once QEMU is there
 		quit   time.Duration // timeout; 0 = as ever
 		do     func(*launcher.VM)
 		closed []string // words of Close's error; nil = there is none
@@ -205,7 +198,7 @@ func TestEveryEndIsCompleteAndSaysHow(t *testing.T) {
 		"close":             {do: closeIt, waiter: []string{"exit status 0", `"execute":"quit"`}},
 		"kill":              {do: func(vm *launcher.VM) { _ = vm.Kill() }, waiter: []string{"killed", "Kill"}},
 		"quit by another":   {do: func(vm *launcher.VM) { _ = vm.QMP().Execute(context.Background(), "quit", nil, nil) }, waiter: []string{"exit status 0"}},
-		"context times out": {ctx: within(time.Second), do: func(vm *launcher.VM) { <-vm.Exited() }, waiter: []string{"killed", "its context ended", "deadline"}},
+		"context times out": {cause: context.DeadlineExceeded, do: func(vm *launcher.VM) { <-vm.Exited() }, waiter: []string{"killed", "its context ended", "deadline"}},
 		"SIGTERM":           {do: send(syscall.SIGTERM), waiter: []string{"exit status 0"}},
 		"SIGSEGV":           {do: send(syscall.SIGSEGV), closed: []string{"segmentation fault"}, waiter: []string{"segmentation fault", "last on its monitor"}},
 		"SIGABRT":           {do: send(syscall.SIGABRT), closed: []string{"aborted"}, waiter: []string{"aborted"}},
@@ -215,10 +208,8 @@ func TestEveryEndIsCompleteAndSaysHow(t *testing.T) {
 		for _, binary := range qemutest.Binaries(t, "x86_64") {
 			t.Run(name+"/"+qemutest.Version(t, binary), func(t *testing.T) {
 				t.Parallel()
-				ctx := context.Background()
-				if end.ctx != nil {
-					ctx = end.ctx(t)
-				}
+				ctx, cancel := context.WithCancelCause(context.Background())
+				defer cancel(nil)
 				dir := t.TempDir()
 				vm, err := launcher.Launch(ctx, launcher.Config{
 					Binary: binary, Machine: "none", QuitTimeout: end.quit, Attach: filepath.Join(dir, "a"),
@@ -227,6 +218,9 @@ func TestEveryEndIsCompleteAndSaysHow(t *testing.T) {
 				waited := make(chan error)
 				go func() { _, err := vm.Console().Wait(context.Background(), 0, "never"); waited <- err }()
 
+				if end.cause != nil {
+					cancel(end.cause)
+				}
 				end.do(vm)
 				waiter := <-waited
 				closed := vm.Close()
