@@ -13,6 +13,7 @@ import (
 	"github.com/drover-vm/drover/protocol/qapi"
 
 	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/internal/procfs"
 	"github.com/drover-vm/drover/migration/record"
 )
 
@@ -49,6 +50,10 @@ func postcopyVerbs() migration.Vocabulary {
 		{
 			Name: "expect postcopy-blocktime", Doc: "The destination reports for how long its vCPUs waited for pages, where the kernel reports which thread waited: at least 1 ms, and no longer than the migration took.",
 			Example: "expect postcopy-blocktime", Step: do(ExpectPostcopyBlocktime),
+		},
+		{
+			Name: "expect huge-pages", Doc: "The destination's RAM may lie in huge pages again, which postcopy forbids while pages come.",
+			Example: "expect huge-pages", Step: do(ExpectHugePages),
 		},
 		{
 			Name: "expect channels-then-main", Doc: "The source made a connection for each multifd channel and a main one; each channel carried at least 1 MB, and the main one at least 10 MB.", Example: "expect channels-then-main",
@@ -194,5 +199,24 @@ func ExpectChannelsThenMain() migration.Step {
 		return nil
 	})
 	expect.Wants = append(expect.Wants, "enable multifd", startPostcopy, awaitSwitchover)
+	return expect
+}
+
+// ExpectHugePages gathers how much of the destination's RAM may not lie in huge pages when the
+// migration is over. Where the kernel has none, that is nothing.
+func ExpectHugePages() migration.Step {
+	expect := onDestination("expect huge-pages", func(ctx context.Context, p *migration.Pair) error {
+		forbidden := func() (uint64, error) { return procfs.WithoutHugePages(p.Destination.PID(), p.RAMBytes()) }
+		wait, cancel := p.AtMost(ctx, releaseTimeout)
+		defer cancel()
+		_ = migration.Poll(wait, "huge pages to be allowed", func() (bool, error) { // it is measured below
+			bytes, err := forbidden()
+			return bytes == 0, err
+		})
+		bytes, err := forbidden()
+		p.Measure("RAM of the destination that may not lie in huge pages", float64(bytes), "bytes", record.AtMost(0))
+		return err
+	})
+	expect.Wants = []string{awaitSwitchover}
 	return expect
 }

@@ -186,3 +186,20 @@ func SharedFiles(pid int, least uint64) (map[string]string, error) {
 	}
 	return files, err
 }
+
+// WithoutHugePages is how many bytes a process has in mappings of at least that size of which
+// the kernel makes no huge pages, since the process said so (madvise, MADV_NOHUGEPAGE).
+func WithoutHugePages(pid int, least uint64) (bytes uint64, err error) {
+	smaps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
+	size := uint64(0)
+	for line := range strings.Lines(string(smaps)) {
+		switch fields := strings.Fields(line); {
+		case len(fields) > 1 && fields[0] == "Size:": // in KiB
+			size, _ = strconv.ParseUint(fields[1], 10, 64)
+			size <<= 10
+		case fields[0] == "VmFlags:" && size >= least && slices.Contains(fields, "nh"):
+			bytes += size
+		}
+	}
+	return bytes, err
+}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"github.com/drover-vm/drover/migration/internal/procfs"
 )
@@ -25,5 +26,22 @@ func TestUsageOfAProcessGrowsWithWhatItDoes(t *testing.T) {
 	require.NoError(t, err)
 	require.Zero(t, none.Named)
 	_, err = procfs.UsageOf(1<<22+1, "")
+	require.Error(t, err, "no process has that number")
+}
+
+func TestMemoryOfWhichNoHugePagesAreMadeIsCounted(t *testing.T) {
+	const size = 64 << 20
+	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, unix.Munmap(memory)) }()
+	before, err := procfs.WithoutHugePages(os.Getpid(), size)
+	require.NoError(t, err)
+	if err := unix.Madvise(memory, unix.MADV_NOHUGEPAGE); err != nil {
+		t.Skipf("this kernel has no huge pages to forbid (CONFIG_TRANSPARENT_HUGEPAGE): %v", err)
+	}
+	after, err := procfs.WithoutHugePages(os.Getpid(), size)
+	require.NoError(t, err)
+	require.EqualValues(t, size, after-before)
+	_, err = procfs.WithoutHugePages(1<<22+1, 0)
 	require.Error(t, err, "no process has that number")
 }
