@@ -36,10 +36,9 @@ const (
 // A diskKind is how a driver has a kind of disk read a sector.
 type diskKind struct {
 	queue    uint16
-	first    []byte // a request without data that has to be completed before; nil is none
-	read     []byte
-	reply    int // how long that is
-	status   int // where in it is what is 0 when all went well
+	requests [][]byte // the last reads the sector, and those before have no data
+	reply    int      // how long that is
+	status   int      // where in it is what is 0 when all went well
 	dataLast bool
 }
 
@@ -50,11 +49,13 @@ func diskKinds() map[int]diskKind {
 		return append(append(append([]byte{1}, make([]byte, 7+8+3)...), bytes...), make([]byte, 32-len(bytes))...)
 	}
 	return map[int]diskKind{
-		0x1001: {read: binary.LittleEndian.AppendUint64(make([]byte, 8), requestSector), reply: 1}, // type 0: read
+		0x1001: {reply: 1, requests: [][]byte{binary.LittleEndian.AppendUint64(make([]byte, 8), requestSector)}}, // type 0: read
 		0x1004: {
 			queue: 2, reply: 108, status: 10, dataLast: true,
-			first: command(testUnitReady), // the answer is that there was a reset
-			read:  command(read10, 0, 0, 0, 0, requestSector, 0, 0, 1),
+			requests: [][]byte{
+				command(testUnitReady), // the answer is that there was a reset
+				command(read10, 0, 0, 0, 0, requestSector, 0, 0, 1),
+			},
 		},
 	}
 }
@@ -67,7 +68,7 @@ type diskQueue struct {
 	size int
 }
 
-// requestQueue is the disk's queue, which is selected in its registers.
+// requestQueue is the queue of a side's disk, which has to be opened.
 func requestQueue(ctx context.Context, s *migration.Side) (*diskQueue, error) {
 	port, device, err := ioPort(ctx, s, requestDisk)
 	if err != nil {
@@ -77,54 +78,57 @@ func requestQueue(ctx context.Context, s *migration.Side) (*diskQueue, error) {
 	if !ok {
 		return nil, fmt.Errorf("the PCI device %s of the %s is %#x, expected a virtio-blk or a virtio-scsi with disable-modern=on", requestDisk, s.Name(), device)
 	}
-	q := &diskQueue{s.QTest(), kind, port, 0}
-	if err := q.Outw(ctx, port+queueSelect, kind.queue); err != nil {
-		return nil, err
+	return &diskQueue{s.QTest(), kind, port, 0}, nil
+}
+
+// open selects the queue in the disk's registers, and asks how long it is.
+func (q *diskQueue) open(ctx context.Context) error {
+	if err := q.Outw(ctx, q.port+queueSelect, q.queue); err != nil {
+		return err
 	}
-	size, err := q.Inw(ctx, port+queueSize)
+	size, err := q.Inw(ctx, q.port+queueSize)
 	if err == nil && (size < leastQueue || size > mostQueue) {
 		err = fmt.Errorf("the disk %s has a queue of %d, expected %d to %d", requestDisk, size, leastQueue, mostQueue)
 	}
 	q.size = int(size)
-	return q, err
+	return err
 }
 
 // sendFailingRequest has the source's disk read a sector, which fails there, and stops the
 // guest.
 func sendFailingRequest(ctx context.Context, p *migration.Pair) error {
-	port, _, err := ioPort(ctx, p.Source, requestDisk)
-	if err != nil {
-		return err
-	}
-	if err := p.Source.QTest().Outb(ctx, port+deviceStatus, 0); err != nil { // a reset: the firmware has used it
-		return err
-	}
-	if err := p.Source.QTest().Outb(ctx, port+deviceStatus, 1|2); err != nil { // there is a driver
-		return err
-	}
 	q, err := requestQueue(ctx, p.Source)
 	if err != nil {
 		return err
 	}
-	if err := q.Outl(ctx, port+queuePFN, requestAt/4096); err != nil {
+	if err := q.Outb(ctx, q.port+deviceStatus, 0); err != nil { // a reset: the firmware has used it
 		return err
 	}
-	if err := q.Outb(ctx, port+deviceStatus, 1|2|4); err != nil { // and it is ready
+	if err := q.Outb(ctx, q.port+deviceStatus, 1|2); err != nil { // there is a driver
 		return err
 	}
-	if q.first != nil {
-		if err := q.send(ctx, 0, q.first, 0); err != nil {
+	if err := q.open(ctx); err != nil {
+		return err
+	}
+	if err := q.Outl(ctx, q.port+queuePFN, requestAt/4096); err != nil {
+		return err
+	}
+	if err := q.Outb(ctx, q.port+deviceStatus, 1|2|4); err != nil { // and it is ready
+		return err
+	}
+	for n := range q.last() {
+		if err := q.send(ctx, n); err != nil {
 			return err
 		}
-		if err := q.await(ctx, 1); err != nil {
+		if _, err := q.await(ctx, n); err != nil {
 			return fmt.Errorf("before the request that is to fail: %w", err)
 		}
 	}
-	return q.send(ctx, q.before(), q.read, sectorSize)
+	return q.send(ctx, q.last())
 }
 
-// before is how many requests come before the one that fails.
-func (q *diskQueue) before() int { return min(len(q.first), 1) }
+// last is which of the requests reads the sector.
+func (q *diskQueue) last() int { return len(q.requests) - 1 }
 
 // used is where the used ring is, at the next page behind the available ring, and entry where
 // its n-th entry is.
@@ -135,16 +139,18 @@ func (q *diskQueue) used() uint64 {
 
 func (q *diskQueue) entry(n int) uint64 { return q.used() + 4 + 8*uint64(n) }
 
-// await waits until so many requests have been completed.
-func (q *diskQueue) await(ctx context.Context, requests uint16) error {
-	return migration.Poll(ctx, "the disk's request to complete", func() (bool, error) {
-		done, err := q.Readw(ctx, q.used()+2)
-		return done >= requests, err
+// await waits until the n-th request has been completed, and returns how many have.
+func (q *diskQueue) await(ctx context.Context, n int) (done uint16, err error) {
+	err = migration.Poll(ctx, "the disk's request to complete", func() (bool, error) {
+		var err error
+		done, err = q.Readw(ctx, q.used()+2)
+		return int(done) > n, err
 	})
+	return done, err
 }
 
 // send puts the n-th request into the queue.
-func (q *diskQueue) send(ctx context.Context, n int, header []byte, data int) error {
+func (q *diskQueue) send(ctx context.Context, n int) error {
 	const next, written = 1, 2
 	type part struct {
 		at     uint64
@@ -152,12 +158,13 @@ func (q *diskQueue) send(ctx context.Context, n int, header []byte, data int) er
 		flags  uint16
 	}
 	reply := part{replyOf(n), q.reply, written}
-	chain := []part{{requestHeader + uint64(n)*requestRoom, len(header), 0}, reply}
-	if data > 0 {
-		chain = slices.Insert(chain, 1, part{requestData, data, written})
+	chain := []part{{requestHeader + uint64(n)*requestRoom, len(q.requests[n]), 0}, reply}
+	if n == q.last() {
+		at := len(chain) - 1
 		if q.dataLast {
-			chain[1], chain[2] = chain[2], chain[1]
+			at = len(chain)
 		}
+		chain = slices.Insert(chain, at, part{requestData, sectorSize, written})
 	}
 	var descriptors []byte
 	for i, d := range chain {
@@ -175,7 +182,7 @@ func (q *diskQueue) send(ctx context.Context, n int, header []byte, data int) er
 		content []byte
 	}{
 		{requestAt + uint64(16*n*chainLength), descriptors},
-		{chain[0].at, header},
+		{chain[0].at, q.requests[n]},
 		{requestData, bytes.Repeat([]byte{notWritten}, sectorSize)},
 		{reply.at, bytes.Repeat([]byte{notWritten}, q.reply)},
 		{available + 4 + 2*uint64(n), binary.LittleEndian.AppendUint16(nil, uint16(n*chainLength))},
@@ -199,8 +206,12 @@ func ExpectRequestCompleted() migration.Step {
 		if err != nil {
 			return err
 		}
-		n := q.before()
-		if err := q.await(ctx, uint16(n+1)); err != nil {
+		if err := q.open(ctx); err != nil {
+			return err
+		}
+		n := q.last()
+		requests, err := q.await(ctx, n)
+		if err != nil {
 			return fmt.Errorf("on the destination; the request that failed on the source was sent with the guest: %w", err)
 		}
 		done, data, reply := make([]byte, 8), make([]byte, sectorSize), make([]byte, q.reply)
@@ -208,10 +219,6 @@ func ExpectRequestCompleted() migration.Step {
 			if err := q.ReadMemory(ctx, at, part); err != nil {
 				return err
 			}
-		}
-		requests, err := q.Readw(ctx, q.used()+2)
-		if err != nil {
-			return err
 		}
 		switch length := binary.LittleEndian.Uint32(done[4:]); {
 		case int(requests) != n+1:
