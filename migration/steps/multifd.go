@@ -115,19 +115,21 @@ const underWay = 5 * time.Second
 // and after it the devices' state too.
 func ExpectMainChannel(bounds record.Bounds) migration.Step {
 	return onLink("expect main-channel "+bounds.String(), func(ctx context.Context, p *migration.Pair, r *Relay) error {
-		if bounds.Min != nil {
-			ctx, cancel := context.WithTimeout(ctx, underWay)
-			defer cancel()
-			_ = migration.Poll(ctx, "it to be sent", func() (bool, error) { return sentOverMain(r) >= *bounds.Min, nil })
-		}
-		p.Measure("sent over the main channel", sentOverMain(r), "bytes", bounds)
+		wait, cancel := p.AtMost(ctx, underWay)
+		defer cancel()
+		sent := 0.0
+		_ = migration.Poll(wait, "it to be sent", func() (bool, error) { // what is not sent by then is the measure
+			sent = sentOverMain(r)
+			return bounds.Min == nil || sent >= *bounds.Min, nil
+		})
+		p.Measure("sent over the main channel", sent, "bytes", bounds)
 		return nil
 	})
 }
 
 // sentOverMain is how many bytes have gone over the main channel.
 func sentOverMain(r *Relay) (bytes float64) {
-	for _, l := range r.all() {
+	for _, l := range r.connections() {
 		if isMainChannel(l.Forward.First()) {
 			bytes += float64(l.Forward.Bytes())
 		}
