@@ -85,12 +85,8 @@ func (p *Pair) PlantCanaries(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	status, err := qapi.QueryStatus(ctx, p.Source.QMP())
-	if err != nil {
-		return err
-	}
 	usesDevices := p.Program.Table != nil && !p.Program.FillsPages()
-	all = append(all, canary.For(p.Facts.Arch, len(vcpus), usesDevices, status.Status != qapi.StatePrelaunch)...)
+	all = append(all, canary.For(p.Facts.Arch, len(vcpus), usesDevices, !p.Facts.Unlaunched)...)
 	for _, c := range all {
 		if err := c.Plant(ctx, p.Source); err != nil {
 			return err
