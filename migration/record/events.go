@@ -105,14 +105,13 @@ func judgeSequence(r *Record) (Outcome, string) {
 		}
 	}
 	there := r.Destination.Events
-	if resumed, told := first(there, "RESUME"), first(there, "completed"); !r.staged() && told.Before(resumed) {
-		early, judge := ms(resumed.Sub(told)), fail
-		if r.isPostcopy() {
-			judge = r.late
-		}
-		if !r.isPostcopy() || early > r.allow(completedFirst) {
-			return judge("the destination's migration status went to \"completed\" %.1f ms before the guest ran there", early)
-		}
+	const sentence = "the destination's migration status went to \"completed\" %.1f ms before the guest ran there"
+	switch early := ms(first(there, "RESUME").Sub(first(there, "completed"))); {
+	case r.staged() || early <= 0:
+	case !r.isPostcopy():
+		return fail(sentence, early)
+	case early > r.allow(completedFirst):
+		return r.late(sentence, early)
 	}
 	return pass("%d statuses on the source and %d on the destination, each after one that it may follow", len(source), len(destination))
 }

@@ -191,22 +191,23 @@ func (r *Record) lostKeys(check string) bool {
 		return false
 	}
 	const one, two = 0xff, 0xffff // bytes of the answer
-	lost := false
+	p, lost := r.program(), false
+	bitsOf := func(name string) []string {
+		i := slices.IndexFunc(p.Table, func(of fixtures.Word) bool { return of.Name == name })
+		if i < 0 {
+			return nil
+		}
+		return p.Table[i].Bits
+	}
 	for _, f := range r.Pulse {
-		f.Words = slices.Clone(f.Words)
-		for _, of := range r.program().Table {
-			i := slices.IndexFunc(f.Words, func(w PulseWord) bool { return w.Name == of.Name })
-			bit := slices.Index(of.Bits, fixtures.KeyboardQueue)
-			if i < 0 || bit < 0 {
-				continue
-			}
-			w := &f.Words[i]
-			if w.Bit == uint32(bit) && w.Expected != w.Found && (w.Found == w.Expected&^one || w.Found == w.Expected&^two) {
+		right := f.rightOnce(p, func(w *PulseWord) {
+			bit := slices.Index(bitsOf(w.Name), fixtures.KeyboardQueue)
+			if bit >= 0 && w.Bit == uint32(bit) && w.Expected != w.Found && (w.Found == w.Expected&^one || w.Found == w.Expected&^two) {
 				w.Last &^= 1 << bit
 				lost = true
 			}
-		}
-		if outcome, _ := f.Judge(r.program()); outcome != Pass {
+		})
+		if !right {
 			return false
 		}
 	}
@@ -229,14 +230,11 @@ func (r *Record) lostAlarm(check string) bool {
 		return false
 	}
 	return !slices.ContainsFunc(r.Pulse, func(f PulseFacts) bool {
-		f.Words = slices.Clone(f.Words)
-		for i, w := range f.Words {
+		return !f.rightOnce(r.program(), func(w *PulseWord) {
 			if f.Arrived && w.Name == fixtures.RTCAlarm && w.Last == w.First {
-				f.Words[i].Last++
+				w.Last++
 			}
-		}
-		outcome, _ := f.Judge(r.program())
-		return outcome != Pass
+		})
 	})
 }
 

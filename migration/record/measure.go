@@ -17,9 +17,6 @@ type Measure struct {
 	Bounds
 }
 
-// PassedStalledLink is what was measured of a link that was stalled for a time.
-const PassedStalledLink = "passed a stalled link"
-
 // Bounds are the least and the most that a quantity may be; nil is no bound.
 type Bounds struct {
 	Min *float64 `json:",omitempty"`

@@ -2,6 +2,7 @@ package record
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -29,7 +30,20 @@ func (r *Record) staged() bool {
 
 // linkStalled says whether the link was stalled for a time: then it decides when the guest runs.
 func (r *Record) linkStalled() bool {
-	return slices.ContainsFunc(r.Measures, func(m Measure) bool { return m.What == PassedStalledLink })
+	return r.took("stall link for ")
+}
+
+// heldUp says whether a step of the run kept the sides from each other, so that what takes
+// long is not QEMU's doing.
+func (r *Record) heldUp() bool {
+	return r.took("stall ", "hold ", "fault ", "limit link", "tap held", "listen nobody", "hand over", "load", "cut ", "reset link", "enter ")
+}
+
+// took says whether the run took a step whose name begins so.
+func (r *Record) took(prefixes ...string) bool {
+	return slices.ContainsFunc(r.Steps, func(s StepFacts) bool {
+		return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(s.Name, prefix) })
+	})
 }
 
 // resetAfter says whether the guest was reset on the source when it had told for the last time that

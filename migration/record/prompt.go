@@ -2,8 +2,6 @@ package record
 
 import (
 	"math"
-	"slices"
-	"strings"
 	"time"
 )
 
@@ -37,15 +35,6 @@ func (r *Record) judgePrompt() (Outcome, string) {
 		return r.late("the destination told that the migration was completed, and the source %.0f ms after that", ms(source.Sub(told)))
 	}
 	return pass("")
-}
-
-// heldUp says whether a step of the run kept the sides from each other, so that what takes
-// long is not QEMU's doing.
-func (r *Record) heldUp() bool {
-	holds := []string{"stall ", "hold ", "fault ", "limit link", "tap held", "listen nobody", "hand over", "load", "cut ", "reset link", "enter "}
-	return slices.ContainsFunc(r.Steps, func(s StepFacts) bool {
-		return slices.ContainsFunc(holds, func(prefix string) bool { return strings.HasPrefix(s.Name, prefix) })
-	})
 }
 
 // unexplained is by how much the guest was paused for longer, in ms, than the downtime-limit,

@@ -61,11 +61,18 @@ func (w PulseWord) Moved(of fixtures.Word) bool {
 // onlyWentBack says whether all is right, or would be if no word were older than what the
 // source left.
 func (f PulseFacts) onlyWentBack(p fixtures.Program) bool {
-	f.Words = slices.Clone(f.Words)
-	for i, w := range f.Words {
+	return f.rightOnce(p, func(w *PulseWord) {
 		if w.wentBack() {
-			f.Words[i].Source = w.First
+			w.Source = w.First
 		}
+	})
+}
+
+// rightOnce says whether all is right once each word has been mended so.
+func (f PulseFacts) rightOnce(p fixtures.Program, mend func(w *PulseWord)) bool {
+	f.Words = slices.Clone(f.Words)
+	for i := range f.Words {
+		mend(&f.Words[i])
 	}
 	outcome, _ := f.Judge(p)
 	return outcome == Pass

@@ -122,7 +122,7 @@ func StallLinkFor(d time.Duration) migration.Step {
 			return context.Cause(ctx)
 		}
 		// What was being written to a socket when the link was stalled still goes.
-		p.Measure(record.PassedStalledLink, float64(r.Passed()-before), "bytes", record.AtMost(1<<20))
+		p.Measure("passed a stalled link", float64(r.Passed()-before), "bytes", record.AtMost(1<<20))
 		return nil
 	})
 }
