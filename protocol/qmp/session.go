@@ -138,8 +138,8 @@ func (s *Session) run(read func(*splitter) error) {
 	}
 	s.pending, s.queue = nil, nil
 	s.mu.Unlock()
+	close(s.done) // before anyone is woken, who may then ask Err
 	s.events.End(s.err)
-	close(s.done)
 }
 
 // explain finds out why the stream ended.
