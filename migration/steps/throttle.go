@@ -35,14 +35,14 @@ func throttleVerbs() migration.Vocabulary {
 			},
 		},
 		{
-			Name: "expect no-throttle", Args: "for TIME",
-			Doc:     "Auto-converge does not throttle the guest for that long, while the migration goes on.",
-			Example: "expect no-throttle for 2500ms",
+			Name: "expect no-throttle", Args: "syncs NUMBER",
+			Doc:     "Auto-converge does not throttle the guest before the source has synchronised its dirty bitmap so often; each sync decides, but for the first, which comes before the first pass.",
+			Example: "expect no-throttle syncs 4",
 			Step: func(a *migration.Args) migration.Step {
-				if !a.Option("for") {
-					a.Fail("for how long is missing: for 2500ms")
+				if !a.Option("syncs") {
+					a.Fail("up to which dirty bitmap sync is missing: syncs 4")
 				}
-				return ExpectNoThrottle(a.Duration("for how long"))
+				return ExpectNoThrottle(int64(a.Int("the number")))
 			},
 		},
 		{
@@ -67,68 +67,76 @@ const throttleTimeout = 15 * time.Second
 // AwaitThrottle waits until the source reports that it throttles the guest so far, in
 // percent, as its next step after the one before.
 func AwaitThrottle(percent, after int64) migration.Step {
-	await := onMigration(fmt.Sprintf("await throttle %d%% after %d%%", percent, after), func(ctx context.Context, p *migration.Pair) error {
-		from, now := p.Source.Since(), int64(0)
-		for {
-			// It is set when the dirty bitmap has been synchronised.
-			event, err := p.Source.AwaitFrom(ctx, from, fmt.Sprintf("a throttle of %d %%", percent), func(e qmp.Event) bool {
-				return e.Name == "STOP" || e.Name == "MIGRATION_PASS"
-			})
-			if err != nil {
-				return fmt.Errorf("the guest is throttled to %d %%, expected %d: %w", now, percent, err)
-			}
-			if event.Name == "STOP" {
-				// A guest that gets no CPU writes nothing.
-				return &migration.HostError{Cause: fmt.Errorf("the source switched over before it had throttled the guest to %d %%", percent)}
-			}
-			info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
-			if err != nil {
-				return err
-			}
-			if now = 0; info.CPUThrottle != nil {
-				now = *info.CPUThrottle
-			}
+	return onThrottle(fmt.Sprintf("await throttle %d%% after %d%%", percent, after), func(ctx context.Context, p *migration.Pair) error {
+		now := int64(0)
+		err := eachSync(ctx, p.Source, func(_ int64, info qapi.MigrationInfo) (bool, error) {
+			now = throttle(info)
 			if now != after && now != percent {
-				return fmt.Errorf("the source throttles the guest to %d %%, expected %d and then %d", now, after, percent)
+				return false, fmt.Errorf("the source throttles the guest to %d %%, expected %d and then %d", now, after, percent)
 			}
-			if now == percent {
-				return nil
-			}
-			from = event.Next()
+			return now == percent, nil
+		})
+		if err != nil {
+			return fmt.Errorf("the guest is throttled to %d %%, expected %d: %w", now, percent, err)
 		}
-	}).WithTimeout(throttleTimeout)
-	await.Wants = append(await.Wants, "enable auto-converge")
-	return await
+		return nil
+	})
 }
 
-// ExpectNoThrottle demands that the source does not throttle the guest for so long.
-func ExpectNoThrottle(watched time.Duration) migration.Step {
-	expect := onMigration("expect no-throttle", func(ctx context.Context, p *migration.Pair) error {
-		watch, cancel := context.WithTimeout(ctx, watched)
-		defer cancel()
-		err := migration.Poll(watch, "a throttle", func() (bool, error) {
-			info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
-			if err == nil && info.RAM != nil && info.CPUThrottle != nil && *info.CPUThrottle > 0 {
-				err = fmt.Errorf("the source throttles the guest to %d %%, which under this throttle-trigger-threshold it dirties too little for", *info.CPUThrottle)
+// ExpectNoThrottle demands that the source does not throttle the guest before it has
+// synchronised its dirty bitmap so often.
+func ExpectNoThrottle(syncs int64) migration.Step {
+	return onThrottle(fmt.Sprintf("expect no-throttle syncs %d", syncs), func(ctx context.Context, p *migration.Pair) error {
+		return eachSync(ctx, p.Source, func(n int64, info qapi.MigrationInfo) (bool, error) {
+			if now := throttle(info); now > 0 {
+				err := fmt.Errorf("the source throttles the guest to %d %%, which under this throttle-trigger-threshold it dirties too little for", now)
 				if !passesWereFull(p, info) { // a guest that lacked CPU time for a pass, and then had it, dirtied more than was sent
 					err = &migration.HostError{Cause: err}
 				}
+				return false, err
 			}
-			if err == nil && info.Status != qapi.MigrationActive {
-				err = fmt.Errorf("the source's migration is %s, and was to go on", info.Status)
-			}
-			return false, err
+			return n >= syncs, nil
 		})
-		if watch.Err() != nil {
-			err = nil
-		}
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
-		}
-		return err
 	})
-	expect.Wants = append(expect.Wants, "enable auto-converge")
-	return expect
+}
+
+// onThrottle is a step that looks at what auto-converge does.
+func onThrottle(name string, do func(ctx context.Context, p *migration.Pair) error) migration.Step {
+	s := onMigration(name, do).WithTimeout(throttleTimeout)
+	s.Wants = append(s.Wants, "enable auto-converge")
+	return s
+}
+
+// eachSync calls look with the number of each dirty bitmap sync, and what the source then
+// says of its migration, until look is done. QEMU decides over the throttle in a sync.
+func eachSync(ctx context.Context, s *migration.Side, look func(n int64, info qapi.MigrationInfo) (done bool, err error)) error {
+	from := s.Since()
+	for {
+		event, err := s.AwaitFrom(ctx, from, "a dirty bitmap sync", func(e qmp.Event) bool { return e.Name == "STOP" || passOf(e) > 0 })
+		if err != nil {
+			return err
+		}
+		if event.Name == "STOP" {
+			// A guest that gets no CPU writes nothing.
+			return &migration.HostError{Cause: errors.New("the source switched over before that")}
+		}
+		info, err := qapi.QueryMigrate(ctx, s.QMP())
+		if err != nil {
+			return err
+		}
+		if done, err := look(passOf(event), info); done || err != nil {
+			return err
+		}
+		from = event.Next()
+	}
+}
+
+// throttle is how far the source says that it throttles the guest, in percent.
+func throttle(info qapi.MigrationInfo) int64 {
+	if info.CPUThrottle == nil {
+		return 0
+	}
+	return *info.CPUThrottle
 }
 
 // passesWereFull says whether each pass so far has sent all that the guest works on, or nearly:
