@@ -20,7 +20,7 @@ func TestAutoMeasuresWhatThisHostCan(t *testing.T) {
 	}
 	binary := qemutest.Binary(t, "x86_64") // which may be found in the cache folder
 	t.Setenv("DROVER_CACHE", t.TempDir())
-	ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	choice, err := launcher.ChooseAccel(ctx, binary, "x86_64")
 	require.NoError(t, err)

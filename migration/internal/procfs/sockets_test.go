@@ -102,7 +102,7 @@ func TestConnectionThatWaitsIsSeen(t *testing.T) {
 		dialled, err := net.Dial("tcp", l.Addr().String())
 		require.NoError(t, err)
 		defer dialled.Close()
-		require.Eventually(t, func() bool { return WaitsAt(ports) }, time.Second, time.Millisecond)
+		require.Eventually(t, func() bool { return WaitsAt(ports) }, 10*time.Second, time.Millisecond)
 		accepted, err := l.Accept()
 		require.NoError(t, err)
 		defer accepted.Close()
