@@ -2,6 +2,7 @@ package record
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -251,6 +252,12 @@ func TestLinuxThatMetTheKnownBugIsASkip(t *testing.T) {
 	silent.Steps = append(silent.Steps, StepFacts{Name: "expect running", Error: "no sign of life came from the guest"})
 	silent.Life.Beats.After, silent.Life.Heartbeats, silent.Stillness, silent.Teardown = 7, 0, nil, nil
 	result = Judged(silent)
+	require.Equal(t, Skip, result.Outcome, result.Reason)
+	gone := doctor(linux()) // before it was asked to move again
+	gone.Error, gone.Steps, gone.Life, gone.Linux = silent.Error, silent.Steps, silent.Life, nil
+	gone.KnownBug, gone.Legs, gone.Stillness, gone.Teardown, gone.Migration, gone.Stand = "", []*Record{silent}, nil, nil, nil, nil
+	gone.Source.Began, gone.Destination.Events = time.Time{}, nil
+	result = Judged(gone)
 	require.Equal(t, Skip, result.Outcome, result.Reason)
 	newer := doctor(linux())
 	newer.Source.Version = "10.0.0"

@@ -78,6 +78,9 @@ func judgeSequence(r *Record) (Outcome, string) {
 	if r.Source == nil || r.Destination == nil {
 		return unknown("the events of both sides")
 	}
+	if r.Source.Began.IsZero() {
+		return unknown("when the migration was asked for")
+	}
 	source := statuses(since(r.Source.Began, r.Source.Events))
 	destination := statuses(r.Destination.Events)
 	if r.listenedElsewhere() {

@@ -263,11 +263,13 @@ func (r *Record) everyDifference(form *regexp.Regexp, like func(source, destinat
 }
 
 // knownLoss is the bugs that explain everything that did not pass; "" where there is
-// something else, or where the run did not claim any.
+// something else, or where no migration of the run claims any.
 func (r *Record) knownLoss(all []way) string {
 	var of *Record
 	var met []bug
+	claimed := false
 	for _, w := range all {
+		claimed = claimed || w.record.KnownBug != ""
 		for _, v := range w.verdicts {
 			if v.Outcome == Pass || v.Outcome == NotApplicable {
 				continue
@@ -283,7 +285,7 @@ func (r *Record) knownLoss(all []way) string {
 			of, met = w.record, append(met, known[i])
 		}
 	}
-	if r.KnownBug == "" || of == nil {
+	if !claimed || of == nil {
 		return ""
 	}
 	return namesOf(of, met)
