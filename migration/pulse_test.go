@@ -68,7 +68,7 @@ func noticed(ctx context.Context, p *migration.Pair, group []tampering) error {
 	}
 	var unseen, last string
 	err := migration.Poll(ctx, "the pulse to tell of it", func() (bool, error) {
-		if err := steps.ExpectPulse(migration.DestinationName, true).Do(ctx, p); err != nil {
+		if err := steps.ExpectPulse(migration.DestinationName, true, false).Do(ctx, p); err != nil {
 			return false, err
 		}
 		_, last = p.Facts.Pulse[len(p.Facts.Pulse)-1].Judge(p.Program)
@@ -89,7 +89,7 @@ func noticed(ctx context.Context, p *migration.Pair, group []tampering) error {
 func TestPulseOfAnotherGuestIsRefused(t *testing.T) {
 	t.Parallel()
 	requireNoticed(t, "precopy/unix/plain", `declare "guest pulse"`, after("boot", func(ctx context.Context, p *migration.Pair) error {
-		return steps.ExpectPulse(migration.SourceName, false).Do(ctx, p)
+		return steps.ExpectPulse(migration.SourceName, false, false).Do(ctx, p)
 	}))
 }
 

@@ -17,10 +17,13 @@ import (
 func pulseVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
-			Name: "expect pulse", Args: "[alarm]", Sides: migration.OnDestination,
-			Doc:     "Within a second all that the guest program counts has gone on (timers, interrupts, vCPUs), and it has found nothing of its machine changed; the guest must run there, and be the one of \"guest pulse\"; alarm, also the real-time clock's, which comes once a second, and its timers come as often as they were set to.",
+			Name: "expect pulse", Args: "[alarm [rates]]", Sides: migration.OnDestination,
+			Doc:     "Within a second all that the guest program counts has gone on (timers, interrupts, vCPUs), and it has found nothing of its machine changed; the guest must run there, and be the one of \"guest pulse\"; alarm, also the real-time clock's, which comes once a second; rates, its timers come as often as they were set to.",
 			Example: "expect pulse",
-			Step:    func(a *migration.Args) migration.Step { return ExpectPulse(a.Side(), a.Option("alarm")) },
+			Step: func(a *migration.Args) migration.Step {
+				alarm := a.Option("alarm")
+				return ExpectPulse(a.Side(), alarm, alarm && a.Option("rates"))
+			},
 		},
 	}
 }
@@ -34,9 +37,9 @@ const alarmTimeout = pulseTimeout + pulseTimeout/4
 
 // ExpectPulse gathers what a side's guest program says of its machine: whether all that it
 // counts goes on, and whether it has found anything wrong. The sides are source, destination
-// or both. With the alarm, what comes once a second is waited for as well, and how often timers
-// come is measured.
-func ExpectPulse(on string, alarm bool) migration.Step {
+// or both. With the alarm, what comes once a second is waited for as well; with rates, how often
+// timers come is measured.
+func ExpectPulse(on string, alarm, rates bool) migration.Step {
 	s := gathering(record.FactPulse, step("expect pulse", func(ctx context.Context, p *migration.Pair) error {
 		if p.Program.Table == nil {
 			return fmt.Errorf("the guest program %s does not say what it sees of its machine: declare \"guest %s\"", p.Program.Name, fixtures.Pulse)
@@ -47,7 +50,9 @@ func ExpectPulse(on string, alarm bool) migration.Step {
 				return err
 			}
 			p.Facts.Pulse = append(p.Facts.Pulse, look.facts)
-			look.measureRates(p)
+			if rates {
+				return look.measureRates(ctx, p)
+			}
 			return nil
 		})
 	}))
@@ -66,8 +71,7 @@ type pulseLook struct {
 	began time.Time
 	facts record.PulseFacts
 	table []fixtures.Word // those of the facts' words, in their order
-	// When each word was first and last read, where its rate is to be measured.
-	first, last []time.Time
+	first []time.Time     // when each of them was first read
 }
 
 // lookAtPulse watches one side, until all has moved or the time is over.
@@ -149,40 +153,8 @@ func (l *pulseLook) read(ctx context.Context, address uint64, to *uint32) error 
 	return err
 }
 
-// rateTime is how long a timer is watched at the least whose rate is measured, and the bounds
-// are of its rate then: timers that are set anew by their interrupt come late on a guest that
-// gets no CPU, and others make up for it then. Nothing on a busy host makes them come twice as
-// often for all that time.
-const (
-	rateTime  = pulseTimeout / 2
-	leastRate = 0.6
-	mostRate  = 1.25
-
-	beyondBacklog = 2
-)
-
-// ratesToo says whether timers are watched for long enough to tell how often they come.
-func (l *pulseLook) ratesToo() bool { return l.facts.Slow }
-
-// measureRates measures how often the timers came. What stands still is for the check.
-func (l *pulseLook) measureRates(p *migration.Pair) {
-	if !l.ratesToo() {
-		return
-	}
-	for i, w := range l.table {
-		if word := l.facts.Words[i]; w.Rate > 0 && word.Moved(w) {
-			rate := float64(word.Last-word.First) / l.last[i].Sub(l.first[i]).Seconds()
-			bounds := record.Between(leastRate*w.Rate, mostRate*w.Rate)
-			if rate < beyondBacklog*w.Rate {
-				bounds = bounds.IfOnTime()
-			}
-			p.Measure(w.Name+" on the "+l.facts.Side, rate, w.Unit+" a second", bounds)
-		}
-	}
-}
-
 func (l *pulseLook) allMoved(ctx context.Context) (bool, error) {
-	all := !l.ratesToo() || time.Since(l.first[0]) >= rateTime
+	all := true
 	for i, w := range l.table {
 		word := &l.facts.Words[i]
 		if w.Kind != fixtures.CountsUp || word.Moved(w) || w.Slow && !l.facts.Slow {
@@ -196,19 +168,16 @@ func (l *pulseLook) allMoved(ctx context.Context) (bool, error) {
 	return all, nil
 }
 
-// end takes the words as they are in the end; one that has moved is left at that, unless its
-// rate is to be measured.
+// end takes the words as they are in the end; one that has moved is left at that.
 func (l *pulseLook) end(ctx context.Context) error {
-	l.last = make([]time.Time, len(l.table))
 	for i, w := range l.table {
 		word := &l.facts.Words[i]
-		if w.Kind == fixtures.CountsUp && word.Moved(w) && !(l.ratesToo() && w.Rate > 0) {
+		if w.Kind == fixtures.CountsUp && word.Moved(w) {
 			continue
 		}
 		if err := l.read(ctx, w.Address, &word.Last); err != nil {
 			return err
 		}
-		l.last[i] = time.Now()
 		if word.Last == 0 {
 			continue
 		}

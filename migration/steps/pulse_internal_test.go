@@ -2,13 +2,13 @@ package steps
 
 import (
 	"context"
+	"math"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/drover-vm/drover/fixtures"
-	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
 )
 
@@ -40,29 +40,28 @@ func TestStoppedCountIsSeenWhereverTheWaitEnds(t *testing.T) {
 	require.Contains(t, witness, "the interval timer has stopped on the destination: 327 ticks on arrival, 327")
 }
 
-// TestRatesOfTimersAreMeasuredWhereTheyWereWatchedForLong: of a timer that comes twice as often
-// the rate is out of its bounds, whatever the host; one that stands still is the check's.
-func TestRatesOfTimersAreMeasuredWhereTheyWereWatchedForLong(t *testing.T) {
+// TestRateOfATimerIsTheBestOfAllTimesWatched: of a timer that comes twice as often, or half as
+// often, no time is right; of one on a host that was busy for a while, the last is.
+func TestRateOfATimerIsTheBestOfAllTimesWatched(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
-	ended := began.Add(2 * time.Second)
-	timer := fixtures.Word{Name: "the timer", Kind: fixtures.CountsUp, Unit: "ticks", Rate: 100}
 	for _, c := range []struct {
-		alarm bool
-		ticks uint32
-		want  []record.Measure
+		ticks  []uint32 // in each half second; it is set to 50
+		rate   float64
+		right  bool
+		bounds record.Bounds
 	}{
-		{true, 400, []record.Measure{{What: "the timer on the destination", Value: 200, Unit: "ticks a second", Bounds: record.Between(60, 125)}}},
-		{true, 300, []record.Measure{{What: "the timer on the destination", Value: 150, Unit: "ticks a second", Bounds: record.Between(60, 125).IfOnTime()}}},
-		{true, 0, nil},
-		{false, 400, nil},
+		{[]uint32{100, 100, 120}, 200, false, record.Between(60, 125)},
+		{[]uint32{75, 75}, 150, false, record.Between(60, 125).IfOnTime()},
+		{[]uint32{25, 24, 0}, 50, false, record.Between(60, 125).IfOnTime()},
+		{[]uint32{4, 100, 48}, 96, true, record.Between(60, 125).IfOnTime()},
 	} {
-		look := &pulseLook{
-			facts: record.PulseFacts{Side: "destination", Slow: c.alarm, Words: []record.PulseWord{{Name: timer.Name, First: 1<<32 - 8, Last: c.ticks - 8}}},
-			table: []fixtures.Word{timer}, first: []time.Time{began}, last: []time.Time{ended},
+		timer := &pulseTimer{Word: fixtures.Word{Rate: 100}, count: 1<<32 - 8, read: began, rate: math.Inf(1)}
+		for i, n := range c.ticks {
+			timer.watched(timer.count+n, began.Add(time.Duration(i+1)*rateTime))
 		}
-		p := &migration.Pair{Facts: &record.Record{}}
-		look.measureRates(p)
-		require.Equal(t, c.want, p.Facts.Measures)
+		require.InDelta(t, c.rate, timer.rate, 1e-6)
+		require.Equal(t, c.right, timer.right())
+		require.Equal(t, c.bounds, timer.bounds())
 	}
 }
