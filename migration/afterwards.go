@@ -176,15 +176,12 @@ func (p *Pair) watchCPU() {
 }
 
 func (s *Side) cpuUse() (cpuUse, error) {
-	used, err := procfs.CPUBeside(s.PID(), vCPUThreads)
+	used, err := procfs.CPUBeside(s.PID(), procfs.VCPUThreads)
 	if err != nil {
 		return cpuUse{}, err
 	}
 	return cpuUse{used, time.Now()}, nil
 }
-
-// vCPUThreads is how the names of QEMU's threads begin that run the guest.
-const vCPUThreads = "CPU "
 
 // busy is which share of a CPU a side's QEMU uses beside its vCPUs, in a window in which that
 // is little, if there is any.

@@ -21,7 +21,7 @@ func (p *Pair) NoteForced() { p.costs.forced = true }
 
 func usageOf(s *Side) (u procfs.Usage) {
 	if s != nil {
-		u, _ = procfs.UsageOf(s.PID(), "CPU ") // what can't be read is not measured
+		u, _ = procfs.UsageOf(s.PID(), procfs.VCPUThreads) // what can't be read is not measured
 	}
 	return u
 }

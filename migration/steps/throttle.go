@@ -12,6 +12,7 @@ import (
 	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/internal/procfs"
 	"github.com/drover-vm/drover/migration/record"
 )
 
@@ -194,18 +195,39 @@ func NoteGuestSpeed() migration.Step {
 	}}
 }
 
-// ExpectThrottled gathers by how much the guest is slower than it was. Throttled by 95 % it
-// has a twentieth of its time; half its speed is plain enough, also where others want the
-// host's CPUs.
+// ExpectThrottled gathers by how much the guest is slower than it was, and how much of the time
+// its vCPUs run. Throttled by 95 % they have a twentieth of it. Half the speed is plain enough,
+// also where others want the host's CPUs, but a throttle that is half of what QEMU says leaves
+// that as well: it is their CPU time that tells, which others only make less.
 func ExpectThrottled(percent int64) migration.Step {
 	return afterSpeed(fmt.Sprintf("expect throttled %d%%", percent), func(ctx context.Context, p *migration.Pair) error {
 		const most = 1.0 / 2
-		ratios, err := awaitSpeed(ctx, p, p.Source, 2, func(ratio float64) bool { return ratio <= most }) // it runs in bursts
+		mostTime := 2*(1-float64(percent)/100) + 0.1
+		share, err := vCPUShare(ctx, p.Source)
+		if err != nil {
+			return err
+		}
+		ratios, err := awaitSpeed(ctx, p, p.Source, 2, func(ratio float64) bool { return ratio <= most && share() <= mostTime }) // it runs in bursts
 		for i, ratio := range ratios {
 			p.Measure(fmt.Sprintf("speed of %s under a throttle of %d %%, to that without", ofVCPU(i, ratios), percent), ratio, "times", record.AtMost(most))
 		}
+		p.Measure(fmt.Sprintf("CPU time of a vCPU under a throttle of %d %%, to that which has passed", percent), share(), "times", record.AtMost(mostTime))
 		return err
 	})
+}
+
+// vCPUShare returns what says how much of the time since then a vCPU has run, of all on average.
+func vCPUShare(ctx context.Context, s *migration.Side) (func() float64, error) {
+	cpus, err := qapi.QueryCPUsFast(ctx, s.QMP())
+	if err != nil {
+		return nil, err
+	}
+	began := time.Now()
+	before, err := procfs.UsageOf(s.PID(), procfs.VCPUThreads)
+	return func() float64 {
+		now, _ := procfs.UsageOf(s.PID(), procfs.VCPUThreads) // a QEMU that is gone is another's to tell
+		return (now.Named - before.Named).Seconds() / time.Since(began).Seconds() / float64(len(cpus))
+	}, err
 }
 
 // ExpectFullSpeed gathers whether the guest is as fast again as it was before it was
