@@ -102,7 +102,7 @@ func (x *explainer) switchedOn(feature string) {
 	if line == 0 {
 		return
 	}
-	text := "on: " + strings.Join(on, ", ")
+	text := "capabilities that are on: " + strings.Join(on, ", ")
 	if feature != "" && !slices.Contains(on, feature) {
 		text = fmt.Sprintf("capability %s is off; on are %s", feature, strings.Join(on, ", "))
 	} else if feature != "" {

@@ -186,10 +186,13 @@ func (x *explainer) measure() {
 	}
 	x.e.component = ""
 	x.e.sentence = fmt.Sprintf("%s: %s, expected %s", m.What, amount(m.Value, m.Unit), bound(m.Bounds, m.Unit))
+	what := strings.ToLower(m.What)
 	if x.e.side == "" {
 		x.e.side = "source"
+		if strings.Contains(what, "on the destination") {
+			x.e.side = "destination"
+		}
 	}
-	what := strings.ToLower(m.What)
 	switch {
 	case strings.Contains(what, "channel") || strings.Contains(what, "connection"):
 		x.channels(m)
@@ -218,6 +221,7 @@ func subjectOf(what string) string {
 		{"threads", "threads"},
 		{"memory", "memory"},
 		{"dirt", "dirty rate"},
+		{"gratuitous arp", "network"},
 	} {
 		if strings.Contains(what, s.word) {
 			return s.component

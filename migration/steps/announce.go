@@ -1,10 +1,9 @@
 package steps
 
 import (
+	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
@@ -13,13 +12,20 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
-// A destination tells the network where its guest is now: by RARP packets of each NIC.
+// A destination tells the network where its guest is now, by RARP packets of each NIC, and may
+// ask the guest to.
 func announceVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
-			Name:    "dump network",
-			Doc:     "Has the destination write down what its network device with the netdev \"net\" sends (filter-dump).",
-			Example: "dump network", Step: do(DumpNetwork),
+			Name: "dump network", Args: "[NETDEV]",
+			Doc:     "Has the destination write down what goes through its netdev of that id, or \"net\" (filter-dump).",
+			Example: "dump network guest-net",
+			Step: func(a *migration.Args) migration.Step {
+				if !a.More() {
+					return DumpNetwork("net")
+				}
+				return DumpNetwork(a.Word("the netdev's id"))
+			},
 		},
 		{
 			Name: "expect announcements", Args: "TIME...",
@@ -33,17 +39,31 @@ func announceVerbs() migration.Vocabulary {
 				return ExpectAnnouncements(delays...)
 			},
 		},
+		{
+			Name:    "expect guest-announcement",
+			Doc:     "The guest itself has told its network where it is now, by a gratuitous ARP packet, as virtio-net asks it to: it knows of addresses and VLANs that QEMU doesn't.",
+			Example: "expect guest-announcement", Step: do(ExpectGuestAnnouncement),
+		},
 	}
 }
 
 // dumpFile is where the destination writes its packets, as pcap.
 const dumpFile = "net.pcap"
 
-// DumpNetwork has the destination write down what its network device sends.
-func DumpNetwork() migration.Step {
-	return onDestination("dump network", func(ctx context.Context, p *migration.Pair) error {
-		return addObject(ctx, p.Destination, "filter-dump,id=dump,netdev=net,file="+escaped(p.Path(dumpFile)))
+// DumpNetwork has the destination write down what goes through one of its netdevs.
+func DumpNetwork(netdev string) migration.Step {
+	return onDestination("dump network "+netdev, func(ctx context.Context, p *migration.Pair) error {
+		return addObject(ctx, p.Destination, "filter-dump,id=dump,netdev="+escaped(netdev)+",file="+escaped(p.Path(dumpFile)))
 	})
+}
+
+// closeDump lets go of the file, which is open as long as the filter is there.
+func closeDump(ctx context.Context, p *migration.Pair) error {
+	output, err := qapi.HumanMonitor(ctx, p.Destination.QMP(), "object_del dump")
+	if err == nil && output != "" {
+		err = fmt.Errorf("object_del of the filter: %s", output)
+	}
+	return err
 }
 
 // An announcement may be late by so much beside others, and earlier than a late one before it.
@@ -68,7 +88,8 @@ func ExpectAnnouncements(delays ...time.Duration) migration.Step {
 		var times []time.Duration
 		changed := time.Now()
 		waited := migration.Poll(wait, "the destination's announcements", func() (bool, error) {
-			now, err := announcements(p.Path(dumpFile))
+			packets, err := dumped(p.Path(dumpFile))
+			now := announcements(packets)
 			if len(now) != len(times) {
 				changed = time.Now()
 			}
@@ -86,35 +107,51 @@ func ExpectAnnouncements(delays ...time.Duration) migration.Step {
 					record.Between(float64((d-announceEarly).Milliseconds()), float64((d+announceLate).Milliseconds())))
 			}
 		}
-		// The file is open as long as the filter is there.
-		output, err := qapi.HumanMonitor(ctx, p.Destination.QMP(), "object_del dump")
-		if err == nil && output != "" {
-			err = fmt.Errorf("object_del of the filter: %s", output)
-		}
-		return err
+		return closeDump(ctx, p)
 	}).WithTimeout(2 * migration.StepTimeout)
 	expect.Wants = []string{"dump network", awaitSwitchover}
 	return expect
 }
 
-// announcements are when the RARP packets in a pcap file were sent.
-func announcements(path string) (times []time.Duration, err error) {
-	const fileHeader, packetHeader, etherType, rarp = 24, 16, 12, 0x8035
-	all, err := os.ReadFile(path)
-	if err != nil || len(all) < fileHeader {
-		return nil, err
-	}
-	for all = all[fileHeader:]; len(all) >= packetHeader; {
-		length := uint64(binary.LittleEndian.Uint32(all[8:]))
-		if uint64(len(all)) < packetHeader+length {
-			break // the rest is still to be written
+// ExpectGuestAnnouncement gathers whether the guest has told the network where it is.
+func ExpectGuestAnnouncement() migration.Step {
+	expect := onDestination("expect guest-announcement", func(ctx context.Context, p *migration.Pair) error {
+		wait, cancel := p.AtMost(ctx, migration.LifeTimeout)
+		defer cancel()
+		came := 0
+		waited := migration.Poll(wait, "the guest's announcement", func() (bool, error) {
+			packets, err := dumped(p.Path(dumpFile))
+			came = len(gratuitous(packets))
+			return came > 0, err
+		})
+		if waited != nil && (wait.Err() == nil || ctx.Err() != nil) {
+			return waited
 		}
-		packet := all[packetHeader : packetHeader+length]
-		if len(packet) > etherType+1 && binary.BigEndian.Uint16(packet[etherType:]) == rarp {
-			seconds, micros := binary.LittleEndian.Uint32(all), binary.LittleEndian.Uint32(all[4:])
-			times = append(times, time.Duration(seconds)*time.Second+time.Duration(micros)*time.Microsecond)
+		p.Measure("gratuitous ARP packets of the guest on the destination", float64(came), "packets", record.AtLeast(1))
+		return closeDump(ctx, p)
+	})
+	expect.Wants = []string{"dump network", awaitSwitchover}
+	return expect
+}
+
+// announcements are when QEMU's RARP packets were sent.
+func announcements(packets []packet) (times []time.Duration) {
+	const rarp = 0x8035
+	for _, p := range packets {
+		if p.is(rarp) {
+			times = append(times, p.at)
 		}
-		all = all[packetHeader+length:]
 	}
-	return times, nil
+	return times
+}
+
+// gratuitous are the ARP packets that ask for the address of their own sender (RFC 5227, 3).
+func gratuitous(packets []packet) (all []packet) {
+	const arp, sender, target, end = 0x0806, ethernetHeader + 14, ethernetHeader + 24, ethernetHeader + 28
+	for _, p := range packets {
+		if p.is(arp) && len(p.data) >= end && bytes.Equal(p.data[sender:sender+4], p.data[target:end]) {
+			all = append(all, p)
+		}
+	}
+	return all
 }
