@@ -33,6 +33,7 @@ func Verbs() migration.Vocabulary {
 		handoverVerbs(),
 		throttleVerbs(),
 		dirtyVerbs(),
+		calcDirtyRateVerbs(),
 		diskVerbs(),
 		mirrorVerbs(),
 		suspendVerbs(),
