@@ -176,7 +176,7 @@ func (p *Pair) watchCPU() {
 }
 
 func (s *Side) cpuUse() (cpuUse, error) {
-	used, err := procfs.CPUBeside(s.PID(), procfs.VCPUThreads)
+	used, err := procfs.CPUBesideVCPUs(s.PID())
 	if err != nil {
 		return cpuUse{}, err
 	}

@@ -48,7 +48,7 @@ func throttleVerbs() migration.Vocabulary {
 		},
 		{
 			Name: "expect throttled", Args: "PERCENT",
-			Doc:     "Each of the guest's vCPUs, throttled so far, is at most half as fast as when its speed was noted.",
+			Doc:     "Each of the guest's vCPUs, throttled so far, runs for no more of the time than that leaves it: a tenth of it at 90%.",
 			Example: "expect throttled 95%",
 			Step:    func(a *migration.Args) migration.Step { return ExpectThrottled(a.Percent("how far")) },
 		},
@@ -195,39 +195,42 @@ func NoteGuestSpeed() migration.Step {
 	}}
 }
 
-// ExpectThrottled gathers by how much the guest is slower than it was, and how much of the time
-// its vCPUs run. Throttled by 95 % they have a twentieth of it. Half the speed is plain enough,
-// also where others want the host's CPUs, but a throttle that is half of what QEMU says leaves
-// that as well: it is their CPU time that tells, which others only make less.
+// A throttled vCPU runs for a timeslice of 10 ms (CPU_THROTTLE_TIMESLICE_NS), and sleeps as long
+// as leaves it that share. What else wants the host's CPUs makes it run less, and not more, so
+// its CPU time tells on a busy host as well; its speed does not, to one noted on a host that was
+// as busy. One whose QEMU does not throttle it has more than this where a few share its CPU.
+const (
+	throttleSlice = 10 * time.Millisecond
+	slicesWatched = 5
+
+	sleepsLess, runsAnyway = 1.5, 0.05 // of the share that it is left; and beyond that
+)
+
+// ExpectThrottled gathers how much of the time the vCPU runs that runs most.
 func ExpectThrottled(percent int64) migration.Step {
-	return afterSpeed(fmt.Sprintf("expect throttled %d%%", percent), func(ctx context.Context, p *migration.Pair) error {
-		const most = 1.0 / 2
-		mostTime := 2*(1-float64(percent)/100) + 0.1
-		share, err := vCPUShare(ctx, p.Source)
+	return onThrottle(fmt.Sprintf("expect throttled %d%%", percent), func(ctx context.Context, p *migration.Pair) error {
+		left := 1 - float64(percent)/100
+		most := sleepsLess*left + runsAnyway
+		least := time.Duration(slicesWatched * float64(throttleSlice) / left)
+		before, err := procfs.CPUOfVCPUs(p.Source.PID())
 		if err != nil {
 			return err
 		}
-		ratios, err := awaitSpeed(ctx, p, p.Source, 2, func(ratio float64) bool { return ratio <= most && share() <= mostTime }) // it runs in bursts
-		for i, ratio := range ratios {
-			p.Measure(fmt.Sprintf("speed of %s under a throttle of %d %%, to that without", ofVCPU(i, ratios), percent), ratio, "times", record.AtMost(most))
+		began, share := time.Now(), 0.0
+		watch, cancel := p.AtMost(ctx, least+migration.LifeTimeout)
+		defer cancel()
+		waited := migration.Poll(watch, "the vCPUs to sleep", func() (bool, error) {
+			now, err := procfs.CPUOfVCPUs(p.Source.PID())
+			watched := time.Since(began)
+			share = now.MostSince(before).Seconds() / watched.Seconds()
+			return watched >= least && share <= most, err
+		})
+		if waited != nil && (watch.Err() == nil || ctx.Err() != nil) {
+			return waited
 		}
-		p.Measure(fmt.Sprintf("CPU time of a vCPU under a throttle of %d %%, to that which has passed", percent), share(), "times", record.AtMost(mostTime))
-		return err
+		p.Measure(fmt.Sprintf("CPU time of the busiest vCPU under a throttle of %d %%, to that which has passed", percent), share, "times", record.AtMost(most))
+		return nil
 	})
-}
-
-// vCPUShare returns what says how much of the time since then a vCPU has run, of all on average.
-func vCPUShare(ctx context.Context, s *migration.Side) (func() float64, error) {
-	cpus, err := qapi.QueryCPUsFast(ctx, s.QMP())
-	if err != nil {
-		return nil, err
-	}
-	began := time.Now()
-	before, err := procfs.UsageOf(s.PID(), procfs.VCPUThreads)
-	return func() float64 {
-		now, _ := procfs.UsageOf(s.PID(), procfs.VCPUThreads) // a QEMU that is gone is another's to tell
-		return (now.Named - before.Named).Seconds() / time.Since(began).Seconds() / float64(len(cpus))
-	}, err
 }
 
 // ExpectFullSpeed gathers whether the guest is as fast again as it was before it was
@@ -235,7 +238,7 @@ func vCPUShare(ctx context.Context, s *migration.Side) (func() float64, error) {
 func ExpectFullSpeed(on string) migration.Step {
 	return afterSpeed("expect full-speed", func(ctx context.Context, p *migration.Pair) error {
 		const least = 1.0 / 2
-		ratios, err := awaitSpeed(ctx, p, side(p, on), 1, func(ratio float64) bool { return ratio >= least })
+		ratios, err := awaitSpeed(ctx, p, side(p, on), func(ratio float64) bool { return ratio >= least })
 		for i, ratio := range ratios {
 			p.Measure(fmt.Sprintf("speed of %s that is no longer throttled, to that before", ofVCPU(i, ratios)), ratio, "times", record.AtLeast(least))
 		}
@@ -264,9 +267,9 @@ func afterSpeed(name string, do func(ctx context.Context, p *migration.Pair) err
 	return migration.Step{Name: name, Wants: []string{"note guest-speed"}, Do: do}
 }
 
-// awaitSpeed returns how fast each vCPU is on average, to what was noted. It looks so often, and
-// again where a speed is not as it should be: the machine may have had something else to do.
-func awaitSpeed(ctx context.Context, p *migration.Pair, s *migration.Side, often float64, right func(ratio float64) bool) ([]float64, error) {
+// awaitSpeed returns how fast each vCPU is on average, to what was noted. It looks again where
+// a speed is not as it should be: the machine may have had something else to do.
+func awaitSpeed(ctx context.Context, p *migration.Pair, s *migration.Side, right func(ratio float64) bool) ([]float64, error) {
 	before := *notedSpeed.Of(p)
 	if before == nil {
 		return nil, errors.New("the guest's speed was not noted before")
@@ -275,7 +278,7 @@ func awaitSpeed(ctx context.Context, p *migration.Pair, s *migration.Side, often
 	defer cancel()
 	sums, ratios := make([]float64, len(before)), make([]float64, len(before))
 	wrong := func(ratio float64) bool { return !right(ratio) }
-	for looks := 1.0; looks <= often || slices.ContainsFunc(ratios, wrong) && watch.Err() == nil; looks++ {
+	for looks := 1.0; looks == 1 || slices.ContainsFunc(ratios, wrong) && watch.Err() == nil; looks++ {
 		now, err := guestSpeed(ctx, p, s)
 		if err != nil {
 			return nil, err

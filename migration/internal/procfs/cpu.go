@@ -73,15 +73,27 @@ func LoadAverage() float64 {
 // ThreadCPU is the CPU time that threads of a process have used, by their ids.
 type ThreadCPU map[string]time.Duration
 
-// CPUBeside is the CPU time that those threads of a process have used whose names don't begin
-// so; those that have ended are not among them.
-func CPUBeside(pid int, prefix string) (ThreadCPU, error) {
+// VCPUThreads is how the names of QEMU's threads begin that run a vCPU each, where it names them.
+const VCPUThreads = "CPU "
+
+// CPUOfVCPUs is the CPU time that those threads of a QEMU have used that run vCPUs.
+func CPUOfVCPUs(pid int) (ThreadCPU, error) {
+	return cpuOfThreads(pid, func(name string) bool { return strings.HasPrefix(name, VCPUThreads) })
+}
+
+// CPUBesideVCPUs is the CPU time that the others of its threads have used; those that have ended
+// are not among them.
+func CPUBesideVCPUs(pid int) (ThreadCPU, error) {
+	return cpuOfThreads(pid, func(name string) bool { return !strings.HasPrefix(name, VCPUThreads) })
+}
+
+func cpuOfThreads(pid int, wanted func(name string) bool) (ThreadCPU, error) {
 	folder := fmt.Sprintf("/proc/%d/task/", pid)
 	tasks, err := os.ReadDir(folder)
 	used := ThreadCPU{}
 	for _, task := range tasks {
 		name, _ := os.ReadFile(folder + task.Name() + "/comm") // a thread may end meanwhile
-		if len(name) == 0 || strings.HasPrefix(string(name), prefix) {
+		if len(name) == 0 || !wanted(string(name)) {
 			continue
 		}
 		text, _ := os.ReadFile(folder + task.Name() + "/schedstat")
@@ -90,6 +102,14 @@ func CPUBeside(pid int, prefix string) (ThreadCPU, error) {
 		used[task.Name()] = time.Duration(n)
 	}
 	return used, err
+}
+
+// MostSince is the CPU time that the one of these threads has used since then that has used most.
+func (u ThreadCPU) MostSince(then ThreadCPU) (most time.Duration) {
+	for id, used := range u {
+		most = max(most, used-then[id])
+	}
+	return most
 }
 
 // Since is the CPU time that these threads have used since then, all together.

@@ -17,9 +17,6 @@ type Usage struct {
 	PeakRSS int64         // the most memory that was resident, in bytes
 }
 
-// VCPUThreads is how the names of QEMU's threads begin that run a vCPU each, where it names them.
-const VCPUThreads = "CPU "
-
 // UsageOf looks at what a process has used: of CPU time to the microsecond, and, of that, by
 // the threads that live and whose names begin with prefix.
 func UsageOf(pid int, prefix string) (u Usage, err error) {

@@ -45,3 +45,21 @@ func TestMemoryOfWhichNoHugePagesAreMadeIsCounted(t *testing.T) {
 	_, err = procfs.WithoutHugePages(1<<22+1, 0)
 	require.Error(t, err, "no process has that number")
 }
+
+func TestAQEMUsThreadsAreThoseOfVCPUsAndTheRest(t *testing.T) {
+	vcpus, err := procfs.CPUOfVCPUs(os.Getpid())
+	require.NoError(t, err)
+	require.Empty(t, vcpus)
+	before, err := procfs.CPUBesideVCPUs(os.Getpid())
+	require.NoError(t, err)
+	require.NotEmpty(t, before)
+	later := procfs.ThreadCPU{"new": 4 * time.Second}
+	for id, used := range before {
+		later[id] = used + time.Second
+	}
+	require.Equal(t, 4*time.Second, later.MostSince(before))
+	require.Equal(t, time.Duration(len(before)+4)*time.Second, later.Since(before))
+	require.Zero(t, before.MostSince(before))
+	_, err = procfs.CPUOfVCPUs(1 << 30)
+	require.Error(t, err)
+}
