@@ -100,6 +100,14 @@ func Devices() []Device {
 			Name: "usb-tablet", Doc: "a USB tablet, behind its controller", Modules: []string{"xhci_pci", "usbhid", "hid_generic"}, Workers: []string{"usb"},
 			Args: plain("-device", "qemu-xhci,id=guest-tablet-bus", "-device", "usb-tablet,id=guest-tablet,bus=guest-tablet-bus.0,serial="+serialOf("usb-tablet")),
 		},
+		{
+			Name: "usb-tablet-uhci", Doc: "a USB tablet of full speed, behind an EHCI controller and its UHCI companion",
+			Modules: []string{"ehci_pci", "uhci_hcd", "usbhid", "hid_generic"}, Workers: []string{"usb"},
+			Args: plain(
+				"-device", "ich9-usb-ehci1,id=guest-ehci,addr=1d.7,multifunction=on",
+				"-device", "ich9-usb-uhci1,id=guest-uhci,masterbus=guest-ehci.0,firstport=0,addr=1d.0,multifunction=on",
+				"-device", "usb-tablet,id=guest-uhci-tablet,bus=guest-ehci.0,usb_version=1,serial="+serialOf("usb-tablet-uhci")),
+		},
 
 		tpmDevice(),
 

@@ -23,7 +23,6 @@ func (usbWorker) Name() string { return "usb" }
 
 const (
 	usbFolder     = "/sys/bus/usb/devices"
-	usbSerial     = "drover-" // a serial's beginning: the rest is the device's name
 	usbEvery      = 250 * time.Millisecond
 	usbFound      = 5 * time.Second // that the kernel may take to find a device
 	usbAnswer     = 5000            // ms that a device may take to answer
@@ -46,8 +45,8 @@ func (usbWorker) Run(ctx context.Context, w *Witness) error {
 		}
 		folder := ""
 		for began := time.Now(); folder == ""; time.Sleep(5 * time.Millisecond) {
-			if folder = findUSB(usbFolder, usbSerial+name); folder == "" && time.Since(began) > usbFound {
-				return fmt.Errorf("no USB device has the serial %s%s", usbSerial, name)
+			if folder = findUSB(usbFolder, serialOf(name)); folder == "" && time.Since(began) > usbFound {
+				return fmt.Errorf("no USB device has the serial %s", serialOf(name))
 			}
 		}
 		f, err := os.OpenFile(usbPath(folder), os.O_RDWR, 0)
