@@ -55,11 +55,17 @@ func (p *Pair) checkMemory(ctx context.Context) error {
 	return p.checkSharing()
 }
 
-// noteRAM notes how much RAM the source's guest has.
+// noteRAM notes how much RAM the source's guest has, and how much there is to migrate as such.
 func (p *Pair) noteRAM(ctx context.Context) (qapi.MemorySizeInfo, error) {
 	size, err := qapi.QueryMemorySizeSummary(ctx, p.Source.QMP())
-	if err == nil {
-		p.Facts.RAMBytes = size.Base + size.Plugged
+	if err != nil {
+		return size, err
+	}
+	p.Facts.RAMBytes = size.Base + size.Plugged
+	blocks, err := qapi.HumanMonitor(ctx, p.Source.QMP(), "info ramblock")
+	p.Facts.BlocksBytes = 0
+	for _, b := range preflight.ParseBlocks(blocks) {
+		p.Facts.BlocksBytes += b.Total
 	}
 	return size, err
 }

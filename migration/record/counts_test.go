@@ -35,3 +35,20 @@ func TestNoRateOfLittleRAM(t *testing.T) {
 		require.Equal(t, test.wrong == "", wrong == "", wrong)
 	}
 }
+
+// TestTotalIsWhatAllBlocksHold: a machine may have memory beside the guest's, and of a virtio-mem
+// only what is plugged is sent.
+func TestTotalIsWhatAllBlocksHold(t *testing.T) {
+	const virtioMem = 512 << 20
+	for _, c := range []struct {
+		blocks  uint64
+		more    int
+		outcome Outcome
+	}{{0, virtioMem, Fail}, {157818880 + virtioMem, virtioMem, Pass}, {157818880 + virtioMem, virtioMem + 4096, Fail}} {
+		r := good()
+		miscounted(map[string]any{"total": 157818880 + c.more})(r)
+		r.BlocksBytes = c.blocks
+		outcome, witness := judgeCounts(r)
+		require.Equal(t, c.outcome, outcome, witness)
+	}
+}

@@ -51,9 +51,12 @@ type Record struct {
 	MemoryMiB int `strict:"optional"`
 	// RAMBytes is the RAM that the guest has, by QEMU's own account: what it can use as
 	// memory, without ROMs and the memory of devices. 0 means MemoryMiB MiB.
-	RAMBytes uint64      `json:",omitempty"`
-	Host     *HostFacts  `json:",omitempty"`
-	Steps    []StepFacts `strict:"optional"`
+	RAMBytes uint64 `json:",omitempty"`
+	// BlocksBytes is the most that all blocks hold which QEMU migrates as it does RAM, by its
+	// own account: the guest's RAM, ROMs, and the memory of devices. 0 where nobody asked.
+	BlocksBytes uint64      `json:",omitempty"`
+	Host        *HostFacts  `json:",omitempty"`
+	Steps       []StepFacts `strict:"optional"`
 	// Planned is how many steps the run set out to take; 0 where nobody counted.
 	Planned int    `json:",omitempty"`
 	Error   string `json:",omitempty"` // what ended the scenario early
@@ -168,7 +171,7 @@ func (r *Record) NextLeg() {
 	}
 	*r = Record{
 		Format: r.Format, Scenario: r.Scenario, Arch: r.Arch, Program: r.Program, Pages: r.Pages, Ends: r.Ends, Started: r.Started, Accel: r.Accel,
-		Gathers: r.Gathers, Steps: r.Steps, Planned: r.Planned, Waits: r.Waits, MemoryMiB: r.MemoryMiB, RAMBytes: r.RAMBytes, Host: r.Host,
+		Gathers: r.Gathers, Steps: r.Steps, Planned: r.Planned, Waits: r.Waits, MemoryMiB: r.MemoryMiB, RAMBytes: r.RAMBytes, BlocksBytes: r.BlocksBytes, Host: r.Host,
 		SharedRAM: r.SharedRAM, Canaries: r.Canaries, Linux: r.Linux.next(), Source: &source, Destination: &SideFacts{}, Legs: append(r.Legs, &leg),
 	}
 }
