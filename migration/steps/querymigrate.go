@@ -15,11 +15,11 @@ import (
 func queryMigrateVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
-			Name: "await query-migrate", Args: "MEMBER BOUNDS", Sides: migration.OnSource,
+			Name: "await query-migrate", Args: "MEMBER BOUNDS [within TIME]", Sides: migration.OnSource,
 			Doc:     "Waits until that member of a side's query-migrate is within the bounds: a number, or how many entries a list has; a dot leads into an object.",
 			Example: "await query-migrate cpu-throttle-percentage 21..98",
 			Step: func(a *migration.Args) migration.Step {
-				return queryMigrate(a, AwaitQueryMigrate)
+				return timed(a, queryMigrate(a, AwaitQueryMigrate))
 			},
 		},
 		{
