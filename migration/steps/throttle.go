@@ -69,18 +69,13 @@ const throttleTimeout = 15 * time.Second
 // percent, as its next step after the one before.
 func AwaitThrottle(percent, after int64) migration.Step {
 	return onThrottle(fmt.Sprintf("await throttle %d%% after %d%%", percent, after), func(ctx context.Context, p *migration.Pair) error {
-		now := int64(0)
-		err := eachSync(ctx, p.Source, func(_ int64, info qapi.MigrationInfo) (bool, error) {
-			now = throttle(info)
+		return eachSync(ctx, p.Source, fmt.Sprintf("a throttle of %d %%", percent), func(_ int64, info qapi.MigrationInfo) (bool, error) {
+			now := throttle(info)
 			if now != after && now != percent {
 				return false, fmt.Errorf("the source throttles the guest to %d %%, expected %d and then %d", now, after, percent)
 			}
 			return now == percent, nil
 		})
-		if err != nil {
-			return fmt.Errorf("the guest is throttled to %d %%, expected %d: %w", now, percent, err)
-		}
-		return nil
 	})
 }
 
@@ -88,7 +83,7 @@ func AwaitThrottle(percent, after int64) migration.Step {
 // synchronised its dirty bitmap so often.
 func ExpectNoThrottle(syncs int64) migration.Step {
 	return onThrottle(fmt.Sprintf("expect no-throttle syncs %d", syncs), func(ctx context.Context, p *migration.Pair) error {
-		return eachSync(ctx, p.Source, func(n int64, info qapi.MigrationInfo) (bool, error) {
+		return eachSync(ctx, p.Source, fmt.Sprintf("dirty bitmap sync %d", syncs), func(n int64, info qapi.MigrationInfo) (bool, error) {
 			if now := throttle(info); now > 0 {
 				err := fmt.Errorf("the source throttles the guest to %d %%, which under this throttle-trigger-threshold it dirties too little for", now)
 				if !passesWereFull(p, info) { // a guest that lacked CPU time for a pass, and then had it, dirtied more than was sent
@@ -109,17 +104,18 @@ func onThrottle(name string, do func(ctx context.Context, p *migration.Pair) err
 }
 
 // eachSync calls look with the number of each dirty bitmap sync, and what the source then
-// says of its migration, until look is done. QEMU decides over the throttle in a sync.
-func eachSync(ctx context.Context, s *migration.Side, look func(n int64, info qapi.MigrationInfo) (done bool, err error)) error {
+// says of its migration, until what is waited for is there. QEMU decides over the throttle in a
+// sync.
+func eachSync(ctx context.Context, s *migration.Side, until string, look func(n int64, info qapi.MigrationInfo) (done bool, err error)) error {
 	from := s.Since()
 	for {
-		event, err := s.AwaitFrom(ctx, from, "a dirty bitmap sync", func(e qmp.Event) bool { return e.Name == "STOP" || passOf(e) > 0 })
+		event, err := s.AwaitFrom(ctx, from, until, func(e qmp.Event) bool { return e.Name == "STOP" || passOf(e) > 0 })
 		if err != nil {
 			return err
 		}
 		if event.Name == "STOP" {
 			// A guest that gets no CPU writes nothing.
-			return &migration.HostError{Cause: errors.New("the source switched over before that")}
+			return &migration.HostError{Cause: fmt.Errorf("the source switched over before %s", until)}
 		}
 		info, err := qapi.QueryMigrate(ctx, s.QMP())
 		if err != nil {
