@@ -2,7 +2,6 @@ package steps
 
 import (
 	"context"
-	"math"
 	"time"
 
 	"github.com/drover-vm/drover/fixtures"
@@ -27,9 +26,19 @@ const (
 // A pulseTimer is a timer that the guest counts, and whose rate is measured.
 type pulseTimer struct {
 	fixtures.Word
-	count uint32 // when it was last read
-	read  time.Time
-	rate  float64 // that of all times watched which is next to what it was set to
+	first, last counted
+	right       bool    // it came as often as it was set to for as long as it is watched at once
+	rate        float64 // how often then, or else in all the time
+}
+
+// counted is how often a timer has come.
+type counted struct {
+	times uint32
+	at    time.Time
+}
+
+func (c counted) rateSince(then counted) float64 {
+	return float64(c.times-then.times) / c.at.Sub(then.at).Seconds()
 }
 
 func (t *pulseTimer) bounds() record.Bounds {
@@ -40,17 +49,16 @@ func (t *pulseTimer) bounds() record.Bounds {
 	return bounds
 }
 
-func (t *pulseTimer) right() bool {
-	return t.rate >= leastRate*t.Rate && t.rate <= mostRate*t.Rate
-}
-
-// watched takes how often it has come since it was last read.
-func (t *pulseTimer) watched(count uint32, now time.Time) {
-	rate := float64(count-t.count) / now.Sub(t.read).Seconds()
-	if math.Abs(rate-t.Rate) < math.Abs(t.rate-t.Rate) {
-		t.rate = rate
+// watched takes how often it has come by now.
+func (t *pulseTimer) watched(now counted) {
+	rate := now.rateSince(t.last)
+	switch right := rate >= leastRate*t.Rate && rate <= mostRate*t.Rate; {
+	case right:
+		t.right, t.rate = true, rate
+	case !t.right:
+		t.rate = now.rateSince(t.first)
 	}
-	t.count, t.read = count, now
+	t.last = now
 }
 
 // measureRates measures how often the timers come, from when they were first read. What stands
@@ -59,25 +67,26 @@ func (l *pulseLook) measureRates(ctx context.Context, p *migration.Pair) error {
 	var timers []*pulseTimer
 	for i, w := range l.table {
 		if word := l.facts.Words[i]; w.Rate > 0 && word.Moved(w) {
-			timers = append(timers, &pulseTimer{Word: w, count: word.First, read: l.first[i], rate: math.Inf(1)})
+			began := counted{word.First, l.first[i]}
+			timers = append(timers, &pulseTimer{Word: w, first: began, last: began})
 		}
 	}
 	wait, cancel := p.AtMost(ctx, ratesTimeout)
 	defer cancel()
 	for wrong := len(timers) > 0; wrong && wait.Err() == nil; {
 		select {
-		case <-time.After(time.Until(timers[0].read.Add(rateTime))):
+		case <-time.After(time.Until(timers[0].last.at.Add(rateTime))):
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 		wrong = false
 		for _, t := range timers {
-			count, err := l.memory.Readl(ctx, t.Address)
+			times, err := l.memory.Readl(ctx, t.Address)
 			if err != nil {
 				return err
 			}
-			t.watched(count, time.Now())
-			wrong = wrong || !t.right()
+			t.watched(counted{times, time.Now()})
+			wrong = wrong || !t.right
 		}
 	}
 	for _, t := range timers {
