@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/drover-vm/drover/protocol/qapi"
 
@@ -77,19 +78,40 @@ func ExpectReleasedRAM(least int64) migration.Step {
 	}}
 }
 
+// runsOn waits until the source's guest has written to its memory, which it has to while a snapshot
+// is written. It writes a page when that has been saved, and tells that it lives, on its console,
+// only when it has written all.
+func runsOn(ctx context.Context, p *migration.Pair) error {
+	before, err := pageCounters(ctx, p, p.Source)
+	if err != nil {
+		return err
+	}
+	return migration.Poll(ctx, "the guest to write to its memory", func() (bool, error) {
+		now, err := pageCounters(ctx, p, p.Source)
+		if err != nil {
+			return false, err
+		}
+		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
+		if err == nil && info.Status != qapi.MigrationActive && info.Status != qapi.MigrationSetup {
+			// Or one that gets no CPU.
+			err = &migration.HostError{Cause: fmt.Errorf("the source's guest wrote nothing while a snapshot was written of it, which is %s: it was to run on", info.Status)}
+		}
+		return !slices.Equal(now, before), err
+	})
+}
+
 // AwaitSnapshot waits until the source has written a snapshot, for which it may stop the
 // guest for a moment only.
 func AwaitSnapshot() migration.Step {
 	return migration.Step{Name: "await snapshot", Wants: []string{"enable background-snapshot"}, Gives: []string{"await saved"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		from := p.Source.Console().Mark()
+		if err := runsOn(ctx, p); err != nil {
+			return err
+		}
 		if _, err := p.Source.AwaitStatus(ctx, qapi.MigrationCompleted); err != nil {
 			return err
 		}
 		if err := p.Source.ExpectRunState(ctx, qapi.StateRunning, "was to run while a snapshot of it was written"); err != nil {
 			return err
-		}
-		if p.Source.Console().Mark() == from {
-			return errors.New("the source's console had no output while a snapshot was written of its guest, which was to run on")
 		}
 		events, _ := p.Source.Events(ctx)
 		for i, e := range events {
