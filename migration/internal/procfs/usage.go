@@ -27,22 +27,12 @@ func UsageOf(pid int, prefix string) (u Usage, err error) {
 		return u, fmt.Errorf("the CPU time of process %d: %w", pid, err)
 	}
 	u.All = time.Duration(used.Nano())
-	folder := fmt.Sprintf("/proc/%d/", pid)
-	tasks, err := os.ReadDir(folder + "task")
+	named, err := cpuOfThreads(pid, func(name string) bool { return strings.HasPrefix(name, prefix) })
 	if err != nil {
 		return u, err
 	}
-	for _, task := range tasks {
-		name, _ := os.ReadFile(folder + "task/" + task.Name() + "/comm") // it may have ended
-		if !strings.HasPrefix(string(name), prefix) {
-			continue
-		}
-		ran, _ := os.ReadFile(folder + "task/" + task.Name() + "/schedstat")
-		nanoseconds, _, _ := strings.Cut(string(ran), " ")
-		n, _ := strconv.ParseInt(nanoseconds, 10, 64)
-		u.Named += time.Duration(n)
-	}
-	status, err := os.ReadFile(folder + "status")
+	u.Named = named.Since(nil)
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return u, err
 	}
