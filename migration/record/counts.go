@@ -105,6 +105,7 @@ func judgeCounts(r *Record) (Outcome, string) {
 func (c counts) wrongPages(r *Record) string {
 	least := float64(r.ram())
 	most := max(least+r.besideRAM(), float64(r.BlocksBytes))
+	goes := min(c.total, least) // what a virtio-mem has not plugged is in the total, and is not sent
 	switch sent := (c.normal + c.duplicate + c.encoded) * ramPage; {
 	case c.pageSize != ramPage:
 		return fmt.Sprintf("the source reports a page-size of %.0f, expected %d", c.pageSize, ramPage)
@@ -118,8 +119,8 @@ func (c counts) wrongPages(r *Record) string {
 		return fmt.Sprintf("the source reports %.0f normal, %.0f zero and %.0f xbzrle-encoded pages, which is more than its RAM in each of %d passes", c.normal, c.duplicate, c.encoded, r.Migration.Passes+1)
 	case c.encodedSize > c.encoded*ramPage:
 		return fmt.Sprintf("the source reports %.0f xbzrle-encoded pages of %.0f bytes, which are more than the pages", c.encoded, c.encodedSize)
-	case sent < min(c.total, least)*sentAtLeast.Value: // what a virtio-mem has not plugged is in the total, and is not sent
-		return fmt.Sprintf("the source reports %.0f normal, %.0f zero and %.0f xbzrle-encoded pages, which is less than the %.0f bytes of its RAM", c.normal, c.duplicate, c.encoded, min(c.total, least))
+	case sent < goes*sentAtLeast.Value:
+		return fmt.Sprintf("the source reports %.0f normal, %.0f zero and %.0f xbzrle-encoded pages, which is less than the %.0f bytes of its RAM", c.normal, c.duplicate, c.encoded, goes)
 	}
 	return ""
 }

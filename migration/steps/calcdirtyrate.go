@@ -2,6 +2,7 @@ package steps
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/drover-vm/drover/migration"
@@ -61,7 +62,7 @@ func ExpectCalcDirtyRate(mode string) migration.Step {
 		case err != nil:
 			return err
 		case info.Rate == nil:
-			return fmt.Errorf("query-dirty-rate says that it has measured, and has no dirty-rate")
+			return errors.New("query-dirty-rate says that it has measured, and has no dirty-rate")
 		case info.Mode != "" && info.Mode != mode:
 			return fmt.Errorf("calc-dirty-rate was asked for the mode %s, and query-dirty-rate says %s", mode, info.Mode)
 		}
