@@ -62,12 +62,18 @@ func (p *Pair) noteRAM(ctx context.Context) (qapi.MemorySizeInfo, error) {
 		return size, err
 	}
 	p.Facts.RAMBytes = size.Base + size.Plugged
-	blocks, err := qapi.HumanMonitor(ctx, p.Source.QMP(), "info ramblock")
+	blocks, err := p.Source.ramBlocks(ctx)
 	p.Facts.BlocksBytes = 0
-	for _, b := range preflight.ParseBlocks(blocks) {
+	for _, b := range blocks {
 		p.Facts.BlocksBytes += b.Total
 	}
 	return size, err
+}
+
+// ramBlocks are all blocks of memory that the side's QEMU has.
+func (s *Side) ramBlocks(ctx context.Context) ([]preflight.Block, error) {
+	text, err := qapi.HumanMonitor(ctx, s.QMP(), "info ramblock")
+	return preflight.ParseBlocks(text), err
 }
 
 // firmwareRAM is what SeaBIOS uses of a PC's RAM while it boots: it leaves data as far as 17
@@ -109,7 +115,7 @@ var mapped = regexp.MustCompile(`(?m)^\s*[0-9a-f]{16}-[0-9a-f]{16} \(prio -?\d+,
 // leftOut names the blocks of memory that QEMU has and that the guest's vCPUs don't see
 // now: they are sent, and not compared.
 func (p *Pair) leftOut(ctx context.Context) (left []record.LeftOut, err error) {
-	blocks, err := qapi.HumanMonitor(ctx, p.Source.QMP(), "info ramblock")
+	blocks, err := p.Source.ramBlocks(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +129,7 @@ func (p *Pair) leftOut(ctx context.Context) (left []record.LeftOut, err error) {
 	for _, m := range mapped.FindAllStringSubmatch(tree, -1) {
 		seen[m[1]] = true
 	}
-	for _, b := range preflight.ParseBlocks(blocks) {
+	for _, b := range blocks {
 		name := b.Name[strings.LastIndexAny(b.Name, "/@")+1:]
 		if !seen[name] && !seen[b.Name] && !seen[strings.TrimPrefix(b.Name, "/rom@")] {
 			left = append(left, record.LeftOut{Name: b.Name, Bytes: b.Used, Why: "the guest's vCPUs don't see it now"})

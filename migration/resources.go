@@ -6,9 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/drover-vm/drover/protocol/qapi"
-
-	"github.com/drover-vm/drover/migration/preflight"
 	"github.com/drover-vm/drover/migration/record"
 )
 
@@ -52,12 +49,12 @@ func DestinationResources() Step {
 // mostMemory is how much more anonymous memory than it began with a destination may have, in
 // bytes: all of the guest's, what its C library keeps, and the cache of XBZRLE.
 func (s *Side) mostMemory(ctx context.Context, p *Pair) (int64, error) {
-	text, err := qapi.HumanMonitor(ctx, s.QMP(), "info ramblock")
+	blocks, err := s.ramBlocks(ctx)
 	if err != nil {
 		return 0, err
 	}
 	most := moreMemory + p.xbzrleCache()
-	for _, b := range preflight.ParseBlocks(text) {
+	for _, b := range blocks {
 		most += int64(b.Used)
 	}
 	return most, nil
