@@ -27,14 +27,12 @@ func DestinationResources() Step {
 			}
 		}
 		now := d.began
-		wait, cancel := p.AtMost(ctx, releaseTimeout)
-		defer cancel()
-		err := Poll(wait, "the destination to release what it used", func() (bool, error) {
+		err := p.PollAtMost(ctx, releaseTimeout, "the destination to release what it used", func() (bool, error) {
 			var err error
 			now, err = d.Resources()
 			return len(now.Threads) <= len(d.began.Threads) && len(now.Files) <= len(d.began.Files) && now.Resident-d.began.Resident <= most, err
 		})
-		if wait.Err() == nil && err != nil {
+		if err != nil {
 			return err
 		}
 		p.MeasureMore("threads", "threads of the destination, beyond those that it began with", d.began.Threads, now.Threads)

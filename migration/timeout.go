@@ -68,6 +68,19 @@ func (p *Pair) AtMost(ctx context.Context, timeout time.Duration) (context.Conte
 	return p.run.atMost(ctx, timeout)
 }
 
+// PollAtMost is [Poll] for at most that time, as [Pair.AtMost] has it. What was looked for and did
+// not come is no error, but for whoever measures what the last look found: only what look fails
+// with is one, and the end of ctx.
+func (p *Pair) PollAtMost(ctx context.Context, timeout time.Duration, what string, look func() (bool, error)) error {
+	wait, cancel := p.AtMost(ctx, timeout)
+	defer cancel()
+	err := Poll(wait, what, look)
+	if wait.Err() != nil && ctx.Err() == nil {
+		return nil
+	}
+	return err
+}
+
 func (r *run) atMost(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
 	return r.clock.withTimeout(ctx, r.stretch(timeout), MostStretch*timeout)
 }

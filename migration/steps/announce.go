@@ -83,11 +83,9 @@ func ExpectAnnouncements(delays ...time.Duration) migration.Step {
 		}
 		// Twice the longest after the last has to have come, to see that there are no more.
 		quiet := 2 * delays[len(delays)-1]
-		wait, cancel := p.AtMost(ctx, total+quiet+migration.LifeTimeout)
-		defer cancel()
 		var times []time.Duration
 		changed := time.Now()
-		waited := migration.Poll(wait, "the destination's announcements", func() (bool, error) {
+		err := p.PollAtMost(ctx, total+quiet+migration.LifeTimeout, "the destination's announcements", func() (bool, error) {
 			packets, err := dumped(p.Path(dumpFile))
 			now := announcements(packets)
 			if len(now) != len(times) {
@@ -96,8 +94,8 @@ func ExpectAnnouncements(delays ...time.Duration) migration.Step {
 			times = now
 			return len(times) > len(delays) && time.Since(changed) >= quiet, err
 		})
-		if waited != nil && (wait.Err() == nil || ctx.Err() != nil) {
-			return waited
+		if err != nil {
+			return err
 		}
 		p.Measure("announcements of the destination", float64(len(times)), "packets", record.Exactly(float64(len(delays)+1)))
 		for i, d := range delays {
@@ -116,16 +114,14 @@ func ExpectAnnouncements(delays ...time.Duration) migration.Step {
 // ExpectGuestAnnouncement gathers whether the guest has told the network where it is.
 func ExpectGuestAnnouncement() migration.Step {
 	expect := onDestination("expect guest-announcement", func(ctx context.Context, p *migration.Pair) error {
-		wait, cancel := p.AtMost(ctx, migration.LifeTimeout)
-		defer cancel()
 		came := 0
-		waited := migration.Poll(wait, "the guest's announcement", func() (bool, error) {
+		err := p.PollAtMost(ctx, migration.LifeTimeout, "the guest's announcement", func() (bool, error) {
 			packets, err := dumped(p.Path(dumpFile))
 			came = len(gratuitous(packets))
 			return came > 0, err
 		})
-		if waited != nil && (wait.Err() == nil || ctx.Err() != nil) {
-			return waited
+		if err != nil {
+			return err
 		}
 		p.Measure("gratuitous ARP packets of the guest on the destination", float64(came), "packets", record.AtLeast(1))
 		return closeDump(ctx, p)

@@ -115,11 +115,9 @@ func ExpectExpectedDowntime() migration.Step {
 		if allowed == 0 || bandwidth == 0 {
 			return errors.New("the source has no downtime limit, or no bandwidth: set downtime-limit and max-bandwidth before the migration")
 		}
-		watch, cancel := p.AtMost(ctx, migration.LifeTimeout)
-		defer cancel()
 		least, most := float64(allowed.Milliseconds())+1, 0.0
 		expected, remaining, rate := 0.0, uint64(0), uint64(0)
-		err := migration.Poll(watch, "an expected downtime", func() (bool, error) {
+		err := p.PollAtMost(ctx, migration.LifeTimeout, "an expected downtime", func() (bool, error) {
 			info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
 			if err == nil && info.RAM != nil {
 				expected = float64(info.ExpectedDowntime)
@@ -130,7 +128,7 @@ func ExpectExpectedDowntime() migration.Step {
 			most = 3 * 1000 * float64(p.Program.Workload().Len()) / goes
 			return remaining > 0 && rate > 0 && expected >= least && expected <= most, err
 		})
-		if err != nil && watch.Err() == nil || ctx.Err() != nil {
+		if err != nil {
 			return err
 		}
 		p.Measure("expected-downtime of a migration that can't converge", expected, "ms", record.Between(least, most))

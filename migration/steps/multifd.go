@@ -115,13 +115,14 @@ const underWay = 5 * time.Second
 // and after it the devices' state too.
 func ExpectMainChannel(bounds record.Bounds) migration.Step {
 	return onLink("expect main-channel "+bounds.String(), func(ctx context.Context, p *migration.Pair, r *Relay) error {
-		wait, cancel := p.AtMost(ctx, underWay)
-		defer cancel()
 		sent := 0.0
-		_ = migration.Poll(wait, "it to be sent", func() (bool, error) { // what is not sent by then is the measure
+		err := p.PollAtMost(ctx, underWay, "it to be sent", func() (bool, error) {
 			sent = sentOverMain(r)
 			return bounds.Min == nil || sent >= *bounds.Min, nil
 		})
+		if err != nil {
+			return err
+		}
 		p.Measure("sent over the main channel", sent, "bytes", bounds)
 		return nil
 	})

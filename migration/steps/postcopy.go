@@ -206,15 +206,13 @@ func ExpectChannelsThenMain() migration.Step {
 // migration is over. Where the kernel has none, that is nothing.
 func ExpectHugePages() migration.Step {
 	expect := onDestination("expect huge-pages", func(ctx context.Context, p *migration.Pair) error {
-		wait, cancel := p.AtMost(ctx, releaseTimeout)
-		defer cancel()
 		forbidden := uint64(0)
-		err := migration.Poll(wait, "huge pages to be allowed", func() (bool, error) {
+		err := p.PollAtMost(ctx, releaseTimeout, "huge pages to be allowed", func() (bool, error) {
 			var err error
 			forbidden, err = procfs.WithoutHugePages(p.Destination.PID(), p.RAMBytes())
 			return forbidden == 0, err
 		})
-		if wait.Err() == nil && err != nil {
+		if err != nil {
 			return err
 		}
 		p.Measure("RAM of the destination that may not lie in huge pages", float64(forbidden), "bytes", record.AtMost(0))

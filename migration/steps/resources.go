@@ -54,14 +54,12 @@ func ExpectResources() migration.Step {
 		if before == nil {
 			return errors.New("the source's resources were not noted before")
 		}
-		wait, cancel := p.AtMost(ctx, releaseTimeout)
-		defer cancel()
-		err := migration.Poll(wait, "the source to release what it used", func() (bool, error) {
+		err := p.PollAtMost(ctx, releaseTimeout, "the source to release what it used", func() (bool, error) {
 			var err error
 			now, err = p.Source.Resources()
 			return len(now.Threads) <= len(before.Threads) && len(now.Files) <= len(before.Files) && now.Resident <= before.Resident+moreResident, err
 		})
-		if wait.Err() == nil && err != nil {
+		if err != nil {
 			return err
 		}
 		p.MeasureMore("threads", "threads of the source, beyond those that were noted", before.Threads, now.Threads)

@@ -213,16 +213,14 @@ func ExpectThrottled(percent int64) migration.Step {
 			return err
 		}
 		began, share := time.Now(), 0.0
-		watch, cancel := p.AtMost(ctx, least+migration.LifeTimeout)
-		defer cancel()
-		waited := migration.Poll(watch, "the vCPUs to sleep", func() (bool, error) {
+		err = p.PollAtMost(ctx, least+migration.LifeTimeout, "the vCPUs to sleep", func() (bool, error) {
 			now, err := procfs.CPUOfVCPUs(p.Source.PID())
 			watched := time.Since(began)
 			share = now.MostSince(before).Seconds() / watched.Seconds()
 			return watched >= least && share <= most, err
 		})
-		if waited != nil && (watch.Err() == nil || ctx.Err() != nil) {
-			return waited
+		if err != nil {
+			return err
 		}
 		p.Measure(fmt.Sprintf("CPU time of the busiest vCPU under a throttle of %d %%, to that which has passed", percent), share, "times", record.AtMost(most))
 		return nil
