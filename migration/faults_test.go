@@ -167,3 +167,18 @@ func TestInterruptEndsBothVMs(t *testing.T) {
 	_, err = record.Load(onlyFolder(t, dir))
 	require.NoError(t, err)
 }
+
+// TestAGenerationIDThatTheGuestDoesNotGetIsNoticed: having found the destination's, the step puts
+// the source's back, which a second one then finds.
+func TestAGenerationIDThatTheGuestDoesNotGetIsNoticed(t *testing.T) {
+	t.Parallel()
+	result := run(t, scenario(t, "generation-id"), migration.Options{
+		Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(),
+		Rewrite: func(all migration.Steps) migration.Steps {
+			i := slices.IndexFunc(all, func(s migration.Step) bool { return s.Name == "expect generation-id" })
+			return slices.Insert(all, i, all[i])
+		},
+	})
+	require.Equal(t, record.Fail, result.Outcome, explain(result))
+	require.Contains(t, explain(result), "where it had the source's")
+}

@@ -1,10 +1,12 @@
 package steps
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/drover-vm/drover/migration"
 )
@@ -19,6 +21,10 @@ func failoverVerbs() migration.Vocabulary {
 		{
 			Name: "await unplug", Doc: "Waits until the source announces that the primary device is to be unplugged and that its migration waits for it (wait-unplug), and unplugs it as a guest does.",
 			Example: "await unplug", Step: do(AwaitUnplug),
+		},
+		{
+			Name: "await replug", Doc: "Waits until the primary device is in its slot again on the source, as after a migration that was cancelled or has failed.",
+			Example: "await replug", Step: do(AwaitReplug),
 		},
 	}
 }
@@ -80,6 +86,14 @@ func AwaitUnplug() migration.Step {
 	})
 }
 
+// AwaitReplug waits until the primary device is in its slot again: the presence that the guest
+// reads, for QEMU announces it to nobody else.
+func AwaitReplug() migration.Step {
+	return onMigration("await replug", func(ctx context.Context, p *migration.Pair) error {
+		return migration.Poll(ctx, "the primary device to be in its slot again", func() (bool, error) { return isPlugged(ctx, p.Source) })
+	})
+}
+
 // namesDevice demands that an event is about that device.
 func namesDevice(data []byte, id string) error {
 	var event struct {
@@ -91,62 +105,86 @@ func namesDevice(data []byte, id string) error {
 	return nil
 }
 
+// A slot's registers in a PCI Express capability (PCI Express, 7.8.10 and 7.8.11).
+const (
+	slotControl  = 0x18
+	powerOff     = 1 << 10
+	indicatorOn  = 1 << 8
+	indicatorOff = 3 << 8
+
+	slotStatus = 0x1a // the upper half of the 32 bits at slotControl
+	present    = 1 << 6
+)
+
 // setPower switches the power of the primary device's slot, as a guest does.
 func setPower(ctx context.Context, s *migration.Side, on bool) error {
+	return inSlot(ctx, s, func(read readConfig, express uint32) error {
+		control, err := read(express + slotControl)
+		if err != nil {
+			return err
+		}
+		control = control&0xffff | powerOff | indicatorOff
+		if on {
+			control = control&^(powerOff|indicatorOff) | indicatorOn
+		}
+		return s.QTest().Outw(ctx, 0xcfc, uint16(control))
+	})
+}
+
+// isPlugged is whether there is a device in the primary device's slot.
+func isPlugged(ctx context.Context, s *migration.Side) (plugged bool, err error) {
+	err = inSlot(ctx, s, func(read readConfig, express uint32) error {
+		registers, err := read(express + slotStatus&^3)
+		plugged = registers>>16&present != 0
+		return err
+	})
+	return plugged, err
+}
+
+// readConfig reads 32 bits of a PCI device's configuration space, which a PC's ports then
+// choose for what is written.
+type readConfig func(offset uint32) (uint32, error)
+
+// inSlot finds the root port that has the primary device's slot, and its PCI Express capability.
+// It puts back what those ports chose before: a canary is in it.
+func inSlot(ctx context.Context, s *migration.Side, do func(read readConfig, express uint32) error) (err error) {
 	const (
-		idExpress, slotControl   = 0x10, 0x18
-		powerOff                 = 1 << 10
-		indicatorOn              = 1 << 8
-		indicatorOff             = 3 << 8
+		idExpress                = 0x10
 		capabilities, nextOffset = 0x34, 8
 	)
 	devices, err := s.PCIDevices(ctx)
 	if err != nil {
 		return err
 	}
-	q := s.QTest()
-	kept, err := q.Inl(ctx, 0xcf8) // which a canary is in
+	i := slices.IndexFunc(devices, func(d migration.PCIDevice) bool { return d.ID == primaryPort })
+	if i < 0 {
+		return fmt.Errorf("the %s has no PCI Express root port %s", s.Name(), primaryPort)
+	}
+	q, d := s.QTest(), devices[i]
+	kept, err := q.Inl(ctx, 0xcf8)
 	if err != nil {
 		return err
 	}
-	for _, d := range devices {
-		if d.ID != primaryPort {
-			continue
+	defer func() { err = errors.Join(err, q.Outl(ctx, 0xcf8, kept)) }()
+	read := func(offset uint32) (uint32, error) {
+		if err := q.Outl(ctx, 0xcf8, 1<<31|uint32(d.Slot)<<11|uint32(d.Function)<<8|offset&^3); err != nil {
+			return 0, err
 		}
-		choose := func(offset uint32) error {
-			return q.Outl(ctx, 0xcf8, 1<<31|uint32(d.Slot)<<11|uint32(d.Function)<<8|offset&^3)
-		}
-		read := func(offset uint32) (uint32, error) {
-			if err := choose(offset); err != nil {
-				return 0, err
-			}
-			return q.Inl(ctx, 0xcfc)
-		}
-		at, err := read(capabilities)
-		for n := 0; err == nil && n < 48 && at&0xfc != 0; n++ {
-			offset := at & 0xfc
-			head, wrong := read(offset)
-			if wrong != nil {
-				return wrong
-			}
-			if head&0xff == idExpress {
-				control, wrong := read(offset + slotControl)
-				if wrong != nil {
-					return wrong
-				}
-				control = control&0xffff | powerOff | indicatorOff
-				if on {
-					control = control&^(powerOff|indicatorOff) | indicatorOn
-				}
-				return errors.Join(q.Outw(ctx, 0xcfc, uint16(control)), q.Outl(ctx, 0xcf8, kept))
-			}
-			at = head >> nextOffset
-		}
+		return q.Inl(ctx, 0xcfc)
+	}
+	at, err := read(capabilities)
+	for n := 0; err == nil && n < 48 && at&0xfc != 0; n++ {
+		offset := at & 0xfc
+		head, err := read(offset)
 		if err != nil {
 			return err
 		}
+		if head&0xff == idExpress {
+			return do(read, offset)
+		}
+		at = head >> nextOffset
 	}
-	return fmt.Errorf("the %s has no PCI Express root port %s with a slot", s.Name(), primaryPort)
+	return cmp.Or(err, fmt.Errorf("the PCI Express root port %s of the %s has no slot", primaryPort, s.Name()))
 }
 
 // memoryOf is where a side's PCI device with that id, on whatever bus, has the registers of that

@@ -60,6 +60,7 @@ func Verbs() migration.Vocabulary {
 		fileThroughputVerbs(),
 		guestTimeVerbs(),
 		failoverVerbs(),
+		generationIDVerbs(),
 	)
 }
 

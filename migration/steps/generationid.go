@@ -1,0 +1,92 @@
+package steps
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"strings"
+
+	"github.com/drover-vm/drover/migration"
+)
+
+// A guest learns from its VM generation ID that it may not be the only one of its past.
+func generationIDVerbs() migration.Vocabulary {
+	return migration.Vocabulary{
+		{
+			Name:    "expect generation-id",
+			Doc:     "The guest finds the destination's VM generation ID where it had the source's (-device vmgenid, with another guid on each side), which is then put back, for all memory to be held against the source's.",
+			Example: "expect generation-id", Step: do(ExpectGenerationID),
+		},
+	}
+}
+
+// ExpectGenerationID demands that a guest has the destination's VM generation ID where it had
+// the source's (docs/specs/vmgenid.rst): QEMU writes it into the guest's memory when it has
+// been loaded, where firmware has told QEMU on the source. It then puts the source's back.
+func ExpectGenerationID() migration.Step {
+	s := onDestination("expect generation-id", func(ctx context.Context, p *migration.Pair) error {
+		source, destination, err := ofBoth(ctx, p, generationID)
+		if err != nil {
+			return err
+		}
+		if bytes.Equal(source, destination) {
+			return fmt.Errorf("both sides have the VM generation ID % x; give them different ones", source)
+		}
+		at, err := placeOf(ctx, p.Source, source)
+		if err != nil {
+			return err
+		}
+		found := make([]byte, len(destination))
+		if err := p.Destination.QTest().ReadMemory(ctx, at, found); err != nil {
+			return err
+		}
+		if !bytes.Equal(found, destination) {
+			return fmt.Errorf("the destination's VM generation ID is % x, and the guest has % x at %#x, where it had the source's, % x", destination, found, at, source)
+		}
+		return p.Destination.QTest().WriteMemory(ctx, at, source)
+	})
+	s.Wants = []string{awaitSwitchover}
+	return s
+}
+
+// generationID is a side's as it is in the guest's memory: the first three of the numbers of
+// its UUID are little-endian.
+func generationID(ctx context.Context, s *migration.Side) ([]byte, error) {
+	var answer struct{ GUID string }
+	if err := s.QMP().Execute(ctx, "query-vm-generation-id", nil, &answer); err != nil {
+		return nil, err
+	}
+	id, err := hex.DecodeString(strings.ReplaceAll(answer.GUID, "-", ""))
+	if err != nil || len(id) != 16 {
+		return nil, fmt.Errorf("query-vm-generation-id: %q is no UUID", answer.GUID)
+	}
+	binary.LittleEndian.PutUint32(id, binary.BigEndian.Uint32(id))
+	binary.LittleEndian.PutUint16(id[4:], binary.BigEndian.Uint16(id[4:]))
+	binary.LittleEndian.PutUint16(id[6:], binary.BigEndian.Uint16(id[6:]))
+	return id, nil
+}
+
+// placeOf is where a side's guest has some bytes in its RAM.
+func placeOf(ctx context.Context, s *migration.Side, wanted []byte) (uint64, error) {
+	memory, err := s.Memory(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = memory.Close() }()
+	piece := make([]byte, 1<<20)
+	for _, r := range memory.RAM() {
+		// Pieces overlap by what could be cut in two.
+		for at := r.Start; at < r.End; at += uint64(len(piece) - len(wanted) + 1) {
+			part := piece[:min(uint64(len(piece)), r.End-at)]
+			if _, err := memory.ReadAt(part, int64(at)); err != nil {
+				return 0, err
+			}
+			if i := bytes.Index(part, wanted); i >= 0 {
+				return at + uint64(i), nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("% x is nowhere in the RAM of the guest on the %s: its firmware has not asked for it", wanted, s.Name())
+}
