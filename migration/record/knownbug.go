@@ -272,7 +272,7 @@ func (r *Record) knownLoss(all []way) string {
 			if v.Outcome == Pass || v.Outcome == NotApplicable {
 				continue
 			}
-			if v.Outcome == Unknown && w.record.isLinux() && r.Error != "" {
+			if v.Outcome == Unknown && r.Error != "" {
 				continue // what the steps were to gather that did not come any more
 			}
 			known := w.record.knownBugs()

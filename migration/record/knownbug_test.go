@@ -75,6 +75,14 @@ func TestFirmwareThatLostItsStacksWritesAnywhere(t *testing.T) {
 		return r
 	}
 	require.Equal(t, Skip, Judged(dead()).Outcome, Judged(dead()).Reason)
+	// What was to be gathered after a wait that a busy host has ended did not come any more.
+	late := dead()
+	late.Error, late.Memory, late.Workload = "timed out", nil, nil
+	late.Steps = append(late.Steps, StepFacts{Name: "check that the destination runs", Error: "timed out", Timed: true})
+	late.Host = &HostFacts{Slowdown: 5, CutShort: 1}
+	require.Equal(t, Skip, Judged(late).Outcome, Judged(late).Reason)
+	late.Host = nil
+	require.Equal(t, Fail, Judged(late).Outcome, "nothing ended the wait but its end")
 	for what, doctor := range map[string]func(r *Record){
 		"a guest that lives":     func(r *Record) { r.Life.After = good().Life.After },
 		"a guest that is paused": func(r *Record) { r.Life.Running, r.Life.Status = false, "paused" },
