@@ -16,14 +16,22 @@ import (
 // that witness.
 func requireNoticed(t *testing.T, name, witness string, rewrite func(migration.Steps) migration.Steps) {
 	t.Helper()
-	result := judged(t, scenario(t, name), migration.Options{
+	requireNoticedIn(t, scenario(t, name), rewrite, witness)
+}
+
+// requireNoticedIn is requireNoticed of a scenario that need not be one of drover's.
+func requireNoticedIn(t *testing.T, s migration.Scenario, rewrite func(migration.Steps) migration.Steps, witnesses ...string) {
+	t.Helper()
+	result := judged(t, s, migration.Options{
 		Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir(), Rewrite: rewrite,
 	})
 	if result.Outcome == record.Skip {
 		t.Skip(result.Reason)
 	}
 	require.Equal(t, record.Fail, result.Outcome, explain(result))
-	require.Contains(t, explain(result), witness)
+	for _, witness := range witnesses {
+		require.Contains(t, explain(result), witness)
+	}
 }
 
 // without leaves one step out of a scenario.
