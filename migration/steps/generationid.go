@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/internal/ram"
 )
 
 // A guest learns from its VM generation ID that it may not be the only one of its past.
@@ -34,15 +35,24 @@ func ExpectGenerationID() migration.Step {
 		if bytes.Equal(source, destination) {
 			return fmt.Errorf("both sides have the VM generation ID % x; give them different ones", source)
 		}
-		at, err := placeOf(ctx, p.Source, source)
+		both, err := ram.Open(ctx, p.Program, p.Source.VM, p.Destination.VM)
 		if err != nil {
 			return err
 		}
-		found := make([]byte, len(destination))
-		if err := p.Destination.QTest().ReadMemory(ctx, at, found); err != nil {
+		defer both.Close()
+		var at uint64
+		var found []byte
+		err = both.Walk(func(page uint64, pages [][]byte) { // none lies across two of them
+			if i := bytes.Index(pages[0], source); i >= 0 && found == nil {
+				at, found = page+uint64(i), bytes.Clone(pages[1][i:i+len(source)])
+			}
+		})
+		switch {
+		case err != nil:
 			return err
-		}
-		if !bytes.Equal(found, destination) {
+		case found == nil:
+			return fmt.Errorf("% x is nowhere in the RAM of the guest on the source: its firmware has not asked for it", source)
+		case !bytes.Equal(found, destination):
 			return fmt.Errorf("the destination's VM generation ID is % x, and the guest has % x at %#x, where it had the source's, % x", destination, found, at, source)
 		}
 		return p.Destination.QTest().WriteMemory(ctx, at, source)
@@ -66,27 +76,4 @@ func generationID(ctx context.Context, s *migration.Side) ([]byte, error) {
 	binary.LittleEndian.PutUint16(id[4:], binary.BigEndian.Uint16(id[4:]))
 	binary.LittleEndian.PutUint16(id[6:], binary.BigEndian.Uint16(id[6:]))
 	return id, nil
-}
-
-// placeOf is where a side's guest has some bytes in its RAM.
-func placeOf(ctx context.Context, s *migration.Side, wanted []byte) (uint64, error) {
-	memory, err := s.Memory(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = memory.Close() }()
-	piece := make([]byte, 1<<20)
-	for _, r := range memory.RAM() {
-		// Pieces overlap by what could be cut in two.
-		for at := r.Start; at < r.End; at += uint64(len(piece) - len(wanted) + 1) {
-			part := piece[:min(uint64(len(piece)), r.End-at)]
-			if _, err := memory.ReadAt(part, int64(at)); err != nil {
-				return 0, err
-			}
-			if i := bytes.Index(part, wanted); i >= 0 {
-				return at + uint64(i), nil
-			}
-		}
-	}
-	return 0, fmt.Errorf("% x is nowhere in the RAM of the guest on the %s: its firmware has not asked for it", wanted, s.Name())
 }
