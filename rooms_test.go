@@ -78,6 +78,7 @@ func never() []rule {
 		{"migration/internal/link", "migration", "a connection that can be disturbed knows no pair of VMs, so that it is tested without one"},
 		{"migration/internal/ram", "migration", "memory is compared without knowing what the run is about"},
 		{"migration/internal/canary", "migration", "a register is written and read over any qtest session"},
+		{"migration/internal/pci", "migration", "configuration space is read over any qtest session"},
 		{"migration/internal/procfs", "migration", "the kernel is asked about a process, whatever it is for"},
 		{"migration/internal/acpi", "migration", "tables are read from memory, wherever it comes from"},
 		{"migration/internal/testpki", "migration", "certificates are made without knowing which side shows them"},

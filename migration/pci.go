@@ -7,6 +7,7 @@ import (
 	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration/internal/canary"
+	"github.com/drover-vm/drover/migration/internal/pci"
 )
 
 // A PCIDevice is a function on a machine's first PCI bus, as query-pci has it.
@@ -52,7 +53,7 @@ func (p *Pair) pciCanaries(ctx context.Context) ([]canary.Canary, error) {
 	}
 	var all []canary.PCIDevice
 	for _, d := range devices {
-		placed := canary.PCIDevice{Vendor: d.IDs.Vendor, Device: d.IDs.Device, Slot: d.Slot, Function: d.Function, BARs: map[int]uint64{}}
+		placed := canary.PCIDevice{Function: pci.Function{Slot: d.Slot, Number: d.Function}, Vendor: d.IDs.Vendor, Device: d.IDs.Device, BARs: map[int]uint64{}}
 		for _, r := range d.Regions {
 			if r.Address > 0 {
 				placed.BARs[r.BAR] = uint64(r.Address)

@@ -1,7 +1,6 @@
 package steps
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/internal/pci"
 )
 
 // A virtio NIC that stands by for a primary device, which is unplugged for a migration.
@@ -107,6 +107,8 @@ func namesDevice(data []byte, id string) error {
 
 // A slot's registers in a PCI Express capability (PCI Express, 7.8.10 and 7.8.11).
 const (
+	idExpress = 0x10
+
 	slotControl  = 0x18
 	powerOff     = 1 << 10
 	indicatorOn  = 1 << 8
@@ -118,8 +120,8 @@ const (
 
 // setPower switches the power of the primary device's slot, as a guest does.
 func setPower(ctx context.Context, s *migration.Side, on bool) error {
-	return inSlot(ctx, s, func(read readConfig, express uint32) error {
-		control, err := read(express + slotControl)
+	return inSlot(ctx, s, func(port pci.Function, express uint32) error {
+		control, err := port.Read(ctx, s.QTest(), express+slotControl)
 		if err != nil {
 			return err
 		}
@@ -127,31 +129,23 @@ func setPower(ctx context.Context, s *migration.Side, on bool) error {
 		if on {
 			control = control&^(powerOff|indicatorOff) | indicatorOn
 		}
-		return s.QTest().Outw(ctx, 0xcfc, uint16(control))
+		return s.QTest().Outw(ctx, pci.Data, uint16(control))
 	})
 }
 
 // isPlugged is whether there is a device in the primary device's slot.
 func isPlugged(ctx context.Context, s *migration.Side) (plugged bool, err error) {
-	err = inSlot(ctx, s, func(read readConfig, express uint32) error {
-		registers, err := read(express + slotStatus&^3)
+	err = inSlot(ctx, s, func(port pci.Function, express uint32) error {
+		registers, err := port.Read(ctx, s.QTest(), express+slotStatus)
 		plugged = registers>>16&present != 0
 		return err
 	})
 	return plugged, err
 }
 
-// readConfig reads 32 bits of a PCI device's configuration space, which a PC's ports then
-// choose for what is written.
-type readConfig func(offset uint32) (uint32, error)
-
-// inSlot finds the root port that has the primary device's slot, and its PCI Express capability.
-// It puts back what those ports chose before: a canary is in it.
-func inSlot(ctx context.Context, s *migration.Side, do func(read readConfig, express uint32) error) (err error) {
-	const (
-		idExpress                = 0x10
-		capabilities, nextOffset = 0x34, 8
-	)
+// inSlot finds the root port that has the primary device's slot, and where its PCI Express
+// capability is. It puts back which register was chosen before: a canary is in that.
+func inSlot(ctx context.Context, s *migration.Side, do func(port pci.Function, express uint32) error) (err error) {
 	devices, err := s.PCIDevices(ctx)
 	if err != nil {
 		return err
@@ -160,31 +154,21 @@ func inSlot(ctx context.Context, s *migration.Side, do func(read readConfig, exp
 	if i < 0 {
 		return fmt.Errorf("the %s has no PCI Express root port %s", s.Name(), primaryPort)
 	}
-	q, d := s.QTest(), devices[i]
-	kept, err := q.Inl(ctx, 0xcf8)
+	q, port := s.QTest(), pci.Function{Slot: devices[i].Slot, Number: devices[i].Function}
+	kept, err := q.Inl(ctx, pci.Address)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, q.Outl(ctx, 0xcf8, kept)) }()
-	read := func(offset uint32) (uint32, error) {
-		if err := q.Outl(ctx, 0xcf8, 1<<31|uint32(d.Slot)<<11|uint32(d.Function)<<8|offset&^3); err != nil {
-			return 0, err
-		}
-		return q.Inl(ctx, 0xcfc)
+	defer func() { err = errors.Join(err, q.Outl(ctx, pci.Address, kept)) }()
+	capabilities, err := port.Capabilities(ctx, q)
+	if err != nil {
+		return err
 	}
-	at, err := read(capabilities)
-	for n := 0; err == nil && n < 48 && at&0xfc != 0; n++ {
-		offset := at & 0xfc
-		head, err := read(offset)
-		if err != nil {
-			return err
-		}
-		if head&0xff == idExpress {
-			return do(read, offset)
-		}
-		at = head >> nextOffset
+	i = slices.IndexFunc(capabilities, func(c pci.Capability) bool { return c.ID == idExpress })
+	if i < 0 {
+		return fmt.Errorf("the PCI Express root port %s of the %s has no slot", primaryPort, s.Name())
 	}
-	return cmp.Or(err, fmt.Errorf("the PCI Express root port %s of the %s has no slot", primaryPort, s.Name()))
+	return do(port, capabilities[i].At)
 }
 
 // memoryOf is where a side's PCI device with that id, on whatever bus, has the registers of that

@@ -6,22 +6,20 @@ import (
 	"slices"
 
 	"github.com/drover-vm/drover/protocol/qtest"
+
+	"github.com/drover-vm/drover/migration/internal/pci"
 )
 
 // A PCIDevice is a function on a PC's first PCI bus.
 type PCIDevice struct {
-	Vendor, Device, Slot, Function int
+	pci.Function
+	Vendor, Device int
 	// BARs are where the firmware has placed its registers, by number: ports or memory.
 	BARs map[int]uint64
 }
 
-// Of PCI's configuration space.
-const (
-	configAddress, configData = 0xcf8, 0xcfc
-	configEnable              = 1 << 31
-	capabilitiesAt            = 0x34
-	idMSI, idMSIX             = 0x05, 0x11
-)
+// Capabilities by which a device interrupts.
+const idMSI, idMSIX = 0x05, 0x11
 
 // PCI returns the canaries of those devices of a machine that it knows, in their registers and
 // in the capabilities by which they interrupt. They have to be planted before those of PC, for
@@ -44,61 +42,39 @@ func PCI(ctx context.Context, q *qtest.Session, devices []PCIDevice) (all []Cana
 	}), nil
 }
 
-func (d PCIDevice) at(offset uint32) uint32 {
-	return configEnable | uint32(d.Slot)<<11 | uint32(d.Function)<<8 | offset&^3
-}
-
-func (d PCIDevice) config(ctx context.Context, q *qtest.Session, offset uint32) (uint32, error) {
-	if err := q.Outl(ctx, configAddress, d.at(offset)); err != nil {
-		return 0, err
-	}
-	return q.Inl(ctx, configData)
-}
-
-// mostCapabilities is more than configuration space has room for.
-const mostCapabilities = 48
-
 // interrupts are the canaries of its MSI and MSI-X.
 func (d PCIDevice) interrupts(ctx context.Context, q *qtest.Session) (all []Canary, err error) {
-	status, err := d.config(ctx, q, 4)
-	const hasCapabilities = 1 << 20
-	if err != nil || status == 1<<32-1 || status&hasCapabilities == 0 {
+	capabilities, err := d.Capabilities(ctx, q)
+	if err != nil {
 		return nil, err
 	}
-	next, err := d.config(ctx, q, capabilitiesAt)
-	for n := 0; err == nil && next&0xfc != 0 && n < mostCapabilities; n++ {
-		at := next & 0xfc
-		var head uint32
-		if head, err = d.config(ctx, q, at); err != nil {
-			break
-		}
-		switch head & 0xff {
+	for _, c := range capabilities {
+		switch c.ID {
 		case idMSI:
-			data := at + 8
-			if const64 := uint32(1 << 23); head&const64 != 0 {
-				data = at + 12
+			data := c.At + 8
+			if const64 := uint32(1 << 23); c.Head&const64 != 0 {
+				data = c.At + 12
 			}
 			all = append(all, d.word("message data of MSI", data, 0x4321, 0xffff))
 		case idMSIX:
-			all = append(all, d.word("function mask of MSI-X", at+2, 0x4000, 0xc000))
-			var table uint32
-			if table, err = d.config(ctx, q, at+4); err != nil {
-				break
+			all = append(all, d.word("function mask of MSI-X", c.At+2, 0x4000, 0xc000))
+			table, err := d.Read(ctx, q, c.At+4)
+			if err != nil {
+				return nil, err
 			}
 			if base, placed := d.BARs[int(table&7)]; placed {
-				all = append(all, d.msix(base+uint64(table&^7), uint64(head>>16&0x7ff))...)
+				all = append(all, d.msix(base+uint64(table&^7), uint64(c.Head>>16&0x7ff))...)
 			}
 		}
-		next = head >> 8
 	}
-	return all, err
+	return all, nil
 }
 
 // word is a canary in 16 bits of its configuration space.
 func (d PCIDevice) word(what string, offset, value, mask uint32) Canary {
-	address := port(configAddress, 4)
-	choose := write{address, d.at(offset)}
-	cell := port(uint16(configData+offset&3), 2)
+	address := port(pci.Address, 4)
+	choose := write{address, d.Chooses(offset)}
+	cell := port(uint16(pci.Data+offset&3), 2)
 	return Canary{Device: d.name() + "'s " + what, plant: []write{choose, {cell, value}}, ask: []write{choose}, keep: &address, cell: cell, Value: value, mask: mask}
 }
 
@@ -136,7 +112,7 @@ func (d PCIDevice) name() string {
 	if name == "" {
 		name = fmt.Sprintf("the PCI device %04x:%04x", d.Vendor, d.Device)
 	}
-	return fmt.Sprintf("%s in slot %d.%d", name, d.Slot, d.Function)
+	return fmt.Sprintf("%s in slot %d.%d", name, d.Slot, d.Number)
 }
 
 // registers are the canaries in what its BARs lead to.
