@@ -76,14 +76,26 @@ help: ## this list
 run: setup-run ## move a real guest from one QEMU to another and prove that nothing was lost
 	$(GO) run ./cmd/drover run
 
-# "make lint" has go vet. Three packages at a time, as the launcher's tests wait more than they work.
+# "make lint" has go vet.
 TESTED = DROVER_CI=1 $(GO) test -vet=off -timeout 20m
 
+# The longest first, and three at a time, as the launcher's tests wait more than they work.
+ORDERED = ./migration ./cmd/drover ./launcher ./migration/steps ./launcher/launchertest ./migration/record . ./guest ./launcher/probe ./...
+
 .PHONY: test
-test: setup-test check-generate ## set up the QEMUs that the tests need, then check what is generated, and run the tests
+test: ready ## set up the QEMUs that the tests need, then check what is generated, and run the tests
+	@$(MAKE) --no-print-directory check-generate
 	$(TESTED) -parallel 3 ./migration -run '$(CATALOGUE)' -skip '$(SLOW)'
-	PATH="$$PATH:$(BINUTILS)/usr/bin" LD_LIBRARY_PATH="$$(echo $(BINUTILS)/usr/lib/*-linux-gnu | tr ' ' :)" $(TESTED) -p 3 -skip '$(CATALOGUE)|$(SLOW)' ./migration ./launcher ./cmd/drover ./... # the longest first
+	PATH="$$PATH:$(BINUTILS)/usr/bin" LD_LIBRARY_PATH="$$(echo $(BINUTILS)/usr/lib/*-linux-gnu | tr ' ' :)" $(TESTED) -p 3 -skip '$(CATALOGUE)|$(SLOW)' $(ORDERED)
 	qemu=$$($(GO) run ./cmd/drover fleet ensure x86_64) && cd examples && DROVER_QEMU="$$qemu" $(TESTED) ./...
+
+# Where nothing is built yet and nothing fetched, the tests are compiled while QEMU is downloaded.
+.PHONY: ready compile
+ready: go
+	@$(GO) build -o /dev/null ./cmd/drover # what both need: two go commands don't share what they are at
+	@$(MAKE) --no-print-directory --jobs=2 setup-test compile
+compile:
+	@$(GO) list -test -export ./... > /dev/null
 
 .PHONY: race
 race: setup-test cc ## run the tests of what others build on under the race detector; RACED=./... has all
@@ -131,7 +143,7 @@ pictures: setup-run ## record again what the pictures in README.md show, and dra
 	$(GO) test ./migration/report -count=1 -run '^TestPicturesOfTheDocuments$$' -pictures "$(CURDIR)/docs/pictures"
 
 .PHONY: check-generate
-check-generate: ## delete what is generated, make it again, find no difference
+check-generate: go ## delete what is generated, make it again, find no difference
 	@set -eu; kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; \
 	files="$$(find . -name '*_gen.go') docs/scenarios.md docs/coverage.md $$(find docs/cli docs/man -type f)"; tar -cf "$$kept/before.tar" $$files; \
 	mkdir "$$kept/before"; tar -xf "$$kept/before.tar" -C "$$kept/before"; \
