@@ -134,7 +134,7 @@ func aptConfiguration(folder, arch, target string) string {
 		{"Dir::State::extended_states", filepath.Join(folder, "state", "extended_states")},
 		{"Dir::Cache", folder},
 		{"Dir::Cache::archives", filepath.Join(folder, "archives")},
-		{"Dir::Cache::pkgcache", ""},
+		{"Dir::Cache::pkgcache", "pkgcache.bin"},
 		{"Dir::Cache::srcpkgcache", ""},
 		{"Dir::Log", filepath.Join(folder, "log")},
 	} {
