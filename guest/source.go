@@ -118,7 +118,7 @@ func program(ctx context.Context, cache, goarch string) (file, name string, err 
 		}
 	}
 	built := filepath.Join(module, "built")
-	cmd := exec.CommandContext(ctx, tool, "build", "-trimpath", "-ldflags=-s -w", "-o", built, "./guest/init")
+	cmd := exec.CommandContext(ctx, tool, "build", "-ldflags=-s -w", "-o", built, "./guest/init")
 	cmd.Dir = module
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+goarch, "GOFLAGS=-mod=mod", "GOWORK=off", "GO111MODULE=on")
 	var output bytes.Buffer

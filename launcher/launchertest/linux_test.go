@@ -25,23 +25,23 @@ import (
 )
 
 // aProgram builds testdata/program for guests.
-func aProgram(t *testing.T, goarch string, args ...string) string {
+func aProgram(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "program-"+goarch)
-	build := exec.Command("go", append(append([]string{"build", "-o", path}, args...), "./testdata/program")...)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH="+goarch)
+	path := filepath.Join(t.TempDir(), "program")
+	build := exec.Command("go", "build", "-o", path, "./testdata/program")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
 	output, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", output)
 	return path
 }
 
 // aDynamicProgram is the beginning of an ELF file that names a dynamic linker.
-func aDynamicProgram(t *testing.T) []byte {
+func aDynamicProgram(t *testing.T, machine elf.Machine) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	require.NoError(t, binary.Write(&out, binary.LittleEndian, elf.Header64{
 		Ident: [elf.EI_NIDENT]byte{0x7f, 'E', 'L', 'F', byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB), byte(elf.EV_CURRENT)},
-		Type:  uint16(elf.ET_EXEC), Machine: uint16(elf.EM_X86_64), Version: 1, Ehsize: 64, Phoff: 64, Phentsize: 56, Phnum: 1,
+		Type:  uint16(elf.ET_EXEC), Machine: uint16(machine), Version: 1, Ehsize: 64, Phoff: 64, Phentsize: 56, Phnum: 1,
 	}))
 	require.NoError(t, binary.Write(&out, binary.LittleEndian, elf.Prog64{Type: uint32(elf.PT_INTERP)}))
 	return out.Bytes()
@@ -63,7 +63,7 @@ func linuxConfig(t *testing.T) launcher.Config {
 
 func TestLinuxRunsPrograms(t *testing.T) {
 	vm := launchertest.Linux(t, linuxConfig(t))
-	program := aProgram(t, "amd64")
+	program := aProgram(t)
 	run := func(args ...string) (string, error) {
 		output, err := vm.Run(t.Context(), program, args...)
 		return string(output), err
@@ -134,13 +134,15 @@ func TestLinuxRunsPrograms(t *testing.T) {
 		text := filepath.Join(t.TempDir(), "text")
 		require.NoError(t, os.WriteFile(text, []byte("#!/bin/sh\n"), 0o755))
 		dynamic := filepath.Join(t.TempDir(), "dynamic")
-		require.NoError(t, os.WriteFile(dynamic, aDynamicProgram(t), 0o755))
+		require.NoError(t, os.WriteFile(dynamic, aDynamicProgram(t, elf.EM_X86_64), 0o755))
+		foreign := filepath.Join(t.TempDir(), "foreign")
+		require.NoError(t, os.WriteFile(foreign, aDynamicProgram(t, elf.EM_AARCH64), 0o755))
 		for path, want := range map[string]string{
-			text:                              "is no program that a guest without a shell can run",
-			text + "x":                        "no such file",
-			dynamic:                           "build it static",
-			t.TempDir():                       "is no file with a program in it",
-			aProgram(t, "arm64", "-trimpath"): "is for EM_AARCH64, and the guest's programs are for EM_X86_64",
+			text:        "is no program that a guest without a shell can run",
+			text + "x":  "no such file",
+			dynamic:     "build it static",
+			t.TempDir(): "is no file with a program in it",
+			foreign:     "is for EM_AARCH64, and the guest's programs are for EM_X86_64",
 		} {
 			_, err := vm.Run(t.Context(), path)
 			require.ErrorContains(t, err, want)
