@@ -1,6 +1,7 @@
 package migration_test
 
 import (
+	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -8,6 +9,7 @@ import (
 	"github.com/drover-vm/drover/internal/qemutest"
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/record"
+	"github.com/drover-vm/drover/migration/steps"
 )
 
 // A QEMU that was built without an accelerator, or whose has no such property, does not
@@ -25,4 +27,26 @@ func TestAcceleratorThatQEMULacksIsASkip(t *testing.T) {
 			require.Contains(t, result.Reason, reason)
 		})
 	}
+}
+
+// A QEMU that is too old for what a scenario needs may not even start with its command line. One
+// that is new enough, and does not start, is an error.
+func TestQEMUThatIsTooOldToStartIsASkip(t *testing.T) {
+	t.Parallel()
+	start := func(since migration.Release) (*record.Result, error) {
+		s := migration.Scenario{
+			Name: "x", Doc: "x", Needs: []migration.Need{migration.SchemaPath{Path: "object-add qom-type=novelty", Since: since}},
+			Steps: migration.Steps{steps.Boot()},
+		}
+		s.Guest.SourceArgs = []string{"-object", "novelty,id=x"}
+		return s.Run(t.Context(), migration.Options{Source: qemutest.Binary(t, "x86_64"), Artifacts: t.TempDir()})
+	}
+	result, err := start("99.0")
+	require.NoError(t, err)
+	require.Equal(t, record.Skip, result.Outcome, result.Reason)
+	require.Contains(t, result.Reason, `did not start, and "object-add qom-type=novelty" in QMP's schema came with 99.0`)
+
+	_, err = start("1.0")
+	_, neverBegan := errors.AsType[*migration.StartError](err)
+	require.True(t, neverBegan, "%v", err)
 }

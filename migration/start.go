@@ -104,6 +104,9 @@ func start(s Scenario) Step {
 			})
 		}
 		if err := g.Wait(); err != nil {
+			if older := r.tooOld(ctx, s); older != nil {
+				return older
+			}
 			return &StartError{err}
 		}
 		if err := r.needQEMU(ctx, p, s); err != nil {
@@ -111,6 +114,24 @@ func start(s Scenario) Step {
 		}
 		return p.checkMemory(ctx)
 	}}
+}
+
+// tooOld is what a QEMU that does not start is too old to have, nil where there is nothing: that
+// the scenario's command line names what came with it is why it did not start.
+func (r *run) tooOld(ctx context.Context, s Scenario) error {
+	for _, name := range []string{SourceName, DestinationName} {
+		info, err := launcher.Identify(ctx, r.config(name))
+		if err != nil {
+			return nil
+		}
+		for _, n := range s.Needs {
+			needs, ok := n.(SchemaPath)
+			if ok && !needs.Since.In(info.Version) {
+				return &UnsupportedError{fmt.Sprintf("QEMU %s did not start, and %q in QMP's schema came with %s", info.Version, needs.Path, needs.Since)}
+			}
+		}
+	}
+	return nil
 }
 
 // StartDestination starts a destination in place of one that has ended, whose logs are
