@@ -11,6 +11,7 @@ import (
 
 	"github.com/drover-vm/drover/host"
 	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/internal/procfs"
@@ -48,8 +49,16 @@ func postcopyVerbs() migration.Vocabulary {
 			Step:    func(a *migration.Args) migration.Step { return ExpectPostcopyBytes(a.Bounds()) },
 		},
 		{
-			Name: "expect postcopy-blocktime", Doc: "The destination reports for how long its vCPUs waited for pages, where the kernel reports which thread waited: at least 1 ms, and no longer than the migration took.",
-			Example: "expect postcopy-blocktime", Step: do(ExpectPostcopyBlocktime),
+			Name: "expect postcopy-blocktime", Args: "[PERCENT]",
+			Doc:     "The destination reports for how long its vCPUs waited for pages, where the kernel reports which thread waited: no longer than the guest ran without all its RAM, and the only vCPU at least this part of that.",
+			Example: "expect postcopy-blocktime 50%",
+			Step: func(a *migration.Args) migration.Step {
+				least := int64(0)
+				if a.More() {
+					least = a.Percent("the least part of the time")
+				}
+				return ExpectPostcopyBlocktime(least)
+			},
 		},
 		{
 			Name: "expect huge-pages", Doc: "The destination's RAM may lie in huge pages again, which postcopy forbids while pages come.",
@@ -151,11 +160,16 @@ func onPostcopyEnded(name string, do func(p *migration.Pair, info qapi.Migration
 }
 
 // ExpectPostcopyBlocktime gathers for how long the destination's vCPUs waited for pages,
-// where the kernel can report which thread waited.
-func ExpectPostcopyBlocktime() migration.Step {
+// where the kernel can report which thread waited: at least that percentage, from 0 to 100, of
+// the time in which the guest ran without all its RAM, for the only vCPU.
+func ExpectPostcopyBlocktime(least int64) migration.Step {
+	name := "expect postcopy-blocktime"
+	if least > 0 {
+		name = fmt.Sprintf("%s %d%%", name, least)
+	}
 	return migration.Step{
-		Name: "expect postcopy-blocktime", Wants: []string{"enable postcopy-blocktime", startPostcopy, awaitSwitchover},
-		Do: func(_ context.Context, p *migration.Pair) error {
+		Name: name, Wants: []string{"enable postcopy-blocktime", startPostcopy, awaitSwitchover},
+		Do: func(ctx context.Context, p *migration.Pair) error {
 			if features, err := host.Userfaultfd(); err != nil || !features.ThreadID {
 				return err
 			}
@@ -171,8 +185,17 @@ func ExpectPostcopyBlocktime() migration.Step {
 			if reported.Blocktime == nil {
 				return errors.New("the destination's query-migrate has no postcopy-blocktime, and the kernel has the thread-id feature")
 			}
-			p.Measure("postcopy-blocktime", float64(*reported.Blocktime), "ms", record.Between(0, float64(p.Facts.Migration.TotalMS)))
-			return expectBlocktimes(p, float64(*reported.Blocktime))
+			resume, err := p.Destination.Await(ctx, "RESUME", migration.Named("RESUME"))
+			if err != nil {
+				return err
+			}
+			completed, err := p.Destination.Await(ctx, "completed", func(e qmp.Event) bool { return migration.StatusOf(e) == qapi.MigrationCompleted })
+			if err != nil {
+				return err
+			}
+			without := float64(completed.Time.Sub(resume.Time).Milliseconds())
+			p.Measure("postcopy-blocktime", float64(*reported.Blocktime), "ms", record.Between(0, blocktimeSlack+without))
+			return expectBlocktimes(p, float64(*reported.Blocktime), record.Between(without*float64(least)/100, blocktimeSlack+without))
 		},
 	}
 }

@@ -3,6 +3,7 @@ package steps
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/internal/procfs"
@@ -17,9 +18,15 @@ func resourceVerbs() migration.Vocabulary {
 			Example: "note resources", Step: do(NoteResources),
 		},
 		{
-			Name:    "expect resources",
-			Doc:     "The source's process holds no more threads and open files than were noted, and at most 2 MiB more memory, once it has had time to release what it used.",
-			Example: "expect resources", Step: do(ExpectResources),
+			Name: "expect resources", Args: "[within SIZE]",
+			Doc:     "The source's process holds no more threads and open files than were noted, and at most 2 MiB, or so much, more memory, once it has had time to release what it used.",
+			Example: "expect resources within 5MiB",
+			Step: func(a *migration.Args) migration.Step {
+				if a.Option("within") {
+					return ExpectResourcesWithin(a.Size("how much more memory"))
+				}
+				return ExpectResources()
+			},
 		},
 		{
 			Name:    "expect prompt-start",
@@ -49,7 +56,15 @@ const moreResident = 2 << 20
 // ExpectResources gathers what the source holds beyond what was noted, when it has had
 // time to release it.
 func ExpectResources() migration.Step {
-	return migration.Step{Name: "expect resources", Wants: []string{"note resources"}, Do: func(ctx context.Context, p *migration.Pair) error {
+	s := ExpectResourcesWithin(moreResident)
+	s.Name = "expect resources"
+	return s
+}
+
+// ExpectResourcesWithin gathers what the source holds beyond what was noted, of memory at most so
+// many bytes.
+func ExpectResourcesWithin(more int64) migration.Step {
+	return migration.Step{Name: fmt.Sprintf("expect resources within %d", more), Wants: []string{"note resources"}, Do: func(ctx context.Context, p *migration.Pair) error {
 		before, now := *notedResources.Of(p), procfs.Resources{}
 		if before == nil {
 			return errors.New("the source's resources were not noted before")
@@ -57,14 +72,14 @@ func ExpectResources() migration.Step {
 		err := p.PollAtMost(ctx, releaseTimeout, "the source to release what it used", func() (bool, error) {
 			var err error
 			now, err = p.Source.Resources()
-			return len(now.Threads) <= len(before.Threads) && len(now.Files) <= len(before.Files) && now.Resident <= before.Resident+moreResident, err
+			return len(now.Threads) <= len(before.Threads) && len(now.Files) <= len(before.Files) && now.Resident <= before.Resident+more, err
 		})
 		if err != nil {
 			return err
 		}
 		p.MeasureMore("threads", "threads of the source, beyond those that were noted", before.Threads, now.Threads)
 		p.MeasureMore("files", "open files of the source, beyond those that were noted", before.Files, now.Files)
-		p.Measure("memory of the source, beyond what was noted", float64(now.Resident-before.Resident), "bytes", record.AtMost(moreResident))
+		p.Measure("memory of the source, beyond what was noted", float64(now.Resident-before.Resident), "bytes", record.AtMost(float64(more)))
 		return nil
 	}}
 }
