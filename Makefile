@@ -37,7 +37,7 @@ SLOW_TESTS = \
 	^TestFeatureThatDoesNothingIsNoticed$$ \
 	^TestVersions$$/^version$$/^(5.2-1|7.2-11|10.0-5|11.1-[57]) \
 	^TestStrangerAfterTheLastLook.*/^(precopy|multifd)$$/^tcp$$/^(plain_G|tls) \
-	^TestEveryMemoryBackendIsCompared$$/^memory$$/0x140000123$$ \
+	^TestEveryMemoryBackendIsCompared$$/^memory$$/0x1[47] \
 	^TestMigration$$/^ppc64$$/^(bad_dest|deprecated|postcopy)$$ \
 	^TestEveryMethodIsMeasuredAndProven$$ \
 	^TestMigration$$/^x86_64$$/^(dirty_ring|pages|vcpu_dirty_limit)$$ \

@@ -82,7 +82,7 @@ func TestLineThatAsksForNothingIsRefused(t *testing.T) {
 // may make sense, and do not.
 func TestFileThatIsNotWhatItShouldBeIsNamed(t *testing.T) {
 	t.Parallel()
-	const quick = "set downtime-limit 1m\nset max-bandwidth 1GB/s\n"
+	const quick = "workload 256\nset downtime-limit 1m\nset max-bandwidth 1GB/s\n"
 	for name, c := range map[string]struct{ text, want string }{
 		"a header that is overwritten":      {quick + "boot\nwrite file-header\nsave\nawait saved\nexpect file-header\n", "which lie before the offset, were changed"},
 		"a file that is written":            {quick + "boot\nwrite file-header\nsave\nawait saved\nexpect file-untouched\n", "the file was changed: it had 4096 bytes"},
