@@ -27,19 +27,19 @@ RACED = ./launcher ./protocol/... ./migration/internal/... ./internal/... ./host
 CATALOGUE = ^Test(Migration|EveryMemoryBackendIsCompared|LinuxGuestsArrive|WhatAGuestLostIsInItsPulse|EachReleaseDeclaresWhatItIsKnownTo)$$
 
 # What takes long for what it may find, and "make test" so leaves to "make slow": guests of other targets
-# and Linux guests that are tampered with; features that are left out, to see whether it is noticed;
-# ppc64's firmware as a guest, but for two scenarios; scenarios that need KVM, which is slow where there is
-# no hardware for it; and of those that are of one kind, some.
+# and Linux guests that are tampered with; features that are left out, to see whether it is noticed; a bench
+# of all methods; ppc64's firmware as a guest, but for two scenarios; scenarios that need KVM, which is slow
+# where there is no hardware for it; and of those that are of one kind, some.
 SLOW_TESTS = \
 	^TestWhatAn?(AArch64|S390X|PPC64|RISCV)Guest \
 	^TestWorkersNotice \
 	^TestA(DiskThatArrives|TPMThatArrives|DestinationWithoutWhatWasPlugged) \
 	^TestFeatureThatDoesNothingIsNoticed$$ \
+	^TestEveryMethodIsMeasuredAndProven$$ \
 	^TestVersions$$/^version$$/^(5.2-1|7.2-11|10.0-5|11.1-[57]) \
 	^TestStrangerAfterTheLastLook.*/^(precopy|multifd)$$/^tcp$$/^(plain_G|tls) \
 	^TestEveryMemoryBackendIsCompared$$/^memory$$/0x1[47] \
 	^TestMigration$$/^ppc64$$/^(bad_dest|deprecated|postcopy)$$ \
-	^TestEveryMethodIsMeasuredAndProven$$ \
 	^TestMigration$$/^x86_64$$/^(dirty_ring|pages|vcpu_dirty_limit)$$ \
 	^TestMigration$$/^x86_64$$/^again$$/^(multifd|unix|xbzrle)$$ \
 	^TestMigration$$/^x86_64$$/^announce$$/^postcopy$$ \
@@ -92,17 +92,18 @@ test: ready ## set up the QEMUs that the tests need, then check what is generate
 	PATH="$$PATH:$(BINUTILS)/usr/bin" LD_LIBRARY_PATH="$$(echo $(BINUTILS)/usr/lib/*-linux-gnu | tr ' ' :)" $(TESTED) -p 3 -skip '$(CATALOGUE)|$(SLOW)' $(ORDERED)
 	qemu=$$($(GO) run ./cmd/drover fleet ensure x86_64) && cd examples && DROVER_QEMU="$$qemu" $(TESTED) ./...
 
-# Where nothing is built yet and nothing fetched, the tests are compiled while QEMU is downloaded.
+# Where nothing is built yet and nothing fetched, the tests are compiled while QEMU is downloaded. What
+# both need comes first, as two go commands don't share what they are at.
 .PHONY: ready compile
 ready: go
-	@$(GO) build -o /dev/null ./cmd/drover # what both need: two go commands don't share what they are at
+	$(GO) build -o /dev/null ./cmd/drover # the first time this takes a minute, without a word
 	@$(MAKE) --no-print-directory --jobs=2 setup-test compile
 compile:
-	@$(GO) list -test -export ./... > /dev/null
+	$(GO) list -test -export ./... > /dev/null # compiles the tests
 
 .PHONY: race
 race: export CGO_ENABLED = 1
-race: setup-test cc ## run the tests of what others build on under the race detector; RACED=./... has all
+race: cc setup-test ## run the tests of what others build on under the race detector; RACED=./... has all
 	DROVER_CI=1 $(GO) test -race -timeout 40m -p 3 -skip '$(SLOW)' $(RACED)
 
 .PHONY: slow
