@@ -53,7 +53,6 @@ SLOW_TESTS = \
 	^TestMigration$$/^x86_64$$/^multifd$$/^tcp$$/^tls$$/^x509$$/-(client|host)$$ \
 	^TestMigration$$/^x86_64$$/^pingpong$$/^reset$$ \
 	^TestMigration$$/^x86_64$$/^postcopy$$/^(preempt|recovery)$$/^(recovery|tls)$$/^(tls|psk)$$ \
-	^TestMigration$$/^x86_64$$/^postcopy$$/^recovery$$/^tls$$ \
 	^TestMigration$$/^x86_64$$/^postcopy$$/^tls$$ \
 	^TestMigration$$/^x86_64$$/^precopy$$/^tcp$$/^tls$$/^x509$$/^(allow|expired|foreign|friendly|override) \
 	^TestMigration$$/^x86_64$$/^precopy$$/^unix$$/^tls$$/^x509$$/^override \
@@ -148,7 +147,7 @@ pictures: setup-run ## record again what the pictures in README.md show, and dra
 	$(GO) test ./migration/report -count=1 -run '^TestPicturesOfTheDocuments$$' -pictures "$(CURDIR)/docs/pictures"
 
 .PHONY: check-generate
-check-generate: go ## delete what is generated, make it again, find no difference
+check-generate: ## delete what is generated, make it again, find no difference
 	@set -eu; kept=$$(mktemp -d); trap 'rm -rf "$$kept"' EXIT; \
 	files="$$(find . -name '*_gen.go') docs/scenarios.md docs/coverage.md $$(find docs/cli docs/man -type f)"; tar -cf "$$kept/before.tar" $$files; \
 	mkdir "$$kept/before"; tar -xf "$$kept/before.tar" -C "$$kept/before"; \
