@@ -3,15 +3,11 @@ package steps
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"math"
 	"slices"
 
-	"github.com/drover-vm/drover/host"
 	"github.com/drover-vm/drover/protocol/qapi"
-	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/internal/procfs"
@@ -157,47 +153,6 @@ func onPostcopyEnded(name string, do func(p *migration.Pair, info qapi.Migration
 		do(p, info)
 		return nil
 	}}
-}
-
-// ExpectPostcopyBlocktime gathers for how long the destination's vCPUs waited for pages,
-// where the kernel can report which thread waited: at least that percentage, from 0 to 100, of
-// the time in which the guest ran without all its RAM, for the only vCPU.
-func ExpectPostcopyBlocktime(least int64) migration.Step {
-	name := "expect postcopy-blocktime"
-	if least > 0 {
-		name = fmt.Sprintf("%s %d%%", name, least)
-	}
-	return migration.Step{
-		Name: name, Wants: []string{"enable postcopy-blocktime", startPostcopy, awaitSwitchover},
-		Do: func(ctx context.Context, p *migration.Pair) error {
-			if features, err := host.Userfaultfd(); err != nil || !features.ThreadID {
-				return err
-			}
-			if p.Facts.Migration == nil {
-				return errNoMigration
-			}
-			var reported struct {
-				Blocktime *uint64 `json:"postcopy-blocktime"`
-			}
-			if err := json.Unmarshal(p.Facts.Migration.Destination, &reported); err != nil {
-				return err
-			}
-			if reported.Blocktime == nil {
-				return errors.New("the destination's query-migrate has no postcopy-blocktime, and the kernel has the thread-id feature")
-			}
-			resume, err := p.Destination.Await(ctx, "RESUME", migration.Named("RESUME"))
-			if err != nil {
-				return err
-			}
-			completed, err := p.Destination.Await(ctx, "completed", func(e qmp.Event) bool { return migration.StatusOf(e) == qapi.MigrationCompleted })
-			if err != nil {
-				return err
-			}
-			without := float64(completed.Time.Sub(resume.Time).Milliseconds())
-			p.Measure("postcopy-blocktime", float64(*reported.Blocktime), "ms", record.Between(0, blocktimeSlack+without))
-			return expectBlocktimes(p, float64(*reported.Blocktime), record.Between(without*float64(least)/100, blocktimeSlack+without))
-		},
-	}
 }
 
 // defaultChannels is how many multifd channels QEMU makes where nothing was set.
