@@ -121,6 +121,26 @@ func TestWhatFetchesADamagedCopyNamesATargetThatIsNotFetchedUnasked(t *testing.T
 	require.ErrorContains(t, h.fleet.Problems()[0], "drover fleet fetch bookworm --arch ppc64 makes it anew")
 }
 
+func TestACopyOfOneTargetIsUsedWhateverBecameOfAnother(t *testing.T) {
+	h := newFakeHost(t)
+	binaries, err := h.fleet.Fetch(t.Context(), bookworm(t, h), "x86_64", "ppc64")
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(filepath.Join(h.root, "a user's cache/drover/fleet/bookworm/qemu-system-ppc/usr/bin/qemu-system-ppc64")))
+	require.Len(t, h.fleet.Problems(), 1)
+
+	found, err := h.fleet.Find("x86_64", Either)
+	require.NoError(t, err)
+	require.Equal(t, binaries[0], found)
+	found, ok := h.fleet.Fetched("bookworm", "x86_64")
+	require.True(t, ok)
+	require.Equal(t, binaries[0], found)
+
+	_, ok = h.fleet.Fetched("bookworm", "ppc64")
+	require.False(t, ok)
+	_, err = h.fleet.Find("ppc64", Either)
+	require.ErrorContains(t, err, "qemu-system-ppc64 is missing")
+}
+
 func TestADamagedScriptIsWrittenAgainWithoutFetching(t *testing.T) {
 	for name, spoil := range map[string]func(t *testing.T, script string){
 		"emptied": func(t *testing.T, script string) { require.NoError(t, os.Truncate(script, 0)) },

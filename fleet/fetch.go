@@ -45,7 +45,7 @@ func (f Fleet) Fetch(ctx context.Context, r Release, arches ...string) ([]Binary
 	}
 	have := func() []Binary {
 		var found []Binary
-		there := f.lookAt(r.Suite)
+		there := f.lookAt(r.Suite, arches...)
 		for _, arch := range arches {
 			if binary, ok := there.binaries[arch]; ok {
 				found = append(found, binary)
@@ -65,7 +65,7 @@ func (f Fleet) Fetch(ctx context.Context, r Release, arches ...string) ([]Binary
 	}
 	found := have()
 	if len(found) != len(arches) {
-		if problems := f.lookAt(r.Suite).problems; len(problems) > 0 {
+		if problems := f.lookAt(r.Suite, arches...).problems; len(problems) > 0 {
 			return nil, problems[0]
 		}
 		return nil, &FetchError{
@@ -118,7 +118,7 @@ func (g *fetching) all(ctx context.Context, arches []string) error {
 		return unsafeFolder(g.folder, err)
 	}
 	missing := slices.DeleteFunc(slices.Clone(arches), func(arch string) bool {
-		_, ok := g.fleet.fetched(g.release.Suite, arch)
+		_, ok := g.fleet.Fetched(g.release.Suite, arch)
 		return ok || g.repair(arch)
 	})
 	if len(missing) == 0 {
@@ -138,7 +138,7 @@ func (g *fetching) all(ctx context.Context, arches []string) error {
 	}
 	// One of the system's own sources may be broken, and not be needed.
 	for _, arch := range missing {
-		if _, ok := g.fleet.fetched(g.release.Suite, arch); ok {
+		if _, ok := g.fleet.Fetched(g.release.Suite, arch); ok {
 			continue // came with the one before
 		}
 		if err := g.one(ctx, a, arch); err != nil {
@@ -167,7 +167,7 @@ func (g *fetching) listsMissing(update error, missing *FetchError) error {
 func (g *fetching) repair(arch string) bool {
 	for _, s := range readStamps(g.folder) {
 		if slices.Contains(s.Arches, arch) && s.check(g.folder) == nil && g.writeScripts(s.Package) == nil {
-			_, ok := g.fleet.fetched(g.release.Suite, arch)
+			_, ok := g.fleet.Fetched(g.release.Suite, arch)
 			return ok
 		}
 	}

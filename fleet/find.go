@@ -118,7 +118,7 @@ func (f Fleet) Find(arch string, side Side) (Binary, error) {
 		if _, err := f.Folder(); err != nil {
 			return Binary{}, &NotFoundError{Arch: arch, Searched: searched, Remedy: err.Error()}
 		}
-		found := f.lookAt(own.Suite)
+		found := f.lookAt(own.Suite, arch)
 		if binary, ok := found.binaries[arch]; ok {
 			return binary, nil
 		}

@@ -49,15 +49,17 @@ type there struct {
 	problems []error           // with the others
 }
 
-// fetched returns a suite's private copy for an architecture.
-func (f Fleet) fetched(suite, arch string) (Binary, bool) {
-	binary, ok := f.lookAt(suite).binaries[arch]
+// Fetched returns a suite's private copy for an architecture, as [ParseArch] writes it, where
+// that is here and can be run.
+func (f Fleet) Fetched(suite, arch string) (Binary, bool) {
+	binary, ok := f.lookAt(suite, arch).binaries[arch]
 	return binary, ok
 }
 
 // lookAt finds out what there is of a suite, and whether it is whole, and safe to
-// be run.
-func (f Fleet) lookAt(suite string) there {
+// be run. A copy has a thousand files or more, so it passes over those that have a binary for none
+// of the architectures that are named.
+func (f Fleet) lookAt(suite string, arches ...string) there {
 	found := there{binaries: map[string]Binary{}}
 	fleet, err := f.Folder()
 	if err != nil {
@@ -73,6 +75,9 @@ func (f Fleet) lookAt(suite string) there {
 		return found
 	}
 	for _, s := range stamps {
+		if len(arches) > 0 && !slices.ContainsFunc(s.Arches, func(arch string) bool { return slices.Contains(arches, arch) }) {
+			continue
+		}
 		place := filepath.Join(folder, s.Package)
 		problem := s.check(folder)
 		for _, arch := range s.Arches {

@@ -157,16 +157,15 @@ func (f Fleet) kernel(row kernelsOf) (Kernel, error) {
 		return Kernel{}, &NoKernelError{row.name, row.arch, err}
 	}
 	folder = filepath.Join(folder, row.name)
-	for _, s := range readStamps(folder) {
-		if s.Package != row.arch {
-			continue
-		}
-		if err := cmp.Or(owned.Check(folder), s.check(folder)); err != nil {
-			return Kernel{}, &NoKernelError{row.name, row.arch, &DamagedError{row.name, row.arch, filepath.Join(folder, s.Package), err.Error()}}
-		}
-		return row.kernelIn(filepath.Join(folder, s.Package), s.Suite)
+	s, ok := readStamp(folder, row.arch)
+	if !ok {
+		return Kernel{}, &NoKernelError{Name: row.name, Arch: row.arch}
 	}
-	return Kernel{}, &NoKernelError{Name: row.name, Arch: row.arch}
+	place := filepath.Join(folder, s.Package)
+	if err := cmp.Or(owned.Check(folder), s.check(folder)); err != nil {
+		return Kernel{}, &NoKernelError{row.name, row.arch, &DamagedError{row.name, row.arch, place, err.Error()}}
+	}
+	return row.kernelIn(place, s.Suite)
 }
 
 // Kernels returns those that were fetched and are whole, in the order of their targets.

@@ -34,16 +34,20 @@ func readStamps(suiteFolder string) []stamp {
 	copies, _ := os.ReadDir(suiteFolder)
 	var stamps []stamp
 	for _, entry := range copies {
-		data, err := os.ReadFile(filepath.Join(suiteFolder, entry.Name(), stampName))
-		if err != nil {
-			continue
-		}
-		var s stamp
-		if json.Unmarshal(data, &s) == nil && s.Format == stampFormat && s.Package == entry.Name() {
+		if s, ok := readStamp(suiteFolder, entry.Name()); ok {
 			stamps = append(stamps, s)
 		}
 	}
 	return stamps
+}
+
+// readStamp returns the stamp of one copy, named after its package.
+func readStamp(suiteFolder, name string) (s stamp, ok bool) {
+	data, err := os.ReadFile(filepath.Join(suiteFolder, name, stampName))
+	if err != nil || json.Unmarshal(data, &s) != nil {
+		return stamp{}, false
+	}
+	return s, s.Format == stampFormat && s.Package == name
 }
 
 // sizesBelow returns the sizes of the regular files below a folder.

@@ -158,6 +158,7 @@ func (d *diagnosis) judge(chosen fleet.Binary, findErr error) {
 			everything = "memory: " + fact.Says + "; " + fact.Remedy
 		}
 	}
+	kernels := findKernelsOnce()
 	for _, s := range scenarios.All() {
 		why := everything
 		for _, need := range s.Needs {
@@ -168,7 +169,7 @@ func (d *diagnosis) judge(chosen fleet.Binary, findErr error) {
 			}
 		}
 		if why == "" {
-			if err := s.CheckKernel(migration.Options{FindKernels: findKernels}); err != nil {
+			if err := s.CheckKernel(migration.Options{FindKernels: kernels}); err != nil {
 				why = err.Error()
 			}
 		}

@@ -38,3 +38,28 @@ func findKernels(arch string) iter.Seq2[migration.Kernel, error] {
 		}
 	}
 }
+
+// findKernelsOnce is findKernels for one goroutine that asks for the same target often: to see
+// that a kernel is whole takes a look at some thousand files.
+func findKernelsOnce() func(arch string) iter.Seq2[migration.Kernel, error] {
+	type found struct {
+		kernel migration.Kernel
+		err    error
+	}
+	known := make(map[string][]found)
+	return func(arch string) iter.Seq2[migration.Kernel, error] {
+		if _, ok := known[arch]; !ok {
+			known[arch] = []found{}
+			for k, err := range findKernels(arch) {
+				known[arch] = append(known[arch], found{k, err})
+			}
+		}
+		return func(yield func(migration.Kernel, error) bool) {
+			for _, f := range known[arch] {
+				if !yield(f.kernel, f.err) {
+					return
+				}
+			}
+		}
+	}
+}

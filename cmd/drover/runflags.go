@@ -173,7 +173,7 @@ func versions() (all []string) {
 
 // privateCopy is the path of a binary of the fleet where name is the version or the suite of
 // one, else name itself. It may be for another target than the one that is wanted: those
-// beside it are found by its path.
+// beside it are found by its path. Where there is one for x86_64, it is that.
 func privateCopy(name string) (string, error) {
 	if name == "" || strings.ContainsRune(name, filepath.Separator) {
 		return name, nil
@@ -182,9 +182,9 @@ func privateCopy(name string) (string, error) {
 	if err != nil {
 		return name, nil // fleet.Find says what is wrong with it
 	}
-	for _, c := range (fleet.Fleet{}).Copies() {
-		if c.Suite == r.Suite {
-			return c.Binaries[0].Path, nil
+	for _, arch := range slices.Concat([]string{"x86_64"}, targets) {
+		if binary, ok := (fleet.Fleet{}).Fetched(r.Suite, arch); ok {
+			return binary.Path, nil
 		}
 	}
 	return "", fmt.Errorf("QEMU %s is not here; fetch it with: drover fleet fetch %s", name, name)
