@@ -43,6 +43,16 @@ type Diagnosis struct {
 // than ctx, nor than 20 seconds, and a tenth of a second of a VM that doesn't
 // hang where there is neither eu-stack nor gdb; these stop QEMU while they look.
 func (v *VM) Diagnose(ctx context.Context) *Diagnosis {
+	d := v.Observe(ctx)
+	if d.Pulse == Answering {
+		d.addStacks(ctx, v)
+	}
+	return d
+}
+
+// Observe is [VM.Diagnose] of a VM whose monitor answers without the stacks of QEMU's threads,
+// which tell little where nothing hangs: it takes a tenth of a second, and stops nobody.
+func (v *VM) Observe(ctx context.Context) *Diagnosis {
 	d := &Diagnosis{
 		Name: v.config.Name, Time: time.Now(), QMP: v.exchange.String(), Stderr: v.stderr.String(),
 		Console: string(v.console.Since(v.console.Mark() - 1024)), Command: v.ShellCommand(),
@@ -53,17 +63,20 @@ func (v *VM) Diagnose(ctx context.Context) *Diagnosis {
 	cancel()
 	switch d.Pulse {
 	case Ended:
-		return d
 	case Answering:
 		d.askMonitor(ctx, v)
 	default:
 		d.Problems = append(d.Problems, fmt.Sprintf("the monitor is %s: it was not asked for the run state and the registers", d.Pulse))
+		d.addStacks(ctx, v)
 	}
+	return d
+}
+
+func (d *Diagnosis) addStacks(ctx context.Context, v *VM) {
 	var err error
 	if d.Stacks, err = stacks(ctx, v.PID()); err != nil {
 		d.Problems = append(d.Problems, err.Error())
 	}
-	return d
 }
 
 func (d *Diagnosis) askMonitor(ctx context.Context, v *VM) {

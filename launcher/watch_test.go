@@ -133,6 +133,9 @@ func TestDiagnosisHasTheStacksOfThreads(t *testing.T) {
 	t.Setenv("PATH", bin+":"+os.Getenv("PATH"))
 	vm := launch(t, launcher.Config{})
 	require.Contains(t, vm.Diagnose(t.Context()).Stacks, "#0 in_process")
+	require.Empty(t, vm.Observe(t.Context()).Stacks, "its monitor answers")
+	stop(t, vm)
+	require.Contains(t, vm.Observe(t.Context()).Stacks, "#0 in_process")
 }
 
 func TestDiagnosisIsNotHeldUpByItsTools(t *testing.T) {

@@ -2,6 +2,7 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -45,7 +46,7 @@ func (r *run) afterFailure(ctx context.Context, p *Pair, failed error) {
 		p.Facts.Diagnosis = p.diagnose(look)
 		p.gatherLogs(look)
 		cancel()
-		p.saveDiagnoses(ctx, r.dir)
+		p.saveDiagnoses(ctx, r.dir, errors.Is(failed, context.DeadlineExceeded))
 		p.noteUnexpectedEnds()
 		if r.options.Hold != nil && len(p.Sides()) > 0 {
 			_ = r.artifacts.Keep()
@@ -126,14 +127,19 @@ func (p *Pair) diagnoseCounter(ctx context.Context, s *Side) string {
 }
 
 // saveDiagnoses keeps among the artifacts all that can be seen of the QEMUs that
-// still live: registers, and their own threads' stacks where a debugger is there.
-func (p *Pair) saveDiagnoses(ctx context.Context, dir string) {
+// still live: registers, and where something was waited for in vain, or a monitor does not
+// answer, their own threads' stacks, if a debugger is there. To have them takes a second.
+func (p *Pair) saveDiagnoses(ctx context.Context, dir string, hangs bool) {
+	see := (*Side).Observe
+	if hangs {
+		see = (*Side).Diagnose
+	}
 	var looking sync.WaitGroup
 	for _, s := range p.Sides() {
 		if s.ExitState() == nil {
 			looking.Go(func() {
 				// What can't be written is left out: the record has the rest.
-				_ = os.WriteFile(filepath.Join(dir, s.Name()+".diagnosis"), []byte(s.Diagnose(ctx).String()), 0o600)
+				_ = os.WriteFile(filepath.Join(dir, s.Name()+".diagnosis"), []byte(see(s, ctx).String()), 0o600)
 			})
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -78,6 +80,10 @@ func TestFailedMigrationNamesQEMUsReason(t *testing.T) {
 	result := onFakes(t, plenty, func(source, _ *fakeprocess.Process) { source.FailMigration("the link was cut") })
 	require.Equal(t, record.Fail, result.Outcome, explain(result))
 	require.Contains(t, result.Reason, "the link was cut", explain(result))
+	seen, err := os.ReadFile(filepath.Join(result.Dir, "source.diagnosis"))
+	require.NoError(t, err)
+	require.Contains(t, string(seen), "its monitor is answering")
+	require.NotContains(t, string(seen), "QEMU's threads", "nothing hangs")
 }
 
 func TestDeafMonitorIsNamedInTheDiagnosis(t *testing.T) {

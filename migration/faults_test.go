@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -145,6 +146,11 @@ func TestSpentBudgetSaysWhereTheRunWas(t *testing.T) {
 	text := strings.Join(result.Record.Diagnosis, "\n")
 	for _, word := range []string{"run state", "migration status", "last events", "counter"} {
 		require.Contains(t, text, word)
+	}
+	for _, name := range []string{"source.diagnosis", "destination.diagnosis"} {
+		seen, err := os.ReadFile(filepath.Join(result.Dir, name))
+		require.NoError(t, err)
+		require.Contains(t, string(seen), "QEMU's threads", "its stacks, or why there are none")
 	}
 }
 
