@@ -27,6 +27,8 @@ func (c cell) write(ctx context.Context, q *qtest.Session, value uint32) error {
 	switch {
 	case c.memory && c.size == 1:
 		return q.Writeb(ctx, c.address, uint8(value))
+	case c.memory && c.size == 2:
+		return q.Writew(ctx, c.address, uint16(value))
 	case c.memory:
 		return q.Writel(ctx, c.address, value)
 	case c.size == 1:
@@ -41,6 +43,9 @@ func (c cell) read(ctx context.Context, q *qtest.Session) (value uint32, err err
 	switch {
 	case c.memory && c.size == 1:
 		small, err := q.Readb(ctx, c.address)
+		return uint32(small), err
+	case c.memory && c.size == 2:
+		small, err := q.Readw(ctx, c.address)
 		return uint32(small), err
 	case c.memory:
 		return q.Readl(ctx, c.address)

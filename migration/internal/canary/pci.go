@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/drover-vm/drover/protocol/qtest"
 
@@ -18,8 +19,12 @@ type PCIDevice struct {
 	BARs map[int]uint64
 }
 
-// Capabilities by which a device interrupts.
-const idMSI, idMSIX = 0x05, 0x11
+// Capabilities: those by which a device interrupts, and of a virtio device where its registers are.
+const idMSI, idVendor, idMSIX = 0x05, 0x09, 0x11
+
+// commonConfig is what a virtio device's registers of that kind have in their capability's fourth
+// byte (Virtual I/O Device 1.1, 4.1.4).
+const commonConfig = 1
 
 // PCI returns the canaries of those devices of a machine that it knows, in their registers and
 // in the capabilities by which they interrupt. They have to be planted before those of PC, for
@@ -28,11 +33,11 @@ const idMSI, idMSIX = 0x05, 0x11
 func PCI(ctx context.Context, q *qtest.Session, devices []PCIDevice) (all []Canary, err error) {
 	for _, d := range devices {
 		all = append(all, d.registers()...)
-		interrupts, err := d.interrupts(ctx, q)
+		others, err := d.capabilities(ctx, q)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, interrupts...)
+		all = append(all, others...)
 	}
 	seen := map[string]bool{}
 	return slices.DeleteFunc(all, func(c Canary) bool {
@@ -42,32 +47,85 @@ func PCI(ctx context.Context, q *qtest.Session, devices []PCIDevice) (all []Cana
 	}), nil
 }
 
-// interrupts are the canaries of its MSI and MSI-X.
-func (d PCIDevice) interrupts(ctx context.Context, q *qtest.Session) (all []Canary, err error) {
+// capabilities are the canaries of its MSI and MSI-X, and of a virtio device's queues.
+func (d PCIDevice) capabilities(ctx context.Context, q *qtest.Session) (all []Canary, err error) {
 	capabilities, err := d.Capabilities(ctx, q)
 	if err != nil {
 		return nil, err
 	}
+	// places is where 32 bits of a capability say that something is: how far into which BAR.
+	places := func(at uint32) (uint64, bool, error) {
+		place, err := d.Read(ctx, q, at)
+		base, placed := d.BARs[int(place&7)]
+		return base + uint64(place&^7), placed, err
+	}
 	for _, c := range capabilities {
-		switch c.ID {
-		case idMSI:
+		switch {
+		case c.ID == idMSI:
 			data := c.At + 8
 			if const64 := uint32(1 << 23); c.Head&const64 != 0 {
 				data = c.At + 12
 			}
 			all = append(all, d.word("message data of MSI", data, 0x4321, 0xffff))
-		case idMSIX:
-			all = append(all, d.word("function mask of MSI-X", c.At+2, 0x4000, 0xc000))
-			table, err := d.Read(ctx, q, c.At+4)
+		case c.ID == idMSIX:
+			table, placed, err := places(c.At + 4)
 			if err != nil {
 				return nil, err
 			}
-			if base, placed := d.BARs[int(table&7)]; placed {
-				all = append(all, d.msix(base+uint64(table&^7), uint64(c.Head>>16&0x7ff))...)
+			pending, _, err := places(c.At + 8)
+			if err != nil {
+				return nil, err
+			}
+			if d.kind() == "the e1000e" {
+				all = append(all, d.word("enabled and masked MSI-X", c.At+2, 0xc000, 0xc000), d.pending(pending))
+			} else {
+				all = append(all, d.word("function mask of MSI-X", c.At+2, 0x4000, 0xc000))
+			}
+			if placed {
+				all = append(all, d.msix(table, uint64(c.Head>>16&0x7ff))...)
+			}
+		case c.ID == idVendor && c.Head>>24 == commonConfig && strings.HasPrefix(d.kind(), "the virtio "):
+			bar, err := d.Read(ctx, q, c.At+4)
+			if err != nil {
+				return nil, err
+			}
+			offset, err := d.Read(ctx, q, c.At+8)
+			if err != nil {
+				return nil, err
+			}
+			if base, placed := d.BARs[int(bar&0xff)]; placed {
+				all = append(all, d.queue(base+uint64(offset))...)
 			}
 		}
 	}
 	return all, nil
+}
+
+// pending is a canary in an interrupt that an e1000e, whose MSI-X is enabled and masked as a
+// whole, could not send. An interrupt that it is told to raise is of its first receive queue, which has vector 0.
+func (d PCIDevice) pending(bits uint64) Canary {
+	const (
+		raise, enable, vectors = 0xc8, 0xd0, 0xe4 // ICS, IMS, IVAR
+		ofFirstQueue           = 1 << 20
+		firstHasVector0        = 1 << 3
+	)
+	at := func(offset uint64) cell { return register(d.BARs[0] + offset) }
+	return Canary{
+		Device: d.name() + "'s pending MSI-X interrupts",
+		plant:  []write{{at(vectors), firstHasVector0}, {at(enable), ofFirstQueue}, {at(raise), ofFirstQueue}},
+		cell:   register(bits), mask: 0x1f, Value: 1,
+	}
+}
+
+// queue are the canaries in a virtio device's first queue, which has no place in memory: nothing
+// is in it.
+func (d PCIDevice) queue(config uint64) []Canary {
+	at := func(offset uint64, size int) cell { return cell{memory: true, address: config + offset, size: size} }
+	choice, enabled, descriptors := at(0x16, 2), at(0x1c, 2), at(0x20, 4)
+	return []Canary{
+		behind(d.name()+"'s enable register of the first queue", choice, 0, enabled, 1),
+		behind(d.name()+"'s address of the first queue's descriptors", choice, 0, descriptors, 0x06a90000),
+	}
 }
 
 // word is a canary in 16 bits of its configuration space.
@@ -106,9 +164,12 @@ func kinds() map[kind]string {
 	}
 }
 
+// kind is which of those it is; empty for none.
+func (d PCIDevice) kind() string { return kinds()[kind{d.Vendor, d.Device}] }
+
 // name is unlike that of another device of the machine.
 func (d PCIDevice) name() string {
-	name := kinds()[kind{d.Vendor, d.Device}]
+	name := d.kind()
 	if name == "" {
 		name = fmt.Sprintf("the PCI device %04x:%04x", d.Vendor, d.Device)
 	}
@@ -132,7 +193,7 @@ func (d PCIDevice) registers() []Canary {
 		return []Canary{at(d.name()+"'s "+what, port(uint16(base)+offset, size), value)}
 	}
 	var all []Canary
-	switch kinds()[kind{d.Vendor, d.Device}] {
+	switch d.kind() {
 	case "the e1000":
 		all = append(all, memory(0, "second address filter", 0x5408, 0x11223344)...)
 		all = append(all, memory(0, "upper half of the second address filter", 0x540c, 0x80005566)...)
