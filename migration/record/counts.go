@@ -89,7 +89,7 @@ func judgeCounts(r *Record) (Outcome, string) {
 	case r.ram() == 0:
 		return unknown("how much RAM the guest has")
 	}
-	judges := []func(*Record) string{c.wrongPages, c.wrongBytes, c.wrongSum, c.wrongRate, c.wrongCache}
+	judges := []func(*Record) string{c.wrongPages, c.wrongBytes, c.wrongSum, c.wrongRate, c.wrongDirtyRate, c.wrongCache}
 	if compressed {
 		judges = slices.Delete(judges, 1, 2)
 	}
@@ -194,6 +194,30 @@ func (c counts) wrongRate(r *Record) string {
 	// nothing may be left to send in the last of them.
 	if ran := took - float64(r.Migration.DowntimeMS); c.perSecond == 0 && c.total >= ratedRAM.Value && ran >= ratedFrom.Value {
 		return fmt.Sprintf("the source reports 0 pages a second of a migration that ran for %.0f ms before its downtime", ran)
+	}
+	return ""
+}
+
+// wrongDirtyRate is where the source reported meanwhile that the guest dirties more than it can
+// be found to. QEMU measures that when a dirty bitmap sync comes a second or more after the one
+// with which it measured last, from what the syncs since then have found; in each a page is found
+// once. From 11.1 on it does not count those within a pass, which come every five seconds.
+func (c counts) wrongDirtyRate(r *Record) string {
+	before := int64(0) // syncs before the one with which it measured last
+	for i, s := range r.Samples {
+		if i > 0 && s.Passes < r.Samples[i-1].Passes { // of the next migration
+			before = 0
+		}
+		if s.DirtyRate == 0 || i > 0 && s.DirtyRate == r.Samples[i-1].DirtyRate {
+			continue
+		}
+		syncs := max(1, s.Passes-before)
+		if most := c.total / ramPage * float64(syncs); float64(s.DirtyRate) > most {
+			return fmt.Sprintf("the source reports a dirty-pages-rate of %d a second, and at most %d dirty bitmap syncs can have found %.0f pages", s.DirtyRate, syncs, most)
+		}
+		if i > 0 {
+			before = r.Samples[i-1].Passes
+		}
 	}
 	return ""
 }

@@ -120,6 +120,9 @@ func doctoredCounts() []doctored {
 		{"counts", "a part is missing", nil, miscounted(map[string]any{"multifd-bytes": 0}), Fail, []string{"multifd-bytes 0"}},
 		{"counts", "postcopy without postcopy", nil, miscounted(map[string]any{"multifd-bytes": 0, "postcopy-bytes": 104296448}), Fail, []string{"postcopy-bytes 104296448"}},
 		{"counts", "ten times as fast", nil, miscounted(map[string]any{"mbps": 8400}), Fail, []string{"8400.0 Mb", "839.8"}},
+		{"counts", "dirty pages that are counted again in each measurement", nil, func(r *Record) {
+			r.Samples = []Sample{{Passes: 1}, {Passes: 2, DirtyRate: 25600}, {Passes: 3, DirtyRate: 25600}, {Passes: 4, DirtyRate: 51200}, {Passes: 5, DirtyRate: 94743}}
+		}, Fail, []string{"dirty-pages-rate of 94743", "at most 2 dirty bitmap syncs", "77060 pages"}},
 		{"counts", "no pages a second", nil, miscounted(map[string]any{"pages-per-second": 0}), Fail, []string{"0 pages a second"}},
 		{"counts", "channels where there are none", nil, func(r *Record) { delete(r.Parameters, "multifd-channels") }, Fail, []string{"over channels"}},
 		{"counts", "another cache", nil, func(r *Record) {
