@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,7 +56,7 @@ func dirtyVerbs() migration.Vocabulary {
 		},
 		{
 			Name:    "expect dirty-limit-throttle",
-			Doc:     "The source reports for how long it holds up vCPUs that dirty more than the limit.",
+			Doc:     "For how long the source says that it holds vCPUs up, and that they take to fill their dirty ring, is in keeping with what the guest dirties now, and did when that was noted.",
 			Example: "expect dirty-limit-throttle", Step: do(ExpectDirtyLimitThrottle),
 		},
 	}
@@ -234,20 +236,59 @@ func dirtyLimits(ctx context.Context, s *migration.Side) (limits []vcpuDirtyLimi
 	return limits, s.QMP().Execute(ctx, "query-vcpu-dirty-limit", nil, &limits)
 }
 
-// ExpectDirtyLimitThrottle demands that the source reports for how long it holds vCPUs up.
+// By what factor a time that the source reports may be another than the guest's writing says: the
+// limit is adjusted once a second, and a busy host has the guest write in bursts. How long a ring
+// takes to fill is by the most that the source ever found in a second.
+const (
+	dirtyLimitOff = 4
+	ringFullLess  = 20
+)
+
+// ExpectDirtyLimitThrottle holds for how long the source says that it holds vCPUs up, and that they
+// take to fill their rings, against what the guest dirties now, and did when that was noted.
 func ExpectDirtyLimitThrottle() migration.Step {
 	expect := onMigration("expect dirty-limit-throttle", func(ctx context.Context, p *migration.Pair) error {
+		noted := *notedDirtyRate.Of(p)
+		if noted == nil {
+			return errors.New("the guest's dirty rate was not noted before")
+		}
+		ring, err := dirtyRing(p)
+		if err != nil {
+			return err
+		}
+		now, err := dirtyRate(ctx, p)
+		if err != nil {
+			return err
+		}
 		info, err := qapi.QueryMigrate(ctx, p.Source.QMP())
 		if err != nil {
 			return err
 		}
-		if info.DirtyLimitThrottle == nil {
+		if info.DirtyLimitThrottle == nil || info.DirtyLimitRingFull == nil {
 			// A guest that gets little CPU dirties less than the limit by itself.
 			return &migration.HostError{Cause: errors.New("the guest dirties less, and query-migrate has no dirty-limit-throttle-time-per-round")}
 		}
-		p.Measure("time that vCPUs are held up, a round", float64(*info.DirtyLimitThrottle), "µs", record.AtLeast(1))
+		// Of a vCPU that is held up for longer than it was looked at, nothing was seen.
+		round := ring / max(now, ring/dirtyRateWatched.Seconds()/2)
+		around := func(seconds, less float64) record.Bounds {
+			return record.Between(seconds*1e6/less, seconds*1e6*dirtyLimitOff)
+		}
+		p.Measure("time that vCPUs are held up, a round", float64(*info.DirtyLimitThrottle), "µs", around(round, dirtyLimitOff))
+		p.Measure("time in which a vCPU fills its dirty ring", float64(*info.DirtyLimitRingFull), "µs", around(ring / *noted, ringFullLess))
 		return nil
 	})
-	expect.Wants = append(expect.Wants, "enable dirty-limit")
+	expect.Wants = append(expect.Wants, "enable dirty-limit", "note dirty-rate")
 	return expect
+}
+
+var dirtyRingSize = regexp.MustCompile(`\bdirty-ring-size=(\d+)`)
+
+// dirtyRing is how many bytes a vCPU dirties until its ring is full: an entry is a page.
+func dirtyRing(p *migration.Pair) (float64, error) {
+	size := dirtyRingSize.FindStringSubmatch(p.Facts.Accel)
+	if size == nil {
+		return 0, fmt.Errorf("there is no dirty ring: the accelerator is %s", p.Facts.Accel)
+	}
+	entries, err := strconv.Atoi(size[1])
+	return float64(entries) * ram.PageSize, err
 }
