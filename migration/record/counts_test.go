@@ -52,3 +52,9 @@ func TestTotalIsWhatAllBlocksHold(t *testing.T) {
 		require.Equal(t, c.outcome, outcome, witness)
 	}
 }
+
+func TestNumbersHaveNoExponent(t *testing.T) {
+	for x, want := range map[float64]string{0.25: "0.25", 41.75: "41.8", 999.4: "999", 999.6: "1000", 1650.4: "1650", -999.9: "-1000"} {
+		require.Equal(t, want, number(x))
+	}
+}

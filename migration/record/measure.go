@@ -64,7 +64,7 @@ func (b Bounds) String() string {
 
 // number writes a quantity without an exponent, and without digits that mean nothing.
 func number(x float64) string {
-	if x == math.Trunc(x) || math.Abs(x) >= 1000 {
+	if x == math.Trunc(x) || math.Abs(x) >= 999.5 {
 		return fmt.Sprintf("%.0f", x)
 	}
 	return fmt.Sprintf("%.3g", x)

@@ -97,7 +97,7 @@ func size(bytes float64) string {
 // thousands writes a number with commas between each three digits; a fraction where it has fewer
 // than four.
 func thousands(x float64) string {
-	if x != math.Trunc(x) && math.Abs(x) < 1000 || math.Abs(x) > 1<<53 {
+	if x != math.Trunc(x) && math.Abs(x) < 999.5 || math.Abs(x) > 1<<53 {
 		return fmt.Sprintf("%.3g", x)
 	}
 	digits := strconv.FormatFloat(math.Abs(x), 'f', 0, 64)
