@@ -201,7 +201,7 @@ func TestWhatIsPluggedHasRoomAndAWorkerThatWaits(t *testing.T) {
 	require.Equal(t, []string{"dimm"}, image.Later)
 	require.Contains(t, image.Workers, "dimm")
 	require.Contains(t, image.Append, " drover.later=dimm ")
-	require.Contains(t, image.Append, " drover.devices=pc-dimm")
+	require.Contains(t, image.Append, " drover.dimm-devices=pc-dimm")
 	require.NotContains(t, strings.Join(image.QEMUArgs(&Resources{}), " "), "guest-dimm")
 	for _, name := range PluggableNames() {
 		require.True(t, name == VCPU || slices.Contains(DeviceNames(), name), name)

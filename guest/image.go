@@ -193,13 +193,24 @@ func (s Spec) commandLine(a arch, image Image) string {
 	if !s.Console {
 		words = append(words, "drover.port="+PortName)
 	}
-	if all := slices.DeleteFunc(slices.Concat(s.Devices, s.Plugged), isVCPU); len(all) > 0 {
-		words = append(words, "drover.devices="+strings.Join(all, ","))
+	for _, worker := range image.Workers {
+		if names := s.watchedBy(worker); len(names) > 0 {
+			words = append(words, "drover."+worker+"-devices="+strings.Join(names, ","))
+		}
 	}
 	for _, o := range s.Options {
 		words = append(words, "drover."+o)
 	}
 	return strings.Join(strings.Fields(strings.Join(words, " ")), " ")
+}
+
+// watchedBy are the names of the devices that a worker watches, those that are plugged later as
+// well.
+func (s Spec) watchedBy(worker string) []string {
+	return slices.DeleteFunc(slices.Concat(s.Devices, s.Plugged), func(name string) bool {
+		d, err := DeviceOf(name)
+		return err != nil || !slices.Contains(d.Workers, worker)
+	})
 }
 
 // pack makes the archive. The kernel's own has /dev/console in it, which the program's output

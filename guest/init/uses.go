@@ -71,7 +71,11 @@ func irqsOf(folder, device string) (numbers []string) {
 	for _, name := range all {
 		numbers = append(numbers, filepath.Base(name))
 	}
-	if irq := readWord(filepath.Join(folder, device), "irq"); len(numbers) == 0 && irq != "" {
+	switch irq := readWord(filepath.Join(folder, device), "irq"); {
+	case len(numbers) > 0, irq == "":
+	case irq == "0": // the channels of a PC's IDE controller have the ISA bus's
+		numbers = append(numbers, "14", "15")
+	default:
 		numbers = append(numbers, irq)
 	}
 	return numbers

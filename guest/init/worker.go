@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -76,6 +77,11 @@ type Witness struct {
 // Option is what drover said for the worker on the kernel's command line, as
 // drover.NAME=VALUE; empty where it said nothing.
 func (w *Witness) Option(name string) string { return w.options.value(name) }
+
+// Devices are drover's names of the devices that a worker of that name is to watch.
+func (w *Witness) Devices(worker string) []string {
+	return strings.FieldsFunc(w.Option(worker+"-devices"), func(r rune) bool { return r == ',' })
+}
 
 // Add adds to one of the worker's counts.
 func (w *Witness) Add(name string, n uint64) {

@@ -81,12 +81,7 @@ func (d *disk) free() { _ = syscall.Munmap(d.buffer) }
 
 func (blockWorker) Run(ctx context.Context, w *Witness) error {
 	var disks []*disk
-	for name := range strings.SplitSeq(w.Option("devices"), ",") {
-		switch name {
-		case "virtio-blk", "virtio-scsi", "nvme", "ahci", "usb-storage", "virtio-blk-local":
-		default:
-			continue
-		}
+	for _, name := range w.Devices("block") {
 		file, err := openDisk(name)
 		if err != nil {
 			return err

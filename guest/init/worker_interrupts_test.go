@@ -195,12 +195,13 @@ func TestInterruptsOfAPCIDeviceAreFoundByTheirNumbers(t *testing.T) {
 	for _, name := range []string{"0000:00:04.0/msi_irqs/27", "0000:00:04.0/msi_irqs/28"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(folder, name), 0o755))
 	}
-	for name, irq := range map[string]string{"0000:00:04.0": "11\n", "0000:00:05.0": "10\n"} {
+	for name, irq := range map[string]string{"0000:00:04.0": "11\n", "0000:00:05.0": "10\n", "0000:00:01.1": "0\n"} {
 		require.NoError(t, os.MkdirAll(filepath.Join(folder, name), 0o755))
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name, "irq"), []byte(irq), 0o644))
 	}
 	require.Equal(t, []string{"27", "28"}, irqsOf(folder, "0000:00:04.0"))
 	require.Equal(t, []string{"10"}, irqsOf(folder, "0000:00:05.0"))
+	require.Equal(t, []string{"14", "15"}, irqsOf(folder, "0000:00:01.1"))
 	require.Empty(t, irqsOf(folder, "virtio1"))
 	counted := parseInterrupts("  CPU0\n 27: 1 PCI-MSI eth0-rx-0\n 28: 2 PCI-MSI eth0-tx-0\n 29: 4 PCI-MSI eth0\n")
 	sum, found := counted.of(&use{device: "0000:00:04.0", irqs: []string{"27", "28"}})

@@ -10,7 +10,6 @@ import (
 	"hash/crc32"
 	"net"
 	"os"
-	"strings"
 	"sync"
 	"time"
 )
@@ -47,6 +46,10 @@ const (
 )
 
 func (netWorker) Run(ctx context.Context, w *Witness) error {
+	names := w.Devices("net")
+	if len(names) != 1 {
+		return fmt.Errorf("expected one network device, found %q", names)
+	}
 	name, err := configureNet(netMAC, [4]byte{10, 77, 0, 2})
 	if err != nil {
 		return err
@@ -60,20 +63,10 @@ func (netWorker) Run(ctx context.Context, w *Witness) error {
 		_ = stream.Close()
 		return err
 	}
-	device := w.Uses(netName(w.Option("devices")), deviceOf("/sys/class/net/"+name))
+	device := w.Uses(names[0], deviceOf("/sys/class/net/"+name))
 	defer w.NotUsed(device)
 	talkOver(ctx, stream, datagrams, device, w)
 	return nil
-}
-
-// netName is what drover calls the network device of the guest's devices.
-func netName(devices string) string {
-	for name := range strings.SplitSeq(devices, ",") {
-		if name == "e1000" || name == "e1000e" {
-			return name
-		}
-	}
-	return "virtio-net"
 }
 
 // talkOver talks over a connection and with datagrams until ctx ends, and closes both.

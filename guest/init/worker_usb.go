@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"time"
 	"unsafe"
@@ -39,10 +38,7 @@ type usbDevice struct {
 
 func (usbWorker) Run(ctx context.Context, w *Witness) error {
 	var devices []*usbDevice
-	for name := range strings.SplitSeq(w.Option("devices"), ",") {
-		if !strings.HasPrefix(name, "usb-") {
-			continue
-		}
+	for _, name := range w.Devices("usb") {
 		folder := ""
 		for began := time.Now(); folder == ""; time.Sleep(5 * time.Millisecond) {
 			if folder = findUSB(usbFolder, serialOf(name)); folder == "" && time.Since(began) > usbFound {
