@@ -85,6 +85,11 @@ func Devices() []Device {
 
 		diskDevice("ahci", "a SATA disk, behind its controller", []string{"ahci", "sd_mod"},
 			"-device", "ich9-ahci,id=guest-sata", "-device", "ide-hd,bus=guest-sata.0,drive=guest-ahci,serial="+serialOf("ahci")),
+		onlyPC(diskDevice("ide", "a disk on a PC's second IDE channel", []string{"ata_piix", "sd_mod"},
+			"-device", "ide-hd,bus=ide.1,drive=guest-ide,serial="+serialOf("ide"))),
+		onlyPC(scsiDisk("lsi53c895a", "an old SCSI controller", "sym53c8xx")),
+		onlyPC(scsiDisk("pvscsi", "a SCSI controller of VMware's", "vmw_pvscsi")),
+		onlyPC(scsiDisk("megasas", "a RAID controller", "megaraid_sas")),
 		usbDisk(),
 
 		netDevice("guest-net", "virtio-net", "a network device, and a host that echoes what it sends", []string{"virtio_pci", "virtio_net"},
@@ -93,6 +98,12 @@ func Devices() []Device {
 			"e1000e,netdev=guest-e1000e,mac="+netMAC),
 		netDevice("guest-e1000", "e1000", "an older network device of Intel's, and a host that echoes what it sends", []string{"e1000"},
 			"e1000,netdev=guest-e1000,mac="+netMAC),
+		onlyPC(netDevice("guest-igb", "igb", "a newer network device of Intel's, and a host that echoes what it sends", []string{"igb"},
+			"igb,netdev=guest-igb,mac="+netMAC)),
+		onlyPC(netDevice("guest-vmxnet3", "vmxnet3", "a network device of VMware's, and a host that echoes what it sends", []string{"vmxnet3"},
+			"vmxnet3,netdev=guest-vmxnet3,mac="+netMAC)),
+		onlyPC(netDevice("guest-rtl8139", "rtl8139", "an old network device of Realtek's, and a host that echoes what it sends", []string{"8139cp"},
+			"rtl8139,netdev=guest-rtl8139,mac="+netMAC)),
 
 		serialDevice(),
 
@@ -126,6 +137,12 @@ func Devices() []Device {
 			Args: plain("-object", "memory-backend-ram,id=guest-dimm-ram,size=128M", "-device", "pc-dimm,id=guest-dimm,memdev=guest-dimm-ram"),
 		},
 	}
+}
+
+// onlyPC is a device that a PC has a driver for, or a bus.
+func onlyPC(d Device) Device {
+	d.Targets = []string{"x86_64"}
+	return d
 }
 
 // DeviceNames are the names of all.

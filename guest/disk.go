@@ -47,6 +47,12 @@ func usbDisk() Device {
 	return d
 }
 
+// scsiDisk is a disk behind a SCSI controller, by QEMU's name, that has a driver of its own.
+func scsiDisk(controller, doc, module string) Device {
+	return diskDevice(controller, "a disk behind "+doc, []string{module, "sd_mod"},
+		"-device", controller+",id=guest-"+controller+"-bus", "-device", "scsi-hd,bus=guest-"+controller+"-bus.0,drive=guest-"+controller+",serial="+serialOf(controller))
+}
+
 // diskDevice is a disk on a raw image that both sides share, as on storage that two hosts
 // share: QEMU locks it, and only the side with the guest writes to it. The worker block finds
 // it by its serial. The args have the device itself, on the drive guest-NAME.
