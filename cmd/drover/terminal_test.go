@@ -127,12 +127,12 @@ func TestLiveLineOnATerminal(t *testing.T) {
 func TestLiveLinesShowHowFarTheMigrationIs(t *testing.T) {
 	cache := t.TempDir()
 	env := []string{"DROVER_QEMU=" + qemutest.Binary(t, "x86_64"), "DROVER_CACHE=" + cache}
-	s := atTerminal(t, env, "run", "postcopy/plain")
+	s := atTerminal(t, env, "run", "testdata/moves.scenario")
 	require.Equal(t, 0, s.exit(t), s)
-	require.Regexp(t, `\r\x1b\[J1/1      x86_64/postcopy/plain [\d.]+ s: await passes 1\r\r?\n         active, \d+ MB sent, .*left, pass \d+\r\x1b\[1A`, s.String())
+	require.Regexp(t, `\r\x1b\[J1/1      x86_64/testdata/moves [\d.]+ s: await passes 1\r\r?\n         active, \d+ MB sent, .*left, pass \d+\r\x1b\[1A`, s.String())
 	require.NotContains(t, s.String(), "1/1, ", "nobody knows yet how long it takes")
 
-	s = atTerminal(t, env, "run", "postcopy/plain")
+	s = atTerminal(t, env, "run", "testdata/moves.scenario")
 	require.Equal(t, 0, s.exit(t), s)
 	require.Regexp(t, `1/1, \d+s left`, s.String(), "by the time that it took before")
 }
