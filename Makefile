@@ -82,7 +82,7 @@ run: setup-run ## move a real guest from one QEMU to another and prove that noth
 TESTED = DROVER_CI=1 $(GO) test -vet=off -timeout 20m
 
 # The longest first, and three at a time, as the launcher's tests wait more than they work.
-ORDERED = ./migration ./cmd/drover ./launcher ./migration/steps ./launcher/launchertest ./migration/record . ./guest ./launcher/probe ./...
+ORDERED = ./migration ./cmd/drover ./launcher ./migration/steps ./launcher/launchertest ./migration/record . ./guest ./launcher/probe ./tools/torture ./migration/bench ./...
 
 .PHONY: test
 test: ready ## set up the QEMUs that the tests need, then check what is generated, and run the tests
