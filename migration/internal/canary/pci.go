@@ -72,11 +72,11 @@ func (d PCIDevice) capabilities(ctx context.Context, q *qtest.Session) (all []Ca
 			if err != nil {
 				return nil, err
 			}
-			pending, _, err := places(c.At + 8)
+			pending, pendingPlaced, err := places(c.At + 8)
 			if err != nil {
 				return nil, err
 			}
-			if d.kind() == "the e1000e" {
+			if _, raises := d.BARs[0]; raises && pendingPlaced && d.kind() == "the e1000e" {
 				all = append(all, d.word("enabled and masked MSI-X", c.At+2, 0xc000, 0xc000), d.pending(pending))
 			} else {
 				all = append(all, d.word("function mask of MSI-X", c.At+2, 0x4000, 0xc000))
@@ -102,7 +102,7 @@ func (d PCIDevice) capabilities(ctx context.Context, q *qtest.Session) (all []Ca
 }
 
 // pending is a canary in an interrupt that an e1000e, whose MSI-X is enabled and masked as a
-// whole, could not send. An interrupt that it is told to raise is of its first receive queue, which has vector 0.
+// whole, could not send: it is told to raise that of its first receive queue, which has vector 0.
 func (d PCIDevice) pending(bits uint64) Canary {
 	const (
 		raise, enable, vectors = 0xc8, 0xd0, 0xe4 // ICS, IMS, IVAR
