@@ -10,12 +10,12 @@ import (
 const netMAC = "52:54:00:d7:01:01"
 
 // netDevice is a network device behind whose cable is a host of ours, the same for both sides:
-// see package peer. The option is the device itself, on the netdev of that id, without a ROM to
-// boot from, which QEMU would need a file for. A guest can have one of them.
-func netDevice(id, name, doc string, modules []string, option string) Device {
+// see package peer. It is on the netdev of that id, without a ROM to boot from, which QEMU would
+// need a file for. A guest can have one of them.
+func netDevice(id, name, doc string, modules ...string) Device {
 	socket := func(r *Resources) string { return filepath.Join(r.Dir, id+".sock") }
 	return Device{
-		Name: name, Doc: doc, Modules: modules, Workers: []string{"net"}, Since: "7.2", Netdev: id,
+		Name: name, Doc: doc + ", and a host that echoes what it sends", Modules: modules, Workers: []string{"net"}, Since: "7.2", Netdev: id,
 		Prepare: func(r *Resources) error {
 			p, err := peer.Listen(socket(r), [4]byte{10, 77, 0, 1})
 			if err == nil {
@@ -24,7 +24,7 @@ func netDevice(id, name, doc string, modules []string, option string) Device {
 			return err
 		},
 		Args: func(r *Resources) []string {
-			device := option
+			device := name + ",netdev=" + id + ",mac=" + netMAC
 			if onPCI(r.Target) {
 				device += ",romfile="
 			}
