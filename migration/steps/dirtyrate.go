@@ -247,11 +247,7 @@ const (
 // ExpectDirtyLimitThrottle holds for how long the source says that it holds vCPUs up, and that they
 // take to fill their rings, against what the guest dirties now, and did when that was noted.
 func ExpectDirtyLimitThrottle() migration.Step {
-	expect := onMigration("expect dirty-limit-throttle", func(ctx context.Context, p *migration.Pair) error {
-		noted := *notedDirtyRate.Of(p)
-		if noted == nil {
-			return errors.New("the guest's dirty rate was not noted before")
-		}
+	expect := afterDirtyRate("expect dirty-limit-throttle", func(ctx context.Context, p *migration.Pair, noted float64) error {
 		ring, err := dirtyRing(p)
 		if err != nil {
 			return err
@@ -274,10 +270,10 @@ func ExpectDirtyLimitThrottle() migration.Step {
 			return record.Between(seconds*1e6/less, seconds*1e6*dirtyLimitOff)
 		}
 		p.Measure("time that vCPUs are held up, a round", float64(*info.DirtyLimitThrottle), "µs", around(round, dirtyLimitOff))
-		p.Measure("time in which a vCPU fills its dirty ring", float64(*info.DirtyLimitRingFull), "µs", around(ring / *noted, ringFullLess))
+		p.Measure("time in which a vCPU fills its dirty ring", float64(*info.DirtyLimitRingFull), "µs", around(ring/noted, ringFullLess))
 		return nil
 	})
-	expect.Wants = append(expect.Wants, "enable dirty-limit", "note dirty-rate")
+	expect.Wants = append([]string{"migrate", "enable dirty-limit"}, expect.Wants...)
 	return expect
 }
 
