@@ -53,52 +53,72 @@ func (d PCIDevice) capabilities(ctx context.Context, q *qtest.Session) (all []Ca
 	if err != nil {
 		return nil, err
 	}
-	// places is where 32 bits of a capability say that something is: how far into which BAR.
-	places := func(at uint32) (uint64, bool, error) {
-		place, err := d.Read(ctx, q, at)
-		base, placed := d.BARs[int(place&7)]
-		return base + uint64(place&^7), placed, err
-	}
 	for _, c := range capabilities {
-		switch {
-		case c.ID == idMSI:
-			data := c.At + 8
-			if const64 := uint32(1 << 23); c.Head&const64 != 0 {
-				data = c.At + 12
-			}
-			all = append(all, d.word("message data of MSI", data, 0x4321, 0xffff))
-		case c.ID == idMSIX:
-			table, placed, err := places(c.At + 4)
-			if err != nil {
-				return nil, err
-			}
-			pending, pendingPlaced, err := places(c.At + 8)
-			if err != nil {
-				return nil, err
-			}
-			if _, raises := d.BARs[0]; raises && pendingPlaced && d.kind() == "the e1000e" {
-				all = append(all, d.word("enabled and masked MSI-X", c.At+2, 0xc000, 0xc000), d.pending(pending))
-			} else {
-				all = append(all, d.word("function mask of MSI-X", c.At+2, 0x4000, 0xc000))
-			}
-			if placed {
-				all = append(all, d.msix(table, uint64(c.Head>>16&0x7ff))...)
-			}
-		case c.ID == idVendor && c.Head>>24 == commonConfig && strings.HasPrefix(d.kind(), "the virtio "):
-			bar, err := d.Read(ctx, q, c.At+4)
-			if err != nil {
-				return nil, err
-			}
-			offset, err := d.Read(ctx, q, c.At+8)
-			if err != nil {
-				return nil, err
-			}
-			if base, placed := d.BARs[int(bar&0xff)]; placed {
-				all = append(all, d.queue(base+uint64(offset))...)
-			}
+		var found []Canary
+		switch c.ID {
+		case idMSI:
+			found = d.msi(c)
+		case idMSIX:
+			found, err = d.msix(ctx, q, c)
+		case idVendor:
+			found, err = d.queues(ctx, q, c)
 		}
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
 	}
 	return all, nil
+}
+
+func (d PCIDevice) msi(c pci.Capability) []Canary {
+	data := c.At + 8
+	if const64 := uint32(1 << 23); c.Head&const64 != 0 {
+		data = c.At + 12
+	}
+	return []Canary{d.word("message data of MSI", data, 0x4321, 0xffff)}
+}
+
+func (d PCIDevice) msix(ctx context.Context, q *qtest.Session, c pci.Capability) ([]Canary, error) {
+	// Where the table and the pending bits are: how far into which BAR.
+	table, err := d.Read(ctx, q, c.At+4)
+	if err != nil {
+		return nil, err
+	}
+	bits, err := d.Read(ctx, q, c.At+8)
+	if err != nil {
+		return nil, err
+	}
+	all := []Canary{d.word("function mask of MSI-X", c.At+2, 0x4000, 0xc000)}
+	_, raises := d.BARs[0]
+	if base, placed := d.BARs[int(bits&7)]; placed && raises && d.kind() == "the e1000e" {
+		all = []Canary{d.word("enabled and masked MSI-X", c.At+2, 0xc000, 0xc000), d.pending(base + uint64(bits&^7))}
+	}
+	if base, placed := d.BARs[int(table&7)]; placed {
+		all = append(all, d.vectors(base+uint64(table&^7), uint64(c.Head>>16&0x7ff))...)
+	}
+	return all, nil
+}
+
+// queues are the canaries in what a virtio device has of its first queue, where the capability is
+// that of these registers.
+func (d PCIDevice) queues(ctx context.Context, q *qtest.Session, c pci.Capability) ([]Canary, error) {
+	if c.Head>>24 != commonConfig || !strings.HasPrefix(d.kind(), "the virtio ") {
+		return nil, nil
+	}
+	bar, err := d.Read(ctx, q, c.At+4)
+	if err != nil {
+		return nil, err
+	}
+	offset, err := d.Read(ctx, q, c.At+8)
+	if err != nil {
+		return nil, err
+	}
+	base, placed := d.BARs[int(bar&0xff)]
+	if !placed {
+		return nil, nil
+	}
+	return d.firstQueue(base + uint64(offset)), nil
 }
 
 // pending is a canary in an interrupt that an e1000e, whose MSI-X is enabled and masked as a
@@ -117,9 +137,9 @@ func (d PCIDevice) pending(bits uint64) Canary {
 	}
 }
 
-// queue are the canaries in a virtio device's first queue, which has no place in memory: nothing
+// firstQueue are the canaries in a virtio device's first queue, which has no place in memory: nothing
 // is in it.
-func (d PCIDevice) queue(config uint64) []Canary {
+func (d PCIDevice) firstQueue(config uint64) []Canary {
 	at := func(offset uint64, size int) cell { return cell{memory: true, address: config + offset, size: size} }
 	choice, enabled, descriptors := at(0x16, 2), at(0x1c, 2), at(0x20, 4)
 	return []Canary{
@@ -136,9 +156,9 @@ func (d PCIDevice) word(what string, offset, value, mask uint32) Canary {
 	return Canary{Device: d.name() + "'s " + what, plant: []write{choose, {cell, value}}, ask: []write{choose}, keep: &address, cell: cell, Value: value, mask: mask}
 }
 
-// msix are the canaries in its table: the first entry is masked, the second is not, and the last
+// vectors are the canaries in MSI-X's table: the first entry is masked, the second is not, and the last
 // one is again. QEMU keeps the bits beside the mask as well.
-func (d PCIDevice) msix(table, last uint64) []Canary {
+func (d PCIDevice) vectors(table, last uint64) []Canary {
 	entry := func(what string, vector, offset uint64, value uint32) Canary {
 		return at(fmt.Sprintf("%s's MSI-X %s of vector %d", d.name(), what, vector), cell{memory: true, address: table + 16*vector + offset}, value)
 	}
