@@ -98,7 +98,7 @@ COMPILE = GOGC=400 $(GO)
 
 .PHONY: ready compile
 ready: go
-	$(COMPILE) build -o /dev/null ./cmd/drover # the first time this takes a minute, without a word
+	$(COMPILE) build -o /dev/null ./cmd/drover # the first time this takes a minute, without output
 	@$(MAKE) --no-print-directory --jobs=2 setup-test compile
 compile:
 	$(COMPILE) list -test -export ./... > /dev/null # compiles the tests
@@ -190,7 +190,7 @@ fleet: ## fetch the QEMUs that the tests use into the user's cache, and list the
 
 .PHONY: setup-run setup-test setup-slow
 setup-run: go
-	$(GO) run ./cmd/drover fleet ensure x86_64 # the first time this builds drover: a minute without a word
+	$(GO) run ./cmd/drover fleet ensure x86_64 # the first time this builds drover: a minute without output
 setup-test: go
 	$(GO) run ./cmd/drover fleet ensure $(TARGETS)
 	$(GO) run ./cmd/drover fleet fetch kernels --arch x86_64

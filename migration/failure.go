@@ -127,7 +127,7 @@ func (p *Pair) diagnoseCounter(ctx context.Context, s *Side) string {
 }
 
 // saveDiagnoses keeps among the artifacts all that can be seen of the QEMUs that
-// still live: registers, and where something was waited for in vain, or a monitor does not
+// still live: registers, and where a step timed out, or a monitor does not
 // answer, their own threads' stacks, if a debugger is there. To have them takes a second.
 func (p *Pair) saveDiagnoses(ctx context.Context, dir string, hangs bool) {
 	see := (*Side).Observe

@@ -73,7 +73,7 @@ func (s *Session) send(ctx context.Context, c *call) error {
 	return nil
 }
 
-// abandon gives up a command. One that the writer has not begun is removed from the queue.
+// abandon cancels the wait for a command. One that the writer has not begun is removed from the queue.
 // Any other in-band command keeps its slot, for the monitor has it. A late reply is
 // dropped.
 func (s *Session) abandon(c *call) {
