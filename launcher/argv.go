@@ -17,6 +17,7 @@ const firstInherited = 3
 type argv struct {
 	run, shell []string
 	inherited  []*os.File
+	others     int // descriptors that the process inherits before these
 }
 
 func (a *argv) add(args ...string) { a.addForms(args, args) }
@@ -29,7 +30,7 @@ func (a *argv) addForms(run, shell []string) {
 // inherit hands the file to QEMU and returns its number there.
 func (a *argv) inherit(f *os.File) string {
 	a.inherited = append(a.inherited, f)
-	return strconv.Itoa(firstInherited + len(a.inherited) - 1)
+	return strconv.Itoa(firstInherited + a.others + len(a.inherited) - 1)
 }
 
 // closeInherited drops our copies of what the child has; without that the end

@@ -117,6 +117,10 @@ type Config struct {
 	// killed, and every wait ends with an *ExitError whose By is a *HangError.
 	// A monitor that is busy, but there, is left alone. See VM.Watch.
 	HangTimeout time.Duration
+	// Successor is another QEMU that this one may execute in its place, as migration does in mode
+	// cpr-exec: see VM.SuccessorCommand and VM.Succeed. It has the accelerator, memory and
+	// whatever else it says itself, and can't have Backends. Nil means that there is none.
+	Successor *Config
 	// Reservation has the slots on this machine that the VM takes: see Reserve. It stays
 	// the caller's, to be released after Close. Nil means that Launch takes a slot for one
 	// VM and Close gives it back.

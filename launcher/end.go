@@ -36,7 +36,8 @@ func (v *VM) Quit(ctx context.Context) error {
 // Close ends QEMU, if it has not ended: it sends quit, after
 // Config.QuitTimeout SIGTERM, and after Config.TermTimeout SIGKILL, which
 // also goes to what QEMU started. When it returns there is no process, file,
-// socket or goroutine left of the VM. Only the first call does anything; the
+// socket or goroutine left of the VM, nor of one that it has executed in its place
+// (Succeed). Only the first call does anything; the
 // others return what that one did.
 //
 // The error is an *ExitError where QEMU had crashed, or had to be forced to
@@ -46,15 +47,18 @@ func (v *VM) Close() error { return v.close() }
 
 // Kill ends QEMU at once with SIGKILL, and then does as Close.
 func (v *VM) Kill() error {
-	v.endBecause(errKilled)
+	v.process.endBecause(errKilled)
 	v.process.kill()
 	return v.close()
 }
 
 func (v *VM) end() (err error) {
+	err = v.successor.end()
 	if v.process != nil {
 		v.stopWatch()
-		err = v.endProcess()
+		if !v.successor.took() {
+			err = v.endProcess()
+		}
 		v.stopKill()
 	}
 	if v.qmp != nil {
@@ -83,7 +87,7 @@ func (v *VM) endProcess() error {
 		cancel()
 	}
 	if !v.process.exited(0) {
-		v.endBecause(&forcedError{v.config.QuitTimeout})
+		v.process.endBecause(&forcedError{v.config.QuitTimeout})
 		v.process.terminate()
 		if !v.process.exited(v.config.TermTimeout) {
 			v.process.kill()

@@ -98,30 +98,20 @@ var errKilled = errors.New("it was told to (Kill)")
 func (v *VM) exitError(cause error) *ExitError {
 	e := &ExitError{
 		Name: v.config.Name, Binary: v.binary, Cause: cause, machine: v.config.Machine,
-		State: v.process.state(), Stderr: v.stderr.String(), QMP: v.exchange.String(),
+		State: v.process.state(), By: v.process.by(), Stderr: v.stderr.String(), QMP: v.exchange.String(),
 	}
 	if v.console != nil {
 		const kept = 400
 		e.Serial = string(bytes.ToValidUTF8(v.console.Since(v.console.Mark()-kept), []byte("?")))
 	}
-	v.mu.Lock()
-	e.By = v.endedBy
-	v.mu.Unlock()
 	return e
 }
 
 // explain adds to the end of a session how QEMU ended.
 func (v *VM) explain(cause error) error {
+	if v.successor.took() {
+		return &ReplacedError{Name: v.config.Name}
+	}
 	v.process.exited(exitGrace)
 	return v.exitError(cause)
-}
-
-// endBecause notes why QEMU is about to be ended from here; the first reason
-// counts, and none where QEMU has ended already.
-func (v *VM) endBecause(reason error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.endedBy == nil && v.process.state() == nil {
-		v.endedBy = reason
-	}
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"syscall"
 	"time"
 
@@ -17,6 +18,9 @@ import (
 type process struct {
 	cmd  *exec.Cmd
 	done chan struct{} // closed once the group has ended and state is set
+
+	mu      sync.Mutex
+	endedBy error // why it was ended from here
 }
 
 // startProcess starts cmd in a group of its own. The kernel kills the child
@@ -114,6 +118,23 @@ func (p *process) exited(timeout time.Duration) bool {
 			return false
 		}
 	}
+}
+
+// endBecause notes why the child is about to be ended from here; the first reason
+// counts, and none where it has ended already.
+func (p *process) endBecause(reason error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.endedBy == nil && p.state() == nil {
+		p.endedBy = reason
+	}
+}
+
+// by is why the child was ended from here, nil where it was not.
+func (p *process) by() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.endedBy
 }
 
 // state is how the child ended, nil while it runs.

@@ -44,6 +44,16 @@ func (e *SlowStartError) Unwrap() error { return e.Cause }
 
 var errStillStarting = errors.New("the time for its start is over")
 
+// start does what starts the VM within the time that this may take.
+func (v *VM) start(ctx context.Context, do func(start context.Context) error) error {
+	v.startBegan = time.Now()
+	start, cancel := context.WithTimeoutCause(ctx, v.config.StartTimeout, errStillStarting)
+	defer cancel()
+	err := do(start)
+	v.startTook = time.Since(v.startBegan)
+	return err
+}
+
 // startError makes of what a session met the sentence that says why there is
 // no VM.
 func (v *VM) startError(start context.Context, missing string, err error) error {

@@ -16,6 +16,7 @@ type tail struct {
 	kept []byte
 	lost uint64   // bytes before them
 	copy *bounded // nil for none
+	next *tail    // that has what is written from now on, nil for none
 }
 
 const tailKept = 16 << 10
@@ -23,6 +24,9 @@ const tailKept = 16 << 10
 func (t *tail) Write(p []byte) (int, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.next != nil {
+		return t.next.Write(p)
+	}
 	t.kept = append(t.kept, p...)
 	most := t.most
 	if most == 0 {
@@ -36,6 +40,13 @@ func (t *tail) Write(p []byte) (int, error) {
 		_, _ = t.copy.Write(p)
 	}
 	return len(p), nil
+}
+
+// continueIn has another keep what is written from now on.
+func (t *tail) continueIn(next *tail) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.next = next
 }
 
 func (t *tail) String() string {

@@ -42,8 +42,6 @@ type VM struct {
 	startTook  time.Duration
 
 	exchange exchange // of the QMP session
-	mu       sync.Mutex
-	endedBy  error // why it was ended from here
 
 	dumpFile *os.File
 	dumpPath string // dumpFile's, for QEMU
@@ -54,6 +52,8 @@ type VM struct {
 	close     func() error
 	stopKill  func() bool
 	stopWatch context.CancelFunc
+
+	successor *successor // nil without Config.Successor
 }
 
 // Identify asks the binary of a configuration the questions that Launch asks
@@ -138,19 +138,10 @@ func withoutSandbox(err error) bool {
 }
 
 func tryLaunch(ctx context.Context, c Config, probed probe.Info, sandbox string) (*VM, error) {
-	v := &VM{
-		config: c, binary: probed.Path, probed: probed, sandbox: sandbox,
-		stderr: &tail{}, dumping: make(chan struct{}, 1), stopWatch: func() {},
-	}
-	v.close = sync.OnceValue(v.end)
-	v.startBegan = time.Now()
-	start, cancel := context.WithTimeoutCause(ctx, c.StartTimeout, errStillStarting)
-	defer cancel()
-	err := v.launch(ctx, start)
-	v.startTook = time.Since(v.startBegan)
-	if err != nil {
+	v := newVM(c, probed, sandbox)
+	if err := v.start(ctx, func(start context.Context) error { return v.launch(ctx, start) }); err != nil {
 		if v.process != nil {
-			v.endBecause(err)
+			v.process.endBecause(err)
 			v.process.kill()
 		}
 		err = v.withBackends(err)
@@ -158,6 +149,15 @@ func tryLaunch(ctx context.Context, c Config, probed probe.Info, sandbox string)
 		return nil, err
 	}
 	return v, nil
+}
+
+func newVM(c Config, probed probe.Info, sandbox string) *VM {
+	v := &VM{
+		config: c, binary: probed.Path, probed: probed, sandbox: sandbox,
+		stderr: &tail{}, dumping: make(chan struct{}, 1), stopWatch: func() {},
+	}
+	v.close = sync.OnceValue(v.end)
+	return v
 }
 
 func lookPath(name string) (string, error) {
@@ -182,6 +182,9 @@ func (v *VM) launch(ctx, start context.Context) error {
 		return fmt.Errorf("launcher: %w", err)
 	}
 	defer v.argv.closeInherited()
+	if err := v.prepareSuccessor(ctx, w); err != nil {
+		return err
+	}
 	if err := descriptorsHaveNames("/", v.argv.run); err != nil {
 		return fmt.Errorf("launcher: %w", err)
 	}
@@ -191,18 +194,24 @@ func (v *VM) launch(ctx, start context.Context) error {
 	cmd := exec.Command(v.binary, v.argv.run...)
 	cmd.Stdout, cmd.Stderr = v.stderr, v.stderr
 	cmd.WaitDelay = exitGrace / 2 // for a grandchild that holds the error output open
-	cmd.ExtraFiles = v.argv.inherited
+	cmd.ExtraFiles = slices.Concat(v.argv.inherited, v.successor.inherits())
 	v.process, err = startProcess(cmd, v.config.CoreDumps)
 	if err != nil {
 		v.process = nil
 		return fmt.Errorf("launcher: %w", err)
 	}
 	v.argv.closeInherited()
-	v.work.Go(func() { v.endStreams(w) })
+	v.successor.started()
 	v.stopKill = context.AfterFunc(ctx, func() {
-		v.endBecause(fmt.Errorf("its context ended: %w", ended.By(ctx)))
+		v.process.endBecause(fmt.Errorf("its context ended: %w", ended.By(ctx)))
 		v.process.signal(syscall.SIGKILL)
 	})
+	return v.connect(start, w)
+}
+
+// connect begins the sessions with a QEMU that is starting.
+func (v *VM) connect(start context.Context, w *wiring) (err error) {
+	v.work.Go(func() { v.endStreams(w) })
 	v.recordConsole(w)
 
 	if v.qmp, err = qmp.New(start, w.qmp, v.qmpOptions(w)); err != nil {
@@ -221,11 +230,7 @@ func (v *VM) launch(ctx, start context.Context) error {
 // holds the other ends open.
 func (v *VM) endStreams(w *wiring) {
 	<-v.process.done
-	for _, stream := range []any{w.qmp, w.qtest, w.serial, w.port} {
-		if s, ok := stream.(interface{ SetReadDeadline(time.Time) error }); ok {
-			_ = s.SetReadDeadline(time.Now().Add(exitGrace / 2)) // for what is still on the way
-		}
-	}
+	w.end(exitGrace / 2)
 }
 
 func (v *VM) qmpOptions(w *wiring) qmp.Options {

@@ -108,7 +108,7 @@ func (v *VM) watchHang() {
 		}
 		hang.Diagnosis = v.Diagnose(ctx)
 		if ctx.Err() == nil { // nobody is closing it
-			v.endBecause(hang)
+			v.process.endBecause(hang)
 			v.process.kill()
 		}
 	})

@@ -61,6 +61,15 @@ func (v *VM) wire() (*wiring, error) {
 	return w, v.keepLogs(w)
 }
 
+// end ends what QEMU sends, but for what is on the way for so long yet.
+func (w *wiring) end(grace time.Duration) {
+	for _, stream := range []any{w.qmp, w.qtest, w.serial, w.port} {
+		if s, ok := stream.(interface{ SetReadDeadline(time.Time) error }); ok {
+			_ = s.SetReadDeadline(time.Now().Add(grace))
+		}
+	}
+}
+
 // pair makes a connected pair of sockets: ours, and the one QEMU inherits.
 func (v *VM) pair(name string) (net.Conn, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

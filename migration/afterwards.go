@@ -101,7 +101,7 @@ func afterwards() Step {
 		if p.stopped.IsZero() { // else they have been watched since then
 			p.watchCPU()
 		}
-		if p.before.side == p.Source && p.Source.ExitState() == nil {
+		if p.before.side == p.Source && p.Source.ExitState() == nil && !p.Facts.Replaced {
 			if err := p.leftOnSource(ctx); err != nil {
 				return err
 			}

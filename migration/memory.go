@@ -115,11 +115,15 @@ var mapped = regexp.MustCompile(`(?m)^\s*[0-9a-f]{16}-[0-9a-f]{16} \(prio -?\d+,
 // leftOut names the blocks of memory that QEMU has and that the guest's vCPUs don't see
 // now: they are sent, and not compared.
 func (p *Pair) leftOut(ctx context.Context) (left []record.LeftOut, err error) {
-	blocks, err := p.Source.ramBlocks(ctx)
+	side := p.Source
+	if p.Facts.Replaced {
+		side = p.Destination
+	}
+	blocks, err := side.ramBlocks(ctx)
 	if err != nil {
 		return nil, err
 	}
-	tree, err := qapi.HumanMonitor(ctx, p.Source.QMP(), "info mtree -f")
+	tree, err := qapi.HumanMonitor(ctx, side.QMP(), "info mtree -f")
 	if err != nil {
 		return nil, err
 	}

@@ -61,7 +61,11 @@ const (
 	OwnRAM        RAM = ""            // in each QEMU's own memory
 	SharedRAM     RAM = "shared"      // in a file in memory that both QEMUs map
 	HandedOverRAM RAM = "handed-over" // in a file of the source's own, which it passes to a destination that the steps start
+	InheritedRAM  RAM = "inherited"   // in a file of the source's process, which executes the destination in its place
 )
+
+// comesLater says whether there is no destination before the source begins to migrate.
+func (r RAM) comesLater() bool { return r == HandedOverRAM || r == InheritedRAM }
 
 // A Global is a property of a type, which all objects of that type are given (-global).
 type Global struct{ Type, Property, Value string }
@@ -121,7 +125,12 @@ func (s Scenario) proof() Steps {
 	case record.NoGuest, record.Lost:
 		return Steps{quitBoth()}
 	default:
-		return append(Proof(), quitBoth())
+		proof := Proof()
+		if s.Guest.RAM == InheritedRAM { // there is no source to look at
+			paused := sourceAtCompletion().Name
+			proof = slices.DeleteFunc(proof, func(s Step) bool { return s.Name == paused })
+		}
+		return append(proof, quitBoth())
 	}
 }
 
@@ -139,7 +148,11 @@ func (s Scenario) gathers(arch string) []record.Fact {
 	for _, step := range s.All() {
 		also = append(also, step.Gathers...)
 	}
-	return record.ExpectOf(s.Guest.programName(), s.Ends, arch, also...)
+	facts := record.ExpectOf(s.Guest.programName(), s.Ends, arch, also...)
+	if s.Guest.RAM == InheritedRAM {
+		facts = slices.DeleteFunc(facts, record.AskedOfSource)
+	}
+	return facts
 }
 
 // Check says why the scenario makes no sense, before anything is started: a step that

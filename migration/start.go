@@ -76,7 +76,7 @@ const startTimeout = 3 * launcher.DefaultStartTimeout
 func start(s Scenario) Step {
 	return Step{Name: "start", Timeout: startTimeout, Do: func(ctx context.Context, p *Pair) error {
 		r := p.run
-		if s.Guest.RAM == HandedOverRAM || s.Guest.Accel != "" {
+		if s.Guest.RAM.comesLater() || s.Guest.Accel != "" {
 			if err := r.needBare(ctx, p, s); err != nil {
 				return err
 			}
@@ -91,12 +91,15 @@ func start(s Scenario) Step {
 			return err
 		}
 		source, destination := r.config(SourceName), r.config(DestinationName)
+		if s.Guest.RAM == InheritedRAM {
+			source.Successor = &destination
+		}
 		g := new(errgroup.Group)
 		g.Go(func() (err error) { p.Source, err = p.launch(ctx, r.ctx, source, p.Facts.Source); return })
 		switch {
 		case s.Ends == record.NoGuest:
 			p.Program = fixtures.Program{}
-		case s.Guest.RAM != HandedOverRAM:
+		case !s.Guest.RAM.comesLater():
 			p.Facts.Destination = &record.SideFacts{}
 			g.Go(func() (err error) {
 				p.Destination, err = p.launch(ctx, r.ctx, destination, p.Facts.Destination)
@@ -166,13 +169,30 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 	if err != nil {
 		return nil, err
 	}
+	return p.side(ctx, vm, c.Name, facts)
+}
+
+// Succeed waits until the QEMU answers that the source has executed in its place, which
+// is the destination then; the source can be asked nothing more.
+func (p *Pair) Succeed(ctx context.Context) error {
+	vm, err := p.Source.Succeed(ctx)
+	if err != nil {
+		return err
+	}
+	p.Facts.Replaced, p.Facts.Destination = true, &record.SideFacts{}
+	p.Destination, err = p.side(ctx, vm, DestinationName, p.Facts.Destination)
+	return err
+}
+
+// side is that of a VM which has just been started.
+func (p *Pair) side(ctx context.Context, vm *launcher.VM, role string, facts *record.SideFacts) (*Side, error) {
 	v := vm.QMP().Greeting().Version
 	*facts = record.SideFacts{
 		Binary: vm.Binary(), Version: fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Micro), Package: v.Package,
 		CommandLine: vm.ShellCommand(),
 	}
 	p.run.clock.usage.watch(vm.PID())
-	side := &Side{VM: vm, Facts: facts, role: c.Name, run: p.run}
+	side := &Side{VM: vm, Facts: facts, role: role, run: p.run}
 	if err := vm.SaveCommand(p.run.dir); err != nil {
 		return side, err
 	}
@@ -182,6 +202,7 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 	if err := p.run.linux.connected(ctx, vm); err != nil {
 		return side, err
 	}
+	var err error
 	side.began, err = side.Resources()
 	return side, err
 }
@@ -191,7 +212,7 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 func (r *run) placeRAM(p *Pair) error {
 	size := r.program.MemoryMiB
 	switch r.scenario.Guest.RAM {
-	case HandedOverRAM:
+	case HandedOverRAM, InheritedRAM:
 		p.Facts.SharedRAM = true
 		r.ramArgs = []string{
 			"-object", fmt.Sprintf("memory-backend-memfd,id=ram,size=%dM,share=on", size),

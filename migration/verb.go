@@ -250,11 +250,11 @@ func Declarations() Vocabulary {
 			Declare: func(a *Args, s *Scenario) { s.Guest.Accel = a.Word("the accelerator") },
 		},
 		{
-			Name: "ram", Args: "shared|handed-over",
-			Doc:     "Where the guest's RAM is: in a file that both QEMUs map, or in one of the source's own that it passes to a destination which the steps start.",
+			Name: "ram", Args: "shared|handed-over|inherited",
+			Doc:     "Where the guest's RAM is: in a file that both QEMUs map, in one of the source's own that it passes to a destination which the steps start, or in one of the source's process, which executes the destination in its place.",
 			Example: "ram shared",
 			Declare: func(a *Args, s *Scenario) {
-				s.Guest.RAM = RAM(a.OneOf("where it is", string(SharedRAM), string(HandedOverRAM)))
+				s.Guest.RAM = RAM(a.OneOf("where it is", string(SharedRAM), string(HandedOverRAM), string(InheritedRAM)))
 			},
 		},
 		{

@@ -160,6 +160,7 @@ func TestScenarioSetsWhatItWatches(t *testing.T) {
 		{"parameter max-bandwidth", "set max-postcopy-bandwidth 1GB/s", false},
 		{"parameter max-bandwidth", "migrate_set_speed 12345", true},
 		{"parameter downtime-limit", "migrate_set_downtime 0.1", true},
+		{"parameter cpr-exec-command", "set cpr-exec-command", true},
 		{"parameter mode cpr-reboot", "both: set mode cpr-reboot", true},
 		{"parameter mode cpr-reboot", "both: set mode cpr-transfer", false},
 		{"parameter tls-creds", "use psk mismatch", true},

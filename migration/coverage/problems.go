@@ -125,6 +125,8 @@ func setBy(verb string, path []string) func(word string) bool {
 	return func(word string) bool {
 		key, _, _ := strings.Cut(word, "=")
 		switch verb + " " + key {
+		case "set cpr-exec-command": // to the destination's
+			return path[0] == key
 		case "use psk", "use x509":
 			return path[0] == "tls-creds"
 		case "use expect":

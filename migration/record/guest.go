@@ -145,7 +145,7 @@ func (l LifeFacts) Judge() (Outcome, string) {
 }
 
 func judgeOneSide(r *Record) (Outcome, string) {
-	if r.Stand == nil || r.Source == nil || r.Destination == nil {
+	if r.Stand == nil && !r.Replaced || r.Source == nil || r.Destination == nil {
 		return unknown("what became of the source")
 	}
 	if r.Source.Began.IsZero() {
@@ -177,6 +177,8 @@ func judgeOneSide(r *Record) (Outcome, string) {
 func (r *Record) judgeSource(gap time.Duration) (Outcome, string) {
 	s, counter := r.Stand, r.program().Counter()
 	switch {
+	case s == nil: // its process is the destination's
+		return pass("the source stopped %s before the destination ran, which its process executed in its place", gap)
 	case s.Status != "postmigrate" || s.Running:
 		return fail("the source's status at completion is %s, expected postmigrate", runState(s.Status, s.Running))
 	case s.StatusAtEnd == "":

@@ -66,6 +66,9 @@ func notForLinux() map[string]string {
 
 // notApplicable is why a check has nothing to judge, "" where it has.
 func (r *Record) notApplicable(check string) string {
+	if r.Replaced && (check == "reported" || check == "counts" || check == "downtime") {
+		return "the source's process runs the destination, so nobody was there to report"
+	}
 	if !r.isLinux() {
 		return ""
 	}

@@ -65,6 +65,9 @@ type Record struct {
 	KnownBug string `json:",omitempty"`
 	// Unlaunched says that the guest had not run yet when it was sent (run state prelaunch).
 	Unlaunched bool `json:",omitempty"`
+	// Replaced says that the source's process has executed the destination in its place, so
+	// that the source could be asked nothing since.
+	Replaced bool `json:",omitempty"`
 	// SharedRAM says that both sides have the same RAM: a source whose guest is paused
 	// sees it change.
 	SharedRAM bool `json:",omitempty"`

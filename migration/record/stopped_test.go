@@ -1,6 +1,7 @@
 package record
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -27,4 +28,34 @@ func TestGuestThatWasStoppedFirstMayNotRunAgain(t *testing.T) {
 	outcome, witness := judgeOneSide(r)
 	require.Equal(t, Fail, outcome)
 	require.Contains(t, witness, "ran again at 03:04:04.99")
+}
+
+// replaced is a good record of a source that executed the destination in its place.
+func replaced() *Record {
+	r := good()
+	r.Replaced, r.Migration, r.Stand = true, nil, nil
+	return r
+}
+
+func TestSourceThatExecutedTheDestinationIsAskedNothing(t *testing.T) {
+	for _, v := range Judge(replaced()) {
+		switch v.Check {
+		case "reported", "counts", "downtime":
+			require.Equal(t, NotApplicable, v.Outcome, v.Check)
+			require.Contains(t, v.Witness, "nobody was there to report")
+		default:
+			require.Equal(t, Pass, v.Outcome, "%s: %s", v.Check, v.Witness)
+		}
+	}
+	r := replaced()
+	r.Replaced = false
+	require.Equal(t, Unknown, Worst(Judge(r)), "a source that is there has to be asked")
+}
+
+func TestSourceThatExecutedTheDestinationHasToStopFirst(t *testing.T) {
+	r := replaced()
+	r.Source.Events = slices.DeleteFunc(slices.Clone(r.Source.Events), func(e EventFacts) bool { return e.Name == "STOP" })
+	outcome, witness := judgeOneSide(r)
+	require.Equal(t, Fail, outcome)
+	require.Contains(t, witness, "the source stopped 0 times, expected once")
 }

@@ -89,7 +89,7 @@ func TestSuitesNameScenarios(t *testing.T) {
 	for _, s := range scenarios.All() {
 		known[s.Name] = true
 	}
-	for version, count := range map[string]int{"7.2": 41, "10.0": 74, "11.1": 81} {
+	for version, count := range map[string]int{"7.2": 41, "10.0": 74, "11.1": 82} {
 		suite := scenarios.Suite(version)
 		require.Len(t, suite, count, version)
 		seen := map[string]bool{}

@@ -31,6 +31,7 @@ func Verbs() migration.Vocabulary {
 		tlsVerbs(),
 		multifdVerbs(),
 		handoverVerbs(),
+		successorVerbs(),
 		throttleVerbs(),
 		dirtyVerbs(),
 		calcDirtyRateVerbs(),
