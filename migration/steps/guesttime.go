@@ -28,6 +28,12 @@ func guestTimeVerbs() migration.Vocabulary {
 			},
 		},
 		{
+			Name: "await page-requests", Args: "NUMBER",
+			Doc:     "Waits until the guest, which runs on the destination without all its RAM, has asked the source for so many more pages.",
+			Example: "await page-requests 100",
+			Step:    func(a *migration.Args) migration.Step { return AwaitPageRequests(a.Int("the number")) },
+		},
+		{
 			Name: "expect page-requests", Args: "[below SIZE] within TIME",
 			Doc:     "Pages that have not come yet, and are looked at on the destination after the guest has moved, are there within that time, whatever else the link is used for; pages below that guest-physical address, or those of the workload.",
 			Example: "expect page-requests within 100ms",
@@ -134,6 +140,21 @@ func ExpectPageRequests(below uint64, most time.Duration) migration.Step {
 		p.Measure("pages requested while some were looked at", after-before, "pages", record.AtLeast(pagesLooked/2+1))
 		p.Measure("time that a page took to come that was looked at", float64(took[pagesLooked/2].Microseconds())/1000, "ms", record.AtMost(float64(most.Milliseconds())))
 		return nil
+	}}
+}
+
+// AwaitPageRequests waits until the guest, which runs without all its RAM, has asked the source
+// for so many more pages: so it goes on.
+func AwaitPageRequests(number int) migration.Step {
+	return migration.Step{Name: fmt.Sprintf("await page-requests %d", number), Wants: []string{startPostcopy}, Do: func(ctx context.Context, p *migration.Pair) error {
+		before, err := requested(ctx, p)
+		if err != nil {
+			return err
+		}
+		return migration.Poll(ctx, fmt.Sprintf("the guest to ask for %d more pages", number), func() (bool, error) {
+			now, err := requested(ctx, p)
+			return now >= before+float64(number), err
+		})
 	}}
 }
 

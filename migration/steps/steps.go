@@ -32,6 +32,7 @@ func Verbs() migration.Vocabulary {
 		multifdVerbs(),
 		handoverVerbs(),
 		successorVerbs(),
+		limitFilesVerbs(),
 		throttleVerbs(),
 		dirtyVerbs(),
 		calcDirtyRateVerbs(),

@@ -203,3 +203,23 @@ func WithoutHugePages(pid int, least uint64) (bytes uint64, err error) {
 	}
 	return bytes, err
 }
+
+// DescriptorLimit is the limit on a process' descriptors (RLIMIT_NOFILE) under which it can open
+// so many more: each new one has the lowest number that is free.
+func DescriptorLimit(pid, more int) (uint64, error) {
+	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+	if err != nil {
+		return 0, err
+	}
+	taken := map[string]bool{}
+	for _, fd := range open {
+		taken[fd.Name()] = true
+	}
+	limit := uint64(0)
+	for ; more > 0 || taken[strconv.FormatUint(limit, 10)]; limit++ {
+		if !taken[strconv.FormatUint(limit, 10)] {
+			more--
+		}
+	}
+	return limit, nil
+}

@@ -2,6 +2,8 @@ package procfs
 
 import (
 	"net"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 
@@ -29,4 +31,21 @@ func TestFieldsOfProcAreRead(t *testing.T) {
 	require.Equal(t, uint64(6976), field(text, "rchar", 10))
 	require.Equal(t, uint64(0o140001), field(text, "flags", 8))
 	require.Zero(t, field(text, "char", 10))
+}
+
+func TestLimitLeavesAsManyDescriptorsFree(t *testing.T) {
+	child := exec.Command("sleep", "60")
+	file, err := os.Open(os.DevNull)
+	require.NoError(t, err)
+	child.ExtraFiles = []*os.File{nil, file} // so it has 0, 1, 2 and 4
+	require.NoError(t, child.Start())
+	require.NoError(t, file.Close())
+	defer func() { _, _ = child.Process.Kill(), child.Wait() }()
+	for more, want := range []uint64{3, 5, 6, 7} {
+		limit, err := DescriptorLimit(child.Process.Pid, more)
+		require.NoError(t, err)
+		require.Equal(t, want, limit, "for %d more", more)
+	}
+	_, err = DescriptorLimit(0, 1)
+	require.Error(t, err, "there is no such process")
 }
