@@ -2,10 +2,12 @@ package migration
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
 	"github.com/drover-vm/drover/protocol/qapi"
+	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration/internal/procfs"
 	"github.com/drover-vm/drover/migration/record"
@@ -107,17 +109,40 @@ func afterwards() Step {
 			}
 		}
 		for _, s := range p.Sides() { // both have been watched since the same moment
-			if s.ExitState() != nil {
+			if s.ExitState() != nil || s == p.Source && p.Facts.Replaced {
 				continue
 			}
 			share, err := p.busy(ctx, s)
 			if err != nil {
 				return ExitErrorOnly(err)
 			}
+			if err := p.threadsListed(ctx, s); err != nil {
+				return ExitErrorOnly(err)
+			}
 			p.Measure("of a CPU that the "+s.Name()+" uses beside its vCPUs when all is over", share, "times", record.AtMost(mostBusy))
 		}
 		return nil
 	}}
+}
+
+// threadsListed gathers how many threads of a migration a side lists (query-migrationthreads,
+// since 7.2) when they have had time to end.
+func (p *Pair) threadsListed(ctx context.Context, s *Side) error {
+	var threads []struct{ Name string }
+	wait, cancel := p.AtMost(ctx, releaseTimeout)
+	defer cancel()
+	err := Poll(wait, "the list of migration threads to be empty", func() (bool, error) {
+		err := s.QMP().Execute(wait, "query-migrationthreads", nil, &threads)
+		return len(threads) == 0, err
+	})
+	if refused, ok := errors.AsType[*qmp.Error](err); ok && refused.Class == qmp.CommandNotFound {
+		return nil
+	}
+	if err != nil && wait.Err() == nil {
+		return err
+	}
+	p.Measure("threads that the "+s.Name()+" lists of the migration that is over", float64(len(threads)), "threads", record.AtMost(0))
+	return nil
 }
 
 func (p *Pair) leftOnSource(ctx context.Context) error {
