@@ -33,6 +33,7 @@ func Verbs() migration.Vocabulary {
 		handoverVerbs(),
 		successorVerbs(),
 		limitFilesVerbs(),
+		dmaVerbs(),
 		throttleVerbs(),
 		dirtyVerbs(),
 		calcDirtyRateVerbs(),
