@@ -17,11 +17,11 @@ import (
 const (
 	fwCfgHigh, fwCfgLow = 0x514, 0x518
 
-	fwCfgRead, fwCfgSelect = 2, 8
-	fwCfgFiles             = 0x19 // the item that lists the others
-	fwCfgEntry             = 64   // bytes of each in the list
-	fwCfgName              = 8    // where in it its name begins
-	mostFiles              = 256
+	fwCfgRead, fwCfgSelect, fwCfgWrite = 2, 8, 16
+	fwCfgFiles                         = 0x19 // the item that lists the others
+	fwCfgEntry                         = 64   // bytes of each in the list
+	fwCfgName                          = 8    // where in it its name begins
+	mostFiles                          = 256
 
 	// dmaFile is the largest that every PC has.
 	dmaFile = "etc/acpi/tables"
@@ -89,9 +89,22 @@ func (d fwCfg) find(ctx context.Context, name string) (key uint16, size uint32, 
 
 // read has the beginning of an item written to RAM.
 func (d fwCfg) read(ctx context.Context, key uint16, to uint64, size uint32) error {
-	command := binary.BigEndian.AppendUint32(nil, uint32(key)<<16|fwCfgSelect|fwCfgRead)
+	return d.do(ctx, key, fwCfgRead, to, size)
+}
+
+// write gives an item a content, for which there is room behind the command.
+func (d fwCfg) write(ctx context.Context, key uint16, content []byte) error {
+	from := d.command + 4096
+	if err := d.WriteMemory(ctx, from, content); err != nil {
+		return err
+	}
+	return d.do(ctx, key, fwCfgWrite, from, uint32(len(content)))
+}
+
+func (d fwCfg) do(ctx context.Context, key uint16, what uint32, at uint64, size uint32) error {
+	command := binary.BigEndian.AppendUint32(nil, uint32(key)<<16|fwCfgSelect|what)
 	command = binary.BigEndian.AppendUint32(command, size)
-	command = binary.BigEndian.AppendUint64(command, to)
+	command = binary.BigEndian.AppendUint64(command, at)
 	if err := d.WriteMemory(ctx, d.command, command); err != nil {
 		return err
 	}

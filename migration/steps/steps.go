@@ -34,6 +34,7 @@ func Verbs() migration.Vocabulary {
 		successorVerbs(),
 		limitFilesVerbs(),
 		dmaVerbs(),
+		displayVerbs(),
 		throttleVerbs(),
 		dirtyVerbs(),
 		calcDirtyRateVerbs(),
