@@ -35,7 +35,7 @@ const (
 
 // A diskKind is how a driver has a kind of disk read a sector.
 type diskKind struct {
-	queue    uint16
+	queue    uint16   // the first for requests
 	requests [][]byte // the last reads the sector, and those before have no data
 	reply    int      // how long that is
 	status   int      // where in it is what is 0 when all went well
@@ -81,17 +81,32 @@ func requestQueue(ctx context.Context, s *migration.Side) (*diskQueue, error) {
 	return &diskQueue{s.QTest(), kind, port, 0}, nil
 }
 
-// open selects the queue in the disk's registers, and asks how long it is.
+// open selects the last of the disk's queues in its registers, and asks how long it is: a request
+// that arrives in another queue than its own is seen where that is not the first.
 func (q *diskQueue) open(ctx context.Context) error {
-	if err := q.Outw(ctx, q.port+queueSelect, q.queue); err != nil {
+	size, err := q.choose(ctx, q.queue)
+	for more := size; err == nil && more > 0; {
+		size, q.queue = more, q.queue+1
+		more, err = q.choose(ctx, q.queue)
+	}
+	if err != nil {
 		return err
 	}
-	size, err := q.Inw(ctx, q.port+queueSize)
-	if err == nil && (size < leastQueue || size > mostQueue) {
-		err = fmt.Errorf("the disk %s has a queue of %d, expected %d to %d", requestDisk, size, leastQueue, mostQueue)
+	if size < leastQueue || size > mostQueue {
+		return fmt.Errorf("the disk %s has a queue of %d, expected %d to %d", requestDisk, size, leastQueue, mostQueue)
 	}
+	q.queue--
 	q.size = int(size)
+	_, err = q.choose(ctx, q.queue)
 	return err
+}
+
+// choose selects a queue, and returns how long it is; 0 is one that there isn't.
+func (q *diskQueue) choose(ctx context.Context, number uint16) (size uint16, err error) {
+	if err := q.Outw(ctx, q.port+queueSelect, number); err != nil {
+		return 0, err
+	}
+	return q.Inw(ctx, q.port+queueSize)
 }
 
 // sendFailingRequest has the source's disk read a sector, which fails there, and stops the
