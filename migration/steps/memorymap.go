@@ -31,6 +31,14 @@ func memoryMapVerbs() migration.Vocabulary {
 			},
 		},
 		{
+			Name: "await register", Args: "ADDRESS VALUE",
+			Doc:     "Waits until a vCPU would read that from a guest's address, 32 bits.",
+			Example: "await register 0xfebc0008 0x80080783", Sides: migration.OnDestination,
+			Step: func(a *migration.Args) migration.Step {
+				return AwaitRegister(a.Side(), numberOf(a, "the address", 64), uint32(numberOf(a, "the value", 32)))
+			},
+		},
+		{
 			Name: "expect register", Args: "ADDRESS VALUE",
 			Doc:     "What a vCPU would read from a guest's address, 32 bits.",
 			Example: "expect register 0x4000000 0x800080", Sides: migration.OnDestination,
@@ -137,6 +145,23 @@ func numberOf(a *migration.Args, what string, bits int) uint64 {
 func WriteRegister(on string, address uint64, value uint32) migration.Step {
 	return step("write register", func(ctx context.Context, p *migration.Pair) error {
 		return each(p, on, func(s *migration.Side) error { return s.QTest().Writel(ctx, address, value) })
+	})
+}
+
+// AwaitRegister waits until a value is read from a guest's address.
+func AwaitRegister(on string, address uint64, value uint32) migration.Step {
+	return step("await register", func(ctx context.Context, p *migration.Pair) error {
+		return each(p, on, func(s *migration.Side) error {
+			found := uint32(0)
+			err := migration.Poll(ctx, fmt.Sprintf("the register at %#x to be %#x", address, value), func() (_ bool, err error) {
+				found, err = s.QTest().Readl(ctx, address)
+				return found == value, err
+			})
+			if err != nil {
+				err = fmt.Errorf("%w; on the %s it is %#x", err, s.Name(), found)
+			}
+			return err
+		})
 	})
 }
 
