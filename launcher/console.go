@@ -23,18 +23,20 @@ const consoleKept = 1 << 20
 const piecesKept = 1 << 16
 
 // A Console records what a guest writes to its first serial port, from its
-// first byte on, with the times, and never holds the guest up. Places are
+// first byte on, with the times, and holds the guest up only where Hold was asked for. Places are
 // counted in bytes since the start, so a wait sees what came before it began.
 // It is safe for concurrent use.
 type Console struct {
 	line    line
-	sending chan struct{} // held by the one that writes to line
-	ended   chan struct{} // closed by finish
+	sending chan struct{}   // held by the one that writes to line
+	ended   chan struct{}   // closed by finish
+	gone    <-chan struct{} // closed when QEMU has ended
 
 	mu      sync.Mutex
-	kept    []byte  // only ever appended to, or replaced: what was taken of it stays as it is
-	dropped int64   // bytes before kept[0]
-	pieces  []piece // when what arrived; the first begins with kept
+	held    chan struct{} // closed by Release; nil where nobody holds it
+	kept    []byte        // only ever appended to, or replaced: what was taken of it stays as it is
+	dropped int64         // bytes before kept[0]
+	pieces  []piece       // when what arrived; the first begins with kept
 	last    time.Time
 	more    chan struct{}
 	end     error
@@ -65,8 +67,8 @@ func (e *ConsoleError) Error() string {
 
 func (e *ConsoleError) Unwrap() error { return e.Cause }
 
-func newConsole(l line) *Console {
-	return &Console{line: l, sending: make(chan struct{}, 1), ended: make(chan struct{}), more: make(chan struct{})}
+func newConsole(l line, gone <-chan struct{}) *Console {
+	return &Console{line: l, gone: gone, sending: make(chan struct{}, 1), ended: make(chan struct{}), more: make(chan struct{})}
 }
 
 // record reads what the guest writes until there is no more, or the line is
@@ -74,6 +76,7 @@ func newConsole(l line) *Console {
 func (c *Console) record(keep ...io.Writer) {
 	buf := make([]byte, 4096)
 	for {
+		c.awaitRelease()
 		n, err := c.line.Read(buf)
 		if n > 0 {
 			c.append(buf[:n], time.Now())
@@ -84,6 +87,41 @@ func (c *Console) record(keep ...io.Writer) {
 		if err != nil {
 			return
 		}
+	}
+}
+
+// Hold leaves what the guest writes unread until Release, but for what comes next, as a reader
+// does that is slow or stopped: when the line holds no more (a socket some hundred bytes), the
+// guest's serial port has to wait with what it is to send.
+func (c *Console) Hold() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held == nil {
+		c.held = make(chan struct{})
+	}
+}
+
+// Release reads on after Hold.
+func (c *Console) Release() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.held != nil {
+		close(c.held)
+		c.held = nil
+	}
+}
+
+// awaitRelease waits until nobody holds the console, or QEMU has ended.
+func (c *Console) awaitRelease() {
+	c.mu.Lock()
+	held := c.held
+	c.mu.Unlock()
+	if held == nil {
+		return
+	}
+	select {
+	case <-held:
+	case <-c.gone:
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -21,7 +22,7 @@ func (unread) Close() error                     { return nil }
 func (unread) SetWriteDeadline(time.Time) error { return nil }
 
 func TestConsoleForgetsTheOldestWordsOnly(t *testing.T) {
-	c := newConsole(unread{})
+	c := newConsole(unread{}, nil)
 	began := time.Unix(1_000_000, 0)
 	for i := range 3 << 10 { // 3 MiB, a KiB a second
 		c.append(bytes.Repeat([]byte{byte(i)}, 1<<10), began.Add(time.Duration(i)*time.Second))
@@ -47,7 +48,7 @@ func TestConsoleForgetsTheOldestWordsOnly(t *testing.T) {
 }
 
 func TestGuestThatSaysLittleForLongIsKeptInBounds(t *testing.T) {
-	c := newConsole(unread{})
+	c := newConsole(unread{}, nil)
 	now := time.Unix(1_000_000, 0)
 	for range 3 * piecesKept {
 		now = now.Add(pieceLength)
@@ -60,7 +61,7 @@ func TestGuestThatSaysLittleForLongIsKeptInBounds(t *testing.T) {
 }
 
 func TestWhatArrivesTogetherIsOneChunk(t *testing.T) {
-	c := newConsole(unread{})
+	c := newConsole(unread{}, nil)
 	now := time.Unix(1_000_000, 0)
 	for _, word := range []string{"to", "geth", "er"} {
 		c.append([]byte(word), now)
@@ -75,7 +76,7 @@ func TestWhatArrivesTogetherIsOneChunk(t *testing.T) {
 
 func TestSlowFollowerSeesTheGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := newConsole(unread{})
+		c := newConsole(unread{}, nil)
 		go func() {
 			c.append([]byte("first"), time.Now())
 			time.Sleep(time.Second)
@@ -104,7 +105,7 @@ func TestFollowerGivesUpWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		for chunk, err := range newConsole(unread{}).Follow(ctx, 0) {
+		for chunk, err := range newConsole(unread{}, nil).Follow(ctx, 0) {
 			require.Empty(t, chunk)
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.ErrorContains(t, err, "nothing at all")
@@ -113,7 +114,7 @@ func TestFollowerGivesUpWithItsContext(t *testing.T) {
 }
 
 func TestSlowMatchDoesNotHoldTheGuestUp(t *testing.T) {
-	c := newConsole(unread{})
+	c := newConsole(unread{}, nil)
 	c.append([]byte("a"), time.Now())
 	_, err := c.WaitFunc(t.Context(), 0, "z", func(output []byte) (int, error) {
 		if string(output) == "a" {
@@ -139,4 +140,58 @@ func TestCastSplitsNoCharacter(t *testing.T) {
 			`[0.500000, "o", "gr"]`, `[1.000000, "o", "üße "]`, `[2.500000, "o", "€"]`, `[3.000000, "o", "\ufffd\u001b[1m"]`, "",
 		}, lines[1:])
 	})
+}
+
+// pieces are what a line brings, one read after another.
+type pieces struct {
+	unread
+	next chan string
+}
+
+func (p pieces) Read(b []byte) (int, error) {
+	text, ok := <-p.next
+	if !ok {
+		return 0, io.EOF
+	}
+	return copy(b, text), nil
+}
+
+func TestHeldConsoleIsNotReadUntilItIsReleased(t *testing.T) {
+	line := pieces{next: make(chan string)}
+	c := newConsole(line, nil)
+	done := make(chan struct{})
+	go func() { defer close(done); c.record() }()
+	line.next <- "before"
+	_, err := c.Wait(t.Context(), 0, "before")
+	require.NoError(t, err)
+	c.Hold()
+	c.Hold()
+	line.next <- "next" // which it was reading already
+	_, err = c.Wait(t.Context(), 0, "next")
+	require.NoError(t, err)
+	select {
+	case line.next <- "held":
+		t.Fatal("a console that is held was read")
+	case <-time.After(20 * time.Millisecond):
+	}
+	c.Release()
+	c.Release()
+	line.next <- "released"
+	_, err = c.Wait(t.Context(), 0, "released")
+	require.NoError(t, err)
+	close(line.next)
+	<-done
+}
+
+func TestHeldConsoleIsReadWhenQEMUHasEnded(t *testing.T) {
+	line, gone := pieces{next: make(chan string)}, make(chan struct{})
+	c := newConsole(line, gone)
+	c.Hold()
+	done := make(chan struct{})
+	go func() { defer close(done); c.record() }()
+	close(gone)
+	line.next <- "its last words"
+	close(line.next)
+	<-done
+	require.Equal(t, "its last words", string(c.Since(0)))
 }

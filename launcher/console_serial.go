@@ -102,7 +102,7 @@ func makeRaw(tty *os.File) error {
 
 // recordConsole records until the line ends, which it does with QEMU.
 func (v *VM) recordConsole(w *wiring) {
-	v.console = newConsole(w.serial)
+	v.console = newConsole(w.serial, v.process.done)
 	v.work.Go(func() {
 		v.console.record(w.serialCopies...)
 		v.console.finish(v.explain(io.EOF))
@@ -110,7 +110,7 @@ func (v *VM) recordConsole(w *wiring) {
 	if w.port == nil {
 		return
 	}
-	v.port = newConsole(w.port)
+	v.port = newConsole(w.port, v.process.done)
 	v.work.Go(func() {
 		v.port.record(w.portCopies...)
 		v.port.finish(v.explain(io.EOF))

@@ -35,6 +35,7 @@ func Verbs() migration.Vocabulary {
 		limitFilesVerbs(),
 		dmaVerbs(),
 		displayVerbs(),
+		consoleVerbs(),
 		throttleVerbs(),
 		dirtyVerbs(),
 		calcDirtyRateVerbs(),
