@@ -191,8 +191,8 @@ func (c counts) wrongRate(r *Record) string {
 	}
 	// QEMU measures while the guest runs, at the end of every 100 ms: where a busy host made
 	// the downtime long, a migration can be through without a measurement, and of little RAM
-	// nothing may be left to send in the last of them.
-	if ran := took - float64(r.Migration.DowntimeMS); c.perSecond == 0 && c.total >= ratedRAM.Value && ran >= ratedFrom.Value {
+	// nothing may be left to send in the last of them, nor may a busy host have come to it.
+	if ran := took - float64(r.Migration.DowntimeMS); c.perSecond == 0 && r.busy() == "" && c.total >= ratedRAM.Value && ran >= ratedFrom.Value {
 		return fmt.Sprintf("the source reports 0 pages a second of a migration that ran for %.0f ms before its downtime", ran)
 	}
 	return ""

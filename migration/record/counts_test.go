@@ -21,6 +21,15 @@ func TestNoRateOfAMigrationThatHardlyRan(t *testing.T) {
 	}
 }
 
+// TestNoRateOnABusyHost: nothing may have been sent in the last window.
+func TestNoRateOnABusyHost(t *testing.T) {
+	r := good()
+	miscounted(map[string]any{"pages-per-second": 0})(r)
+	r.Host = &HostFacts{Slowdown: 8}
+	outcome, witness := judgeCounts(r)
+	require.Equal(t, Pass, outcome, witness)
+}
+
 // TestNoRateOfLittleRAM: it is through within the first window in which QEMU measures, and in
 // the last nothing is sent.
 func TestNoRateOfLittleRAM(t *testing.T) {

@@ -123,7 +123,7 @@ func doctoredCounts() []doctored {
 		{"counts", "dirty pages that are counted again in each measurement", nil, func(r *Record) {
 			r.Samples = []Sample{{Passes: 1}, {Passes: 2, DirtyRate: 25600}, {Passes: 3, DirtyRate: 25600}, {Passes: 4, DirtyRate: 51200}, {Passes: 5, DirtyRate: 94743}}
 		}, Fail, []string{"dirty-pages-rate of 94743", "at most 2 dirty bitmap syncs", "77060 pages"}},
-		{"counts", "no pages a second", nil, miscounted(map[string]any{"pages-per-second": 0}), Fail, []string{"0 pages a second"}},
+		{"counts", "late: no pages a second", nil, miscounted(map[string]any{"pages-per-second": 0}), Fail, []string{"0 pages a second"}},
 		{"counts", "channels where there are none", nil, func(r *Record) { delete(r.Parameters, "multifd-channels") }, Fail, []string{"over channels"}},
 		{"counts", "another cache", nil, func(r *Record) {
 			r.Parameters["xbzrle-cache-size"] = raw("67108864")
