@@ -13,6 +13,9 @@ import (
 	"github.com/drover-vm/drover/migration/record"
 )
 
+// bareMachine is the machine type of a QEMU that has no machine.
+const bareMachine = "none"
+
 // bare starts each QEMU of the run without a machine, and asks it something.
 func (r *run) bare(ctx context.Context, p *Pair, ask func(binary string, bare *Pair) error) error {
 	asked := map[string]bool{}
@@ -25,7 +28,7 @@ func (r *run) bare(ctx context.Context, p *Pair, ask func(binary string, bare *P
 		bare := &Pair{run: r}
 		var err error
 		bare.Source, err = p.launch(ctx, r.ctx, launcher.Config{
-			Binary: c.Binary, Arch: c.Arch, Name: name, Machine: "none", Reservation: c.Reservation, Known: c.Known,
+			Binary: c.Binary, Arch: c.Arch, Name: name, Machine: bareMachine, Reservation: c.Reservation, Known: c.Known,
 		}, &record.SideFacts{})
 		if err != nil {
 			return &StartError{err}

@@ -50,3 +50,19 @@ func TestQEMUThatIsTooOldToStartIsASkip(t *testing.T) {
 	_, neverBegan := errors.AsType[*migration.StartError](err)
 	require.True(t, neverBegan, "%v", err)
 }
+
+// TestALinuxGuestWithANetworkDeviceHasGlobals: which properties there are is asked of a QEMU that
+// has no machine, and so none of the guest's devices to be connected.
+func TestALinuxGuestWithANetworkDeviceHasGlobals(t *testing.T) {
+	t.Parallel()
+	s, err := parse(`
+guest linux with virtio-net
+global virtio-net-device.packed=on
+boot
+ends on source
+`)
+	require.NoError(t, err)
+	result := judged(t, s, linuxOptions(t, "x86_64"))
+	require.NoError(t, result.Err(), explain(result))
+	require.Contains(t, result.Record.Source.CommandLine, "virtio-net-device.packed=on")
+}

@@ -169,7 +169,11 @@ func (p *Pair) launch(ctx, life context.Context, c launcher.Config, facts *recor
 	if err != nil {
 		return nil, err
 	}
-	return p.side(ctx, vm, c.Name, facts)
+	l := p.run.linux
+	if c.Machine == bareMachine { // it has none of the guest's devices
+		l = nil
+	}
+	return p.side(ctx, vm, l, c.Name, facts)
 }
 
 // Succeed waits until the QEMU answers that the source has executed in its place, which
@@ -180,12 +184,12 @@ func (p *Pair) Succeed(ctx context.Context) error {
 		return err
 	}
 	p.Facts.Replaced, p.Facts.Destination = true, &record.SideFacts{}
-	p.Destination, err = p.side(ctx, vm, DestinationName, p.Facts.Destination)
+	p.Destination, err = p.side(ctx, vm, p.run.linux, DestinationName, p.Facts.Destination)
 	return err
 }
 
-// side is that of a VM which has just been started.
-func (p *Pair) side(ctx context.Context, vm *launcher.VM, role string, facts *record.SideFacts) (*Side, error) {
+// side is that of a VM which has just been started, with that Linux guest's devices.
+func (p *Pair) side(ctx context.Context, vm *launcher.VM, l *linuxRun, role string, facts *record.SideFacts) (*Side, error) {
 	v := vm.QMP().Greeting().Version
 	*facts = record.SideFacts{
 		Binary: vm.Binary(), Version: fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Micro), Package: v.Package,
@@ -199,7 +203,7 @@ func (p *Pair) side(ctx context.Context, vm *launcher.VM, role string, facts *re
 	if err := qapi.SetMigrateCapabilities(ctx, vm.QMP(), map[string]bool{string(qapi.CapEvents): true}); err != nil {
 		return side, err
 	}
-	if err := p.run.linux.connected(ctx, vm); err != nil {
+	if err := l.connected(ctx, vm); err != nil {
 		return side, err
 	}
 	var err error
