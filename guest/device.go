@@ -74,6 +74,10 @@ func Devices() []Device {
 			Name: "virtio-balloon", Doc: "a balloon", Modules: []string{"virtio_pci", "virtio_balloon"},
 			Args: plain("-device", "virtio-balloon,id="+Balloon),
 		},
+		{
+			Name: "virtio-iommu", Doc: "an IOMMU, which the guest has translate what its other devices ask for", Modules: []string{"virtio_pci", "virtio_iommu"},
+			Since: "7.0", Targets: []string{"x86_64", "aarch64"}, Args: plain("-device", "virtio-iommu-pci,id=guest-iommu"),
+		},
 
 		diskDevice("virtio-blk", "a disk", []string{"virtio_pci", "virtio_blk"}, "-device", "virtio-blk,drive=guest-virtio-blk,serial="+serialOf("virtio-blk")),
 		diskDevice("virtio-scsi", "a SCSI disk, behind its controller", []string{"virtio_pci", "virtio_scsi", "sd_mod"},
