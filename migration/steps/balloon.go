@@ -2,13 +2,11 @@ package steps
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
-	"github.com/drover-vm/drover/guest"
-	"github.com/drover-vm/drover/protocol/qapi"
-
 	"github.com/drover-vm/drover/migration"
+	"github.com/drover-vm/drover/migration/internal/procfs"
+	"github.com/drover-vm/drover/migration/record"
 )
 
 // A balloon takes memory away from a guest and gives it back.
@@ -33,13 +31,28 @@ func balloonVerbs() migration.Vocabulary {
 			Example: "expect balloon-stats",
 			Step:    func(a *migration.Args) migration.Step { return ExpectBalloonStats(a.Side()) },
 		},
+		{
+			Name: "await free-memory", Args: "above|below SIZE", Sides: migration.OnSource,
+			Doc:     "Waits until a Linux guest with a virtio-balloon tells its balloon that more, or less, memory than that is free.",
+			Example: "await free-memory above 100MiB",
+			Step: func(a *migration.Args) migration.Step {
+				above := a.OneOf("what to wait for", "above", "below") == "above"
+				return AwaitFreeMemory(a.Side(), above, a.Size("how much memory"))
+			},
+		},
+		{
+			Name: "expect resident-ram", Args: "SIZE", Sides: migration.OnDestination,
+			Doc:     "Of the guest's RAM, the host has at most so much in memory: what is in a balloon has been given back.",
+			Example: "expect resident-ram 160MiB",
+			Step:    func(a *migration.Args) migration.Step { return ExpectResidentRAM(a.Side(), a.Size("how much memory")) },
+		},
 	}
 }
 
 // Balloon has the guest on a side inflate or deflate its balloon, until that many bytes of
 // memory are left to it.
 func Balloon(on string, bytes int64) migration.Step {
-	return balloonStep(on, "balloon", bytes, func(ctx context.Context, s *migration.Side) error {
+	return balloonStep(on, "balloon", bytes, func(ctx context.Context, _ *migration.Pair, s *migration.Side) error {
 		if err := s.Execute(ctx, "balloon", map[string]any{"value": bytes}); err != nil {
 			return err
 		}
@@ -59,7 +72,7 @@ func Balloon(on string, bytes int64) migration.Step {
 // against what they are to be: the guest tells its QEMU how many it has given away only when it
 // is asked for more, or for fewer.
 func ExpectBalloon(on string, bytes int64) migration.Step {
-	return balloonStep(on, "expect balloon", bytes, func(ctx context.Context, s *migration.Side) error {
+	return balloonStep(on, "expect balloon", bytes, func(ctx context.Context, _ *migration.Pair, s *migration.Side) error {
 		now, err := leftByBalloon(ctx, s)
 		if err == nil && now != bytes {
 			err = fmt.Errorf("the balloon leaves %d bytes of memory to the guest by the %s's query-balloon, expected %d", now, s.Name(), bytes)
@@ -68,39 +81,21 @@ func ExpectBalloon(on string, bytes int64) migration.Step {
 	})
 }
 
-// ExpectBalloonStats asks the guest through its balloon how much memory it has, once a second,
-// and waits for two answers (docs/interop/virtio-balloon-stats.rst in QEMU). Its driver has given
-// the device a buffer for the next one, which moves with the guest.
-func ExpectBalloonStats(on string) migration.Step {
-	return migration.Step{Name: onSide(on, "expect balloon-stats"), Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		return each(p, on, func(s *migration.Side) error {
-			const path, interval = "/machine/peripheral/" + guest.Balloon, "guest-stats-polling-interval"
-			var told struct {
-				LastUpdate int64 `json:"last-update"` // in s; 0 before the first
-			}
-			err := errors.Join(qapi.QOMGet(ctx, s.QMP(), path, "guest-stats", &told), qapi.QOMSet(ctx, s.QMP(), path, interval, 1))
-			if err != nil {
-				return err
-			}
-			answers, last := 0, told.LastUpdate
-			err = migration.Poll(ctx, "a second answer of the guest's balloon", func() (bool, error) {
-				err := qapi.QOMGet(ctx, s.QMP(), path, "guest-stats", &told)
-				if told.LastUpdate > last {
-					answers, last = answers+1, told.LastUpdate
-				}
-				return answers == 2, err
-			})
-			if err != nil {
-				return fmt.Errorf("%w: it has answered %d times", err, answers)
-			}
-			return qapi.QOMSet(ctx, s.QMP(), path, interval, 0)
-		})
-	}}
+// ExpectResidentRAM gathers how much of the guest's RAM the host has in memory on a side. A guest
+// writes to what its balloon takes (Linux clears it), so that is in memory until QEMU gives it back.
+func ExpectResidentRAM(on string, most int64) migration.Step {
+	return balloonStep(on, "expect resident-ram", most, func(_ context.Context, p *migration.Pair, s *migration.Side) error {
+		resident, err := procfs.ResidentOf(s.PID(), p.RAMBytes())
+		if err == nil {
+			p.Measure("RAM of the guest that the host has in memory on the "+s.Name(), float64(resident), "bytes", record.AtMost(float64(most)))
+		}
+		return err
+	})
 }
 
-func balloonStep(on, name string, bytes int64, do func(ctx context.Context, s *migration.Side) error) migration.Step {
+func balloonStep(on, name string, bytes int64, do func(ctx context.Context, p *migration.Pair, s *migration.Side) error) migration.Step {
 	return migration.Step{Name: onSide(on, fmt.Sprintf("%s %d", name, bytes)), Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		return each(p, on, func(s *migration.Side) error { return do(ctx, s) })
+		return each(p, on, func(s *migration.Side) error { return do(ctx, p, s) })
 	}}
 }
 

@@ -223,3 +223,32 @@ func DescriptorLimit(pid, more int) (uint64, error) {
 	}
 	return limit, nil
 }
+
+// ResidentOf is how many bytes of its mappings of exactly that size a process has in memory. Zero
+// pages, which all share, are not among them. It is an error where there is no such mapping.
+func ResidentOf(pid int, exactly uint64) (bytes uint64, err error) {
+	smaps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
+	if err != nil {
+		return 0, err
+	}
+	size, found := uint64(0), false
+	for line := range strings.Lines(string(smaps)) {
+		fields := strings.Fields(line)
+		if len(fields) < 2 || fields[0] != "Size:" && fields[0] != "Rss:" {
+			continue
+		}
+		kilobytes, err := strconv.ParseUint(fields[1], 10, 64)
+		switch {
+		case err != nil:
+			return 0, fmt.Errorf("/proc/%d/smaps: %q: %w", pid, line, err)
+		case fields[0] == "Size:":
+			size = kilobytes << 10
+		case size == exactly:
+			bytes, found = bytes+kilobytes<<10, true
+		}
+	}
+	if !found {
+		return 0, fmt.Errorf("/proc/%d/smaps: no mapping of %d bytes", pid, exactly)
+	}
+	return bytes, nil
+}

@@ -46,6 +46,28 @@ func TestMemoryOfWhichNoHugePagesAreMadeIsCounted(t *testing.T) {
 	require.Error(t, err, "no process has that number")
 }
 
+func TestMemoryThatIsResidentIsCounted(t *testing.T) {
+	const size, touched = 77 << 20, 5 << 20 // no other mapping is as large
+	memory, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, unix.Munmap(memory)) }()
+	_ = unix.Madvise(memory, unix.MADV_NOHUGEPAGE) // which not every kernel has
+	for i := 0; i < touched; i += os.Getpagesize() {
+		memory[i] = 1
+	}
+	resident, err := procfs.ResidentOf(os.Getpid(), size)
+	require.NoError(t, err)
+	require.EqualValues(t, touched, resident)
+	require.NoError(t, unix.Madvise(memory, unix.MADV_DONTNEED))
+	resident, err = procfs.ResidentOf(os.Getpid(), size)
+	require.NoError(t, err)
+	require.Zero(t, resident)
+	_, err = procfs.ResidentOf(os.Getpid(), size+1)
+	require.ErrorContains(t, err, "no mapping")
+	_, err = procfs.ResidentOf(1<<22+1, size)
+	require.Error(t, err, "no process has that number")
+}
+
 func TestAQEMUsThreadsAreThoseOfVCPUsAndTheRest(t *testing.T) {
 	vcpus, err := procfs.CPUOfVCPUs(os.Getpid())
 	require.NoError(t, err)
