@@ -71,6 +71,10 @@ func calls() []call {
 		}, "blockdev-add", `{"driver": "file", "node-name": "f", "filename": "/f"}`},
 		{"5.2", "", func(c from, a *asked) error { return qapi.PMemSave(c, a, 1<<20, 99<<20, "/tmp/m") }, "pmemsave", `{"val": 1048576, "size": 103809024, "filename": "/tmp/m"}`},
 		{"5.2", "", func(c from, a *asked) error { return qapi.Screendump(c, a, "d", "/tmp/p") }, "screendump", `{"device": "d", "filename": "/tmp/p"}`},
+		{"5.2", "", func(c from, a *asked) error {
+			return qapi.InputSendEvent(c, a, qapi.InputKey("a", true), qapi.InputButton("left", false), qapi.InputPlace("x", 7))
+		}, "input-send-event", `{"events": [{"type": "key", "data": {"key": {"type": "qcode", "data": "a"}, "down": true}},
+			{"type": "btn", "data": {"button": "left", "down": false}}, {"type": "abs", "data": {"axis": "x", "value": 7}}]}`},
 		{"5.2", `"ok\r\n"`, func(c from, a *asked) error { _, err := qapi.HumanMonitor(c, a, "info status"); return err }, "human-monitor-command", `{"command-line": "info status"}`},
 
 		{"5.2", "", func(c from, a *asked) error { return qapi.Migrate(c, a, qapi.MigrateArguments{URI: "tcp:a:1"}) }, "migrate", `{"uri": "tcp:a:1"}`},
