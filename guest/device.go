@@ -16,6 +16,7 @@ type Device struct {
 	Since   string   // the release of QEMU that has what Args say, such as "7.2"; empty for any
 	Netdev  string   // the id of the netdev that QEMU connects by itself after it has started; empty for none
 	Node    string   // the block node whose contents each QEMU has of its own; empty for none
+	Input   Input    // what can be done with it; empty for what is no input device
 	Room    []string // options that a machine needs that is to have room for the device; nil for none
 	Targets []string // of QEMU that have it; nil for all that there is a guest for
 	// Backend is the program that one side's QEMU connects to for the device, which can't be
@@ -60,8 +61,7 @@ const Serial = "virtio-serial"
 // Devices is the table of what there is. A device that is added here can be named in a
 // scenario ("guest linux with NAME").
 func Devices() []Device {
-	plain := func(args ...string) func(*Resources) []string { return func(*Resources) []string { return args } }
-	return []Device{
+	return append([]Device{
 		{
 			Name: Serial, Doc: "the port that the guest talks through", Modules: []string{"virtio_pci", "virtio_console"},
 			Args: plain("-device", "virtio-serial", "-device", "virtserialport,chardev="+PortChardev+",name="+PortName),
@@ -105,19 +105,6 @@ func Devices() []Device {
 
 		serialDevice(),
 
-		{
-			Name: "usb-tablet", Doc: "a USB tablet, behind its controller", Modules: []string{"xhci_pci", "usbhid", "hid_generic"}, Workers: []string{"usb"},
-			Args: plain("-device", "qemu-xhci,id=guest-tablet-bus", "-device", "usb-tablet,id=guest-tablet,bus=guest-tablet-bus.0,serial="+serialOf("usb-tablet")),
-		},
-		{
-			Name: "usb-tablet-uhci", Doc: "a USB tablet of full speed, behind an EHCI controller and its UHCI companion",
-			Modules: []string{"ehci_pci", "uhci_hcd", "usbhid", "hid_generic"}, Workers: []string{"usb"},
-			Args: plain(
-				"-device", "ich9-usb-ehci1,id=guest-ehci,addr=1d.7,multifunction=on",
-				"-device", "ich9-usb-uhci1,id=guest-uhci,masterbus=guest-ehci.0,firstport=0,addr=1d.0,multifunction=on",
-				"-device", "usb-tablet,id=guest-uhci-tablet,bus=guest-ehci.0,usb_version=1,serial="+serialOf("usb-tablet-uhci")),
-		},
-
 		tpmDevice(),
 
 		// The guest drives these itself: not every kernel has a driver.
@@ -134,7 +121,12 @@ func Devices() []Device {
 			Name: "pc-dimm", Doc: "a DIMM of 128 MiB", Workers: []string{"dimm"}, Room: []string{"-m", "slots=1,maxmem=1G"},
 			Args: plain("-object", "memory-backend-ram,id=guest-dimm-ram,size=128M", "-device", "pc-dimm,id=guest-dimm,memdev=guest-dimm-ram"),
 		},
-	}
+	}, inputDevices()...)
+}
+
+// plain are options that depend on nothing.
+func plain(args ...string) func(*Resources) []string {
+	return func(*Resources) []string { return args }
 }
 
 // onlyPC is a device that a PC has a driver for, or a bus.

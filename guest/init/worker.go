@@ -42,6 +42,7 @@ func workers() []Worker {
 		displayWorker{},
 		gpuWorker{},
 		watchdogWorker{},
+		inputWorker{},
 		usbWorker{},
 		dimmWorker{},
 		tpmWorker{},
