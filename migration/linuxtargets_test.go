@@ -25,8 +25,20 @@ func TestWorkersNoticeAUSBDeviceThatIsGone(t *testing.T) {
 	unplug := func(ctx context.Context, p *migration.Pair) error {
 		return p.Destination.Execute(ctx, "device_del", map[string]any{"id": "guest-tablet"})
 	}
-	requireLinuxFails(t, "linux/usb", linuxOptions(t, "x86_64"), unplug,
+	options := linuxOptions(t, "x86_64")
+	options.Rewrite = behind("destination: expect input", unplug)
+	requireFails(t, run(t, scenario(t, "linux/usb"), options),
 		"linux usb", `^usb-tablet: expected it to say who it is, found (no such device|cannot send after transport endpoint shutdown) `)
+}
+
+// TestWorkersNoticeKeysThatGoElsewhere: QEMU gives them to the keyboard that came last.
+func TestWorkersNoticeKeysThatGoElsewhere(t *testing.T) {
+	t.Parallel()
+	plug := func(ctx context.Context, p *migration.Pair) error {
+		return p.Destination.Execute(ctx, "device_add", map[string]any{"driver": "usb-kbd", "bus": "guest-tablet-bus.0"})
+	}
+	requireLinuxFails(t, "linux/usb", linuxOptions(t, "x86_64"), plug,
+		"linux input", `^the guest did not hear all of what was done with usb-kbd on the destination: expected 1 presses and 1 releases, found 0 presses and 0 releases in [0-9]+ looks$`)
 }
 
 // TestWorkersNoticeAPictureThatIsLost: QEMU's copy of it, which is sent behind the guest's RAM.

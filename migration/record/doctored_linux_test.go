@@ -25,6 +25,10 @@ func linux() *Record {
 		{Side: "destination", Frame: 150, Width: 640, Height: 480},
 		{Side: "destination", Running: true, Frame: 152, Width: 640, Height: 480},
 	}
+	for _, side := range []string{"source", "destination"} {
+		used := Input{Presses: 1, Releases: 1, X: 1000, Y: 2000}
+		r.Linux.Inputs = append(r.Linux.Inputs, InputFacts{Side: side, Device: "usb-tablet", Sent: used, Heard: used, Looks: 2})
+	}
 	for _, w := range Workers() {
 		facts := WorkerFacts{Name: w.Name, Before: map[string]uint64{"rounds": 3}, After: map[string]uint64{"rounds": 5}}
 		for _, name := range w.Grows {
@@ -73,6 +77,7 @@ func doctoredLinux() []doctored {
 		{"linux guest", "a worker that nobody judges", linux, func(r *Record) { r.Linux.Planned = append(r.Linux.Planned, "juggler") }, Unknown, []string{"juggler"}},
 	}
 	list = append(list, doctoredWorkers()...)
+	list = append(list, doctoredInputs()...)
 	for _, w := range Workers() {
 		list = append(list, doctoredWorker(w)...)
 	}

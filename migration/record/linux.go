@@ -22,6 +22,7 @@ type LinuxFacts struct {
 	Planned     []string       // the workers that it was to have
 	Workers     []WorkerFacts  `json:",omitempty"`
 	Pictures    []PictureFacts `json:",omitempty"` // in the order in which QEMU was asked for them
+	Inputs      []InputFacts   `json:",omitempty"` // in the order in which they were used
 	Restarted   bool           `json:",omitempty"` // it has booted again, which nobody wanted
 	Problems    []string       `json:",omitempty"` // that it had when it started
 	// Lines of its own that were lost on their way here, came twice, and came damaged, which

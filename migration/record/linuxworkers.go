@@ -45,6 +45,7 @@ func Workers() []Worker {
 		{Name: "serial", Doc: "what the guest sends through a serial port comes back, but for what is under way at the switchover", Grows: []string{"echoed"}, Judge: judgeSerial},
 		{Name: "display", Doc: "what the guest's display shows, its mode and its colours are what the guest set", Grows: []string{"verified", "written", "registers"}},
 		{Name: "gpu", Doc: "what QEMU shows of the guest's virtio-gpu is what the guest drew, also before it runs on, and is the next frame then", Grows: []string{"frames"}, Judge: judgeGPU},
+		{Name: "input", Doc: "the guest hears what is typed at its keyboard, and clicked and moved with its tablet, wherever it is", Grows: []string{"looks"}, Judge: judgeInput},
 		{Name: "usb", Doc: "each USB device of the guest answers, and says who it is as before", Grows: []string{"answers"}},
 		{
 			Name: "watchdog", Doc: "a watchdog that the guest feeds does not fire", Grows: []string{"fed"},

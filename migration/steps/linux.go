@@ -33,6 +33,12 @@ func linuxVerbs() migration.Vocabulary {
 			Example: "both: expect picture",
 			Step:    func(a *migration.Args) migration.Step { return ExpectPicture(a.Side()) },
 		},
+		{
+			Name: "expect input", Sides: []string{migration.DestinationName, migration.SourceName},
+			Doc:     "Types at the keyboard of a Linux guest that runs on that side, clicks with its tablet and moves it (input-send-event): the guest has to hear each once.",
+			Example: "destination: expect input",
+			Step:    func(a *migration.Args) migration.Step { return ExpectInput(a.Side()) },
+		},
 	}
 }
 
@@ -40,6 +46,14 @@ func linuxVerbs() migration.Vocabulary {
 func ExpectPicture(on string) migration.Step {
 	return migration.Step{Name: "expect picture", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
 		return each(p, on, func(s *migration.Side) error { return p.ExpectPicture(ctx, s) })
+	}}
+}
+
+// ExpectInput uses the keyboard and the tablet of a Linux guest that runs on a side, and gathers what
+// it hears.
+func ExpectInput(on string) migration.Step {
+	return migration.Step{Name: "expect input", Wants: []string{"boot"}, Timeout: 2 * migration.StepTimeout, Do: func(ctx context.Context, p *migration.Pair) error {
+		return each(p, on, func(s *migration.Side) error { return p.ExpectInput(ctx, s) })
 	}}
 }
 
