@@ -96,10 +96,10 @@ func Devices() []Device {
 		onlyPC(scsiDisk("megasas", "a RAID controller", "megaraid_sas")),
 		usbDisk(),
 
-		netDevice("guest-net", "virtio-net", "a network device", "virtio_pci", "virtio_net"),
-		netDevice("guest-e1000e", "e1000e", "a network device of Intel's", "e1000e"),
-		netDevice("guest-e1000", "e1000", "an older network device of Intel's", "e1000"),
-		onlyPC(netDevice("guest-igb", "igb", "a newer network device of Intel's", "igb")),
+		filtering(netDevice("guest-net", "virtio-net", "a network device", "virtio_pci", "virtio_net")),
+		filtering(netDevice("guest-e1000e", "e1000e", "a network device of Intel's", "e1000e")),
+		filtering(netDevice("guest-e1000", "e1000", "an older network device of Intel's", "e1000")),
+		filtering(onlyPC(netDevice("guest-igb", "igb", "a newer network device of Intel's", "igb"))),
 		onlyPC(netDevice("guest-vmxnet3", "vmxnet3", "a network device of VMware's", "vmxnet3")),
 		onlyPC(netDevice("guest-rtl8139", "rtl8139", "an old network device of Realtek's", "8139cp")),
 

@@ -36,6 +36,13 @@ func netDevice(id, name, doc string, modules ...string) Device {
 	}
 }
 
+// filtering is a network device whose driver has it let in frames to further addresses, and not all
+// then.
+func filtering(d Device) Device {
+	d.Workers = append(d.Workers, "address")
+	return d
+}
+
 // echoPort is the name of the virtio-serial port that echoes.
 const echoPort = "drover.echo"
 

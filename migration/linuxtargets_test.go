@@ -31,6 +31,21 @@ func TestWorkersNoticeAUSBDeviceThatIsGone(t *testing.T) {
 		"linux usb", `^usb-tablet: expected it to say who it is, found (no such device|cannot send after transport endpoint shutdown) `)
 }
 
+// TestWorkersNoticeAnAddressThatIsLost: the second of those that an e1000 compares frames with.
+func TestWorkersNoticeAnAddressThatIsLost(t *testing.T) {
+	t.Parallel()
+	lose := func(ctx context.Context, p *migration.Pair) error {
+		const second = 0x540c // its upper half, and whether it is one
+		registers, err := regionOf(ctx, p, "8086:100e", 0)
+		if err != nil {
+			return err
+		}
+		return p.Destination.QTest().Writel(ctx, registers+second, 0)
+	}
+	requireLinuxFails(t, "linux/net/e1000", linuxOptions(t, "x86_64"), lose,
+		"linux address", `^e1000 no longer lets in frames to its further address 52:54:00:d7:01:02: expected an answer before the one to its own, 52:54:00:d7:01:01, found none 8 times in a row `)
+}
+
 // TestWorkersNoticeKeysThatGoElsewhere: QEMU gives them to the keyboard that came last.
 func TestWorkersNoticeKeysThatGoElsewhere(t *testing.T) {
 	t.Parallel()

@@ -37,6 +37,7 @@ func workers() []Worker {
 
 		blockWorker{},
 		netWorker{},
+		addressWorker{},
 		rngWorker{},
 		serialWorker{},
 		displayWorker{},

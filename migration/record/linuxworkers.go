@@ -41,6 +41,7 @@ func Workers() []Worker {
 
 		{Name: "block", Doc: "every byte that the guest wrote to its disks is on them, and no read, write or flush of theirs fails", Grows: []string{"verified", "written", "flushed"}},
 		{Name: "net", Doc: "the guest's connection goes on with every byte, and of its datagrams few are lost or come twice", Grows: []string{"tcp-verified", "udp-verified"}, Judge: judgeNet},
+		{Name: "address", Doc: "the guest's network device lets in frames to a further address of the guest's", Grows: []string{"answers"}},
 		{Name: "rng", Doc: "the guest's random number generator gives random bytes", Grows: []string{"bytes"}},
 		{Name: "serial", Doc: "what the guest sends through a serial port comes back, but for what is under way at the switchover", Grows: []string{"echoed"}, Judge: judgeSerial},
 		{Name: "display", Doc: "what the guest's display shows, its mode and its colours are what the guest set", Grows: []string{"verified", "written", "registers"}},
