@@ -99,7 +99,7 @@ func Devices() []Device {
 		filtering(netDevice("guest-net", "virtio-net", "a network device", "virtio_pci", "virtio_net")),
 		filtering(netDevice("guest-e1000e", "e1000e", "a network device of Intel's", "e1000e")),
 		filtering(netDevice("guest-e1000", "e1000", "an older network device of Intel's", "e1000")),
-		filtering(onlyPC(netDevice("guest-igb", "igb", "a newer network device of Intel's", "igb"))),
+		since("8.0", filtering(onlyPC(netDevice("guest-igb", "igb", "a newer network device of Intel's", "igb")))),
 		onlyPC(netDevice("guest-vmxnet3", "vmxnet3", "a network device of VMware's", "vmxnet3")),
 		onlyPC(netDevice("guest-rtl8139", "rtl8139", "an old network device of Realtek's", "8139cp")),
 
@@ -132,6 +132,12 @@ func plain(args ...string) func(*Resources) []string {
 // onlyPC is a device that a PC has a driver for, or a bus.
 func onlyPC(d Device) Device {
 	d.Targets = []string{"x86_64"}
+	return d
+}
+
+// since is a device that QEMU has since a release.
+func since(release string, d Device) Device {
+	d.Since = release
 	return d
 }
 
