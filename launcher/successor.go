@@ -73,9 +73,10 @@ func (v *VM) SuccessorCommand() []string {
 }
 
 // Succeed waits until both sessions of Config.Successor answer, which this QEMU executes in its
-// place, and returns it as a VM in the same process, with the error output from now on. It takes no longer than the StartTimeout of that configuration. The sessions of this VM
-// end with a *ReplacedError; what they and its console have had stays readable. Both VMs are to
-// be closed, and either Close ends the process. It is called once.
+// place, and returns it as a VM in the same process, with the error output from now on. It takes no
+// longer than the StartTimeout of that configuration. The sessions of this VM end with a
+// *ReplacedError; what they and its console have had stays readable. Both VMs are to be closed, and
+// either Close ends the process. It is called once.
 func (v *VM) Succeed(ctx context.Context) (*VM, error) {
 	switch {
 	case v.successor == nil:

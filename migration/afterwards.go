@@ -2,7 +2,6 @@ package migration
 
 import (
 	"context"
-	"errors"
 	"strconv"
 	"time"
 
@@ -135,7 +134,7 @@ func (p *Pair) threadsListed(ctx context.Context, s *Side) error {
 		err := s.QMP().Execute(wait, "query-migrationthreads", nil, &threads)
 		return len(threads) == 0, err
 	})
-	if refused, ok := errors.AsType[*qmp.Error](err); ok && refused.Class == qmp.CommandNotFound {
+	if qmp.NoSuchCommand(err) {
 		return nil
 	}
 	if err != nil && wait.Err() == nil {

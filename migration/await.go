@@ -145,6 +145,8 @@ func (p *Pair) Completed(ctx context.Context, arrives func(ctx context.Context) 
 	g.Go(func() error { arrived = arrives(both); return arrived })
 	err := g.Wait()
 	switch {
+	case err == nil && p.Facts.Replaced: // what the source announced is all that there is of it
+		return nil
 	case err == nil:
 		_, err = p.settled(ctx, p.Source)
 	case ctx.Err() != nil && left != nil && arrived != nil: // the one may hang for the other does

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/drover-vm/drover/guest"
 	"github.com/drover-vm/drover/guest/wire"
@@ -49,17 +48,9 @@ func (p *Pair) ExpectPicture(ctx context.Context, s *Side) error {
 
 // picture has QEMU write what it shows, and holds that against the frame that it says it is.
 func (p *Pair) picture(ctx context.Context, s *Side, found *record.PictureFacts) error {
-	file := filepath.Join(p.run.private.Path(), "picture-"+s.Name())
-	if err := qapi.Screendump(ctx, s.QMP(), guest.GPU, file); err != nil {
-		return err
-	}
-	text, err := os.ReadFile(file)
+	width, height, pixels, err := p.Screendump(ctx, s, guest.GPU)
 	if err != nil {
 		return err
-	}
-	width, height, pixels, err := parsePPM(text)
-	if err != nil {
-		return fmt.Errorf("the picture that the %s's QEMU wrote: %w", s.Name(), err)
 	}
 	found.Width, found.Height, found.Wrong, found.First = width, height, 0, ""
 	colour := func(i int) uint32 {
@@ -74,6 +65,22 @@ func (p *Pair) picture(ctx context.Context, s *Side, found *record.PictureFacts)
 		}
 	}
 	return nil
+}
+
+// Screendump has a side's QEMU write what the display device of that id shows: three bytes a pixel.
+func (p *Pair) Screendump(ctx context.Context, s *Side, device string) (width, height int, pixels []byte, err error) {
+	file := p.Path("picture-" + s.Name())
+	if err := qapi.Screendump(ctx, s.QMP(), device, file); err != nil {
+		return 0, 0, nil, err
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return 0, 0, nil, err
+	}
+	if width, height, pixels, err = parsePPM(text); err != nil {
+		err = fmt.Errorf("the picture that the %s's QEMU wrote: %w", s.Name(), err)
+	}
+	return width, height, pixels, err
 }
 
 // mostPixels bounds a picture.

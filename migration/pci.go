@@ -2,7 +2,6 @@ package migration
 
 import (
 	"context"
-	"errors"
 
 	"github.com/drover-vm/drover/protocol/qmp"
 
@@ -32,7 +31,7 @@ type PCIRegion struct {
 func (s *Side) PCIDevices(ctx context.Context) ([]PCIDevice, error) {
 	var buses []struct{ Devices []PCIDevice }
 	err := s.QMP().Execute(ctx, "query-pci", nil, &buses)
-	if refused, ok := errors.AsType[*qmp.Error](err); ok && refused.Class == qmp.CommandNotFound {
+	if qmp.NoSuchCommand(err) {
 		return nil, nil // a QEMU built without PCI
 	}
 	if err != nil || len(buses) == 0 {

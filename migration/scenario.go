@@ -125,21 +125,22 @@ func (s Scenario) proof() Steps {
 	case record.NoGuest, record.Lost:
 		return Steps{quitBoth()}
 	default:
-		proof := Proof()
 		if s.Guest.RAM == InheritedRAM { // there is no source to look at
-			paused := sourceAtCompletion().Name
-			proof = slices.DeleteFunc(proof, func(s Step) bool { return s.Name == paused })
+			return append(proofOf(), quitBoth())
 		}
-		return append(proof, quitBoth())
+		return append(Proof(), quitBoth())
 	}
 }
 
 // Proof are the steps that gather what the standard checks judge of a guest that has
 // moved. It is stopped by then.
-func Proof() Steps {
-	return Steps{
-		expectRunningOnDestination(), sourceAtCompletion(), stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), DestinationResources(), afterwards(),
-	}
+func Proof() Steps { return proofOf(sourceAtCompletion()) }
+
+// proofOf are those steps, of which the given ones look at the source.
+func proofOf(source ...Step) Steps {
+	return slices.Concat(Steps{expectRunningOnDestination()}, source, Steps{
+		stopDestination(), CompareMemory(), ReadCanaries(), CompareAgain(), DestinationResources(), afterwards(),
+	})
 }
 
 // gathers are the facts that a run sets out to gather.
@@ -148,11 +149,7 @@ func (s Scenario) gathers(arch string) []record.Fact {
 	for _, step := range s.All() {
 		also = append(also, step.Gathers...)
 	}
-	facts := record.ExpectOf(s.Guest.programName(), s.Ends, arch, also...)
-	if s.Guest.RAM == InheritedRAM {
-		facts = slices.DeleteFunc(facts, record.AskedOfSource)
-	}
-	return facts
+	return record.ExpectOf(s.Guest.programName(), s.Ends, arch, also...)
 }
 
 // Check says why the scenario makes no sense, before anything is started: a step that

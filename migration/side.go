@@ -100,7 +100,7 @@ func (s *Side) AwaitFDsClosed(ctx context.Context) error {
 func (s *Side) awaitCleanup(ctx context.Context) error {
 	return Poll(ctx, "the migration before to be cleaned up on the "+s.Name(), func() (bool, error) {
 		instances, err := qapi.QueryYank(ctx, s.QMP())
-		if refused, ok := errors.AsType[*qmp.Error](err); ok && refused.Class == qmp.CommandNotFound {
+		if qmp.NoSuchCommand(err) {
 			return true, nil // before 6.0
 		}
 		return err == nil && !slices.ContainsFunc(instances, func(i qapi.YankInstance) bool { return i.Type == "migration" }), err

@@ -14,23 +14,33 @@ import (
 // netTimeout is how long the kernel may take to find a network device, once it has the module.
 const netTimeout = onlineTimeout
 
+// awaitNet is the network device with that MAC address, once the kernel has found it and it has
+// these flags.
+func awaitNet(mac string, flags net.Flags) (net.Interface, error) {
+	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
+		all, err := net.Interfaces()
+		if err != nil {
+			return net.Interface{}, err
+		}
+		for _, i := range all {
+			if i.HardwareAddr.String() == mac && i.Flags&flags == flags {
+				return i, nil
+			}
+		}
+		if time.Since(began) > netTimeout {
+			return net.Interface{}, fmt.Errorf("no network device has the MAC address %s and the flags %q", mac, flags)
+		}
+	}
+}
+
 // configureNet brings the network device with that MAC address up, and gives it an IPv4 address
 // in a network of 24 bits. It returns the kernel's name of the device.
 func configureNet(mac string, address [4]byte) (name string, err error) {
-	for began := time.Now(); name == ""; time.Sleep(5 * time.Millisecond) {
-		all, err := net.Interfaces()
-		if err != nil {
-			return "", err
-		}
-		for _, i := range all {
-			if i.HardwareAddr.String() == mac {
-				name = i.Name
-			}
-		}
-		if name == "" && time.Since(began) > netTimeout {
-			return "", fmt.Errorf("no network device has the MAC address %s", mac)
-		}
+	device, err := awaitNet(mac, 0)
+	if err != nil {
+		return "", err
 	}
+	name = device.Name
 	s, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return "", err

@@ -48,7 +48,7 @@ func (addressWorker) Run(ctx context.Context, w *Witness) error {
 	if len(names) != 1 {
 		return fmt.Errorf("expected one network device, found %q", names)
 	}
-	device, err := netUp(netMAC)
+	device, err := awaitNet(netMAC, net.FlagUp) // the worker net brings it up
 	if err != nil {
 		return err
 	}
@@ -79,24 +79,6 @@ func (addressWorker) Run(ctx context.Context, w *Witness) error {
 		rest(ctx, addressEvery)
 	}
 	return nil
-}
-
-// netUp is the network device with that MAC address, once the worker net has brought it up.
-func netUp(mac string) (net.Interface, error) {
-	for began := time.Now(); ; time.Sleep(5 * time.Millisecond) {
-		all, err := net.Interfaces()
-		if err != nil {
-			return net.Interface{}, err
-		}
-		for _, i := range all {
-			if i.HardwareAddr.String() == mac && i.Flags&net.FlagUp != 0 {
-				return i, nil
-			}
-		}
-		if time.Since(began) > netTimeout {
-			return net.Interface{}, fmt.Errorf("no network device with the MAC address %s is up", mac)
-		}
-	}
 }
 
 // openFrames opens a network device for ARP's frames, and has it let in those to an address as long

@@ -175,6 +175,17 @@ func (c Check) apply(r *Record) (v Verdict, asked bool) {
 	return v, true
 }
 
+// notApplicable is why a check has nothing to judge, "" where it has.
+func (r *Record) notApplicable(check string) string {
+	switch {
+	case r.Replaced && slices.Contains([]string{"reported", "counts", "downtime"}, check):
+		return "the source's process runs the destination, so nobody was there to report"
+	case r.isLinux():
+		return notForLinux()[check]
+	}
+	return ""
+}
+
 // excused is what a failed check comes to where something else than QEMU may be why.
 func (r *Record) excused(c Check, witness string) (Outcome, string) {
 	switch busy := r.outOfTime(); {

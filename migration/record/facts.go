@@ -107,9 +107,9 @@ func demanded(program string, ends Ending, arch string) (facts []Fact) {
 	return facts
 }
 
-// AskedOfSource says whether a fact is what the source says when its guest has left. There is no
+// askedOfSource says whether a fact is what the source says when its guest has left. There is no
 // source to ask where its process runs the destination since.
-func AskedOfSource(f Fact) bool { return f == FactMigration || f == FactStand }
+func askedOfSource(f Fact) bool { return f == FactMigration || f == FactStand }
 
 // HasCanaries says whether there are registers of a target's devices into which values are
 // written before the guest moves, and read behind it.
@@ -121,7 +121,7 @@ func HasCanaries(arch string) bool {
 // ending demands. Of a guest that was suspended on its way the console is silent, and its
 // destination is still in use at the end.
 func (r *Record) expects(f Fact) bool {
-	if r.Replaced && AskedOfSource(f) {
+	if r.Replaced && askedOfSource(f) {
 		return false
 	}
 	if slices.Contains(r.Gathers, f) {

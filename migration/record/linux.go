@@ -65,17 +65,6 @@ func notForLinux() map[string]string {
 	}
 }
 
-// notApplicable is why a check has nothing to judge, "" where it has.
-func (r *Record) notApplicable(check string) string {
-	if r.Replaced && (check == "reported" || check == "counts" || check == "downtime") {
-		return "the source's process runs the destination, so nobody was there to report"
-	}
-	if !r.isLinux() {
-		return ""
-	}
-	return notForLinux()[check]
-}
-
 // linuxLossOf says whether a check failed that fails when the kernel, or a worker, has lost what
 // it wrote: it then does anything, up to booting again.
 func (r *Record) linuxLossOf(check string) bool {

@@ -6,12 +6,9 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
 
 	"github.com/drover-vm/drover/migration"
 	"github.com/drover-vm/drover/migration/internal/ram"
-	"github.com/drover-vm/drover/protocol/qapi"
 )
 
 // displayID is what a scenario has to call the display that is looked at.
@@ -88,7 +85,7 @@ const (
 // DrawRAMFB draws a picture, and has the source's ramfb show it.
 func DrawRAMFB(address uint64) migration.Step {
 	return migration.Step{Name: fmt.Sprintf("draw ramfb %#x", address), Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
-		d := fwCfg{p.Source.QTest(), address + dmaCommand}
+		d := fwCfgBehind(p.Source.QTest(), address)
 		key, _, err := d.find(ctx, ramfbFile)
 		if err != nil {
 			return err
@@ -120,34 +117,23 @@ func ramfbPicture() (pixels []byte) {
 // ExpectSameDisplay demands that both sides show the same picture.
 func ExpectSameDisplay() migration.Step {
 	return onDestination("expect same-display", func(ctx context.Context, p *migration.Pair) error {
-		shown := map[string][]byte{}
-		for _, s := range p.Sides() {
-			file := p.Path("display-" + s.Name())
-			if err := qapi.Screendump(ctx, s.QMP(), displayID, file); err != nil {
-				return err
-			}
-			text, err := os.ReadFile(file)
-			if err != nil {
-				return err
-			}
-			shown[s.Name()] = text
+		width, height, source, err := p.Screendump(ctx, p.Source, displayID)
+		if err != nil {
+			return err
 		}
-		source, destination := shown[migration.SourceName], shown[migration.DestinationName]
-		if i := ram.FirstDifference(source, destination); i >= 0 || len(source) != len(destination) {
-			return fmt.Errorf("the source shows %s, and the destination %s; the first byte that differs is that at %d", sizeOf(source), sizeOf(destination), i)
+		w, h, destination, err := p.Screendump(ctx, p.Destination, displayID)
+		if err != nil {
+			return err
 		}
-		if _, pixels, _ := bytes.Cut(source, []byte("\n255\n")); len(pixels) < 6 || bytes.Equal(pixels[:len(pixels)-3], pixels[3:]) {
+		if w != width || h != height {
+			return fmt.Errorf("the source shows a picture of %d to %d pixels, and the destination a picture of %d to %d pixels", width, height, w, h)
+		}
+		if i := ram.FirstDifference(source, destination); i >= 0 {
+			return fmt.Errorf("the source shows another picture of %d to %d pixels than the destination, first in line %d, column %d", w, h, i/3/w, i/3%w)
+		}
+		if bytes.Equal(source[:len(source)-3], source[3:]) {
 			return errors.New("both sides show a picture of one colour, so nothing was drawn")
 		}
 		return nil
 	})
-}
-
-// sizeOf is how large a picture is, by its head.
-func sizeOf(picture []byte) string {
-	lines := strings.SplitN(string(picture[:min(len(picture), 64)]), "\n", 3)
-	if len(lines) < 3 {
-		return fmt.Sprintf("%d bytes that are no picture", len(picture))
-	}
-	return "a picture of " + strings.ReplaceAll(lines[1], " ", " to ") + " pixels"
 }

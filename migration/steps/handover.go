@@ -200,10 +200,18 @@ func ExpectSameRAM() migration.Step {
 				return err
 			}
 			destination, err := procfs.SharedMappings(d.PID(), p.RAMBytes())
-			if err == nil && (len(source) != 1 || !slices.Equal(source, destination)) {
-				err = fmt.Errorf("the source's RAM is the files (device and inode) %v, and the destination's %v, where one and the same was expected", source, destination)
+			if err != nil {
+				return err
 			}
-			return err
+			return sameRAM(source, destination)
 		})
 	})
+}
+
+// sameRAM demands that both QEMUs have, or had, one file mapped as the guest's RAM, and the same.
+func sameRAM(source, destination []string) error {
+	if len(source) != 1 || !slices.Equal(source, destination) {
+		return fmt.Errorf("the source's RAM is the files (device and inode) %v, and the destination's %v, where one and the same was expected", source, destination)
+	}
+	return nil
 }

@@ -1,6 +1,7 @@
 package steps
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -134,10 +135,17 @@ func parameterIs(ctx context.Context, s *migration.Side, parameter qapi.Paramete
 	if err != nil {
 		return err
 	}
-	if got := string(all[string(parameter)]); got != want {
+	got := string(all[string(parameter)])
+	if !sameJSON(got, want) {
 		return fmt.Errorf("the %s's %s was set to %s and reads back %q", s.Name(), parameter, want, got)
 	}
 	return nil
+}
+
+// sameJSON reports whether two JSON texts differ by no more than blanks.
+func sameJSON(a, b string) bool {
+	var x, y bytes.Buffer
+	return json.Compact(&x, []byte(a)) == nil && json.Compact(&y, []byte(b)) == nil && x.String() == y.String()
 }
 
 // limit is what the source's parameter was set to last; 0 where it was not.
@@ -222,7 +230,7 @@ func setByOldCommand(command, value string, parameter qapi.Parameter) migration.
 		}
 		reads := fmt.Sprintf("%d", int64(x))
 		err = p.Source.Execute(ctx, command, map[string]any{"value": json.Number(value)})
-		if refused, ok := errors.AsType[*qmp.Error](err); ok && refused.Class == qmp.CommandNotFound {
+		if qmp.NoSuchCommand(err) {
 			return setOn(migration.SourceName, parameter, json.RawMessage(reads)).Do(ctx, p)
 		}
 		if err != nil {

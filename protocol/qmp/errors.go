@@ -86,3 +86,10 @@ var (
 	// ErrNoFiles says that files can't be sent on a session's connection.
 	ErrNoFiles = errors.New("files travel over UNIX sockets only")
 )
+
+// NoSuchCommand reports whether an error says that QEMU does not have the command: it is too old or
+// too new for it, or was built without.
+func NoSuchCommand(err error) bool {
+	refused, ok := errors.AsType[*Error](err)
+	return ok && refused.Class == CommandNotFound
+}

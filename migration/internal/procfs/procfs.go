@@ -3,6 +3,7 @@
 package procfs
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -190,18 +191,60 @@ func SharedFiles(pid int, least uint64) (map[string]string, error) {
 // WithoutHugePages is how many bytes a process has in mappings of at least that size of which
 // the kernel makes no huge pages, since the process said so (madvise, MADV_NOHUGEPAGE).
 func WithoutHugePages(pid int, least uint64) (bytes uint64, err error) {
+	err = eachMapping(pid, func(size uint64, fields []string) error {
+		if fields[0] == "VmFlags:" && size >= least && slices.Contains(fields, "nh") {
+			bytes += size
+		}
+		return nil
+	})
+	return bytes, err
+}
+
+// ResidentOf is how many bytes of its mappings of exactly that size a process has in memory. Zero
+// pages, which all share, are not among them. It is an error where there is no such mapping.
+func ResidentOf(pid int, exactly uint64) (bytes uint64, err error) {
+	found := false
+	err = eachMapping(pid, func(size uint64, fields []string) error {
+		if fields[0] != "Rss:" || size != exactly {
+			return nil
+		}
+		resident, err := kibibytes(fields)
+		bytes, found = bytes+resident, true
+		return err
+	})
+	if err == nil && !found {
+		err = fmt.Errorf("/proc/%d/smaps: no mapping of %d bytes", pid, exactly)
+	}
+	return bytes, err
+}
+
+// eachMapping looks at each line that the kernel has of a process' mappings (smaps), as fields, with
+// the size of the mapping that it is of.
+func eachMapping(pid int, look func(size uint64, fields []string) error) error {
 	smaps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
 	size := uint64(0)
 	for line := range strings.Lines(string(smaps)) {
-		switch fields := strings.Fields(line); {
-		case len(fields) > 1 && fields[0] == "Size:": // in KiB
-			size, _ = strconv.ParseUint(fields[1], 10, 64)
-			size <<= 10
-		case fields[0] == "VmFlags:" && size >= least && slices.Contains(fields, "nh"):
-			bytes += size
+		fields := strings.Fields(line)
+		if fields[0] == "Size:" && err == nil {
+			size, err = kibibytes(fields)
+		}
+		if err == nil {
+			err = look(size, fields)
+		}
+		if err != nil {
+			return fmt.Errorf("/proc/%d/smaps: %q: %w", pid, line, err)
 		}
 	}
-	return bytes, err
+	return err
+}
+
+// kibibytes is the number of bytes in a line that has it in KiB.
+func kibibytes(fields []string) (uint64, error) {
+	if len(fields) < 2 {
+		return 0, errors.New("there is no number")
+	}
+	n, err := strconv.ParseUint(fields[1], 10, 64)
+	return n << 10, err
 }
 
 // DescriptorLimit is the limit on a process' descriptors (RLIMIT_NOFILE) under which it can open
@@ -222,33 +265,4 @@ func DescriptorLimit(pid, more int) (uint64, error) {
 		}
 	}
 	return limit, nil
-}
-
-// ResidentOf is how many bytes of its mappings of exactly that size a process has in memory. Zero
-// pages, which all share, are not among them. It is an error where there is no such mapping.
-func ResidentOf(pid int, exactly uint64) (bytes uint64, err error) {
-	smaps, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps", pid))
-	if err != nil {
-		return 0, err
-	}
-	size, found := uint64(0), false
-	for line := range strings.Lines(string(smaps)) {
-		fields := strings.Fields(line)
-		if len(fields) < 2 || fields[0] != "Size:" && fields[0] != "Rss:" {
-			continue
-		}
-		kilobytes, err := strconv.ParseUint(fields[1], 10, 64)
-		switch {
-		case err != nil:
-			return 0, fmt.Errorf("/proc/%d/smaps: %q: %w", pid, line, err)
-		case fields[0] == "Size:":
-			size = kilobytes << 10
-		case size == exactly:
-			bytes, found = bytes+kilobytes<<10, true
-		}
-	}
-	if !found {
-		return 0, fmt.Errorf("/proc/%d/smaps: no mapping of %d bytes", pid, exactly)
-	}
-	return bytes, nil
 }
