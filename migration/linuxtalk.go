@@ -96,7 +96,8 @@ func (p *Pair) AwaitBootOn(ctx context.Context, s *Side) error {
 	}
 	hello, f := l.heard.Hello(), p.Facts.Linux
 	f.Kernel, f.Online, f.Port, f.BootSeconds = hello.Kernel, hello.CPUs, hello.Port, hello.Boot
-	return p.hearReport(ctx, s)
+	_, err = p.hearCounts(ctx, s, wire.Tell) // the first question, which says that it has booted
+	return err
 }
 
 // swapped notes that the guest goes on from where it was the destination.

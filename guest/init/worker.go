@@ -71,6 +71,7 @@ type Witness struct {
 	rounds     uint64
 	counts     map[string]uint64
 	complaints int
+	asked      func() // what is to be done when drover asks next, before it is answered; may be nil
 	report     uint64 // that was asked for and not answered; 0 for none
 	from       uint64 // the round with which all has been looked at since
 	rests      bool
@@ -153,6 +154,7 @@ func (w *Witness) ask(number uint64) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.report, w.from = number, w.rounds+2
+	w.noteAsked()
 	if w.rests { // nobody will
 		w.report = 0
 		w.tell(number)
@@ -167,9 +169,24 @@ func (w *Witness) tellNow(number uint64) {
 }
 
 func (w *Witness) tell(number uint64) {
+	w.noteAsked()
 	c := w.said()
 	c.Report = number
 	w.talk.say(wire.SaysCounts, c)
+}
+
+// whenAsked has do called once, when drover asks for the worker's counts next.
+func (w *Witness) whenAsked(do func()) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = do
+}
+
+func (w *Witness) noteAsked() {
+	if do := w.asked; do != nil {
+		w.asked = nil
+		do()
+	}
 }
 
 func (w *Witness) rest(rests bool) {

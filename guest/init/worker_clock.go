@@ -16,7 +16,7 @@ func (clockWorker) Name() string { return "clock" }
 // Between two looks, and how many make a round.
 const (
 	clockEvery = time.Millisecond
-	clockRound = 50
+	clockRound = 20
 )
 
 func (clockWorker) Run(ctx context.Context, w *Witness) error {

@@ -17,19 +17,20 @@ import (
 
 // logWorker reads the kernel's log, and complains of each warning or worse, and of what is
 // written at any level of a link, a disk or a clock that fails. What the kernel says until drover
-// asks for the first report, which it does when the guest has booted, is what it says on this
+// asks for the first time, which it does when the guest has booted, is what it says on this
 // machine anyway: it is not complained of, and when it comes again it isn't either.
 type logWorker struct{}
 
 func (logWorker) Name() string { return "log" }
 
 const (
-	logEvery  = 400 * time.Millisecond
+	logEvery  = 600 * time.Millisecond // the kernel's own watch on its clock source looks each half second
 	logDevice = "/dev/kmsg"
-	logLine   = 8 << 10                   // bytes of a message, at the most
-	logSplat  = 2_000_000                 // microseconds in which a warning's further lines come
-	logWarns  = 4                         // the level of a warning: the lower, the worse
-	logOwn    = "drover looks at the log" // what the worker itself writes
+	logLine   = 8 << 10                     // bytes of a message, at the most
+	logSplat  = 2_000_000                   // microseconds in which a warning's further lines come
+	logWarns  = 4                           // the level of a warning: the lower, the worse
+	logOwn    = "drover looks at the log"   // what the worker itself writes
+	logAsked  = "drover asks what was seen" // and when drover has asked for the first time
 )
 
 func (logWorker) Run(ctx context.Context, w *Witness) error {
@@ -45,15 +46,15 @@ func (logWorker) Run(ctx context.Context, w *Witness) error {
 		return err
 	}
 	defer to.Close()
+	w.whenAsked(func() { _, _ = fmt.Fprintf(to, "<7>%s\n", logAsked) })
 	l := &kernelLog{w: w, before: map[string]bool{}, said: map[string]bool{}}
+	w.Set("read", 0)
 	buf := make([]byte, logLine)
 	for ctx.Err() == nil {
 		if err := l.read(func() (int, error) { return syscall.Read(from, buf) }, buf); err != nil {
 			return err
 		}
-		if w.Round() {
-			l.booted = true
-		}
+		w.Round()
 		// So that it is seen that the log goes on.
 		if _, err := fmt.Fprintf(to, "<7>%s\n", logOwn); err == nil {
 			w.Add("written", 1)
@@ -110,8 +111,11 @@ func (l *kernelLog) take(message string) {
 	bad := says(text, badWords())
 	switch {
 	case facility != 0: // a process has written it
-		if strings.HasPrefix(text, logOwn) {
+		switch {
+		case strings.HasPrefix(text, logOwn):
 			l.w.Add("read", 1)
+		case strings.HasPrefix(text, logAsked):
+			l.booted = true
 		}
 	case level <= logWarns || bad:
 		l.warning(text, level, at, bad)

@@ -40,7 +40,7 @@ func TestMessagesOfTheKernelAreToldApart(t *testing.T) {
 				for _, m := range c.before {
 					l.take(m)
 				}
-				l.booted = true
+				l.take("15,9,29999999,-;" + logAsked)
 				for _, m := range c.after {
 					l.take(m)
 				}
