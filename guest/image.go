@@ -140,7 +140,7 @@ func Build(ctx context.Context, s Spec) (Image, error) {
 	needs := a.modulesOf(slices.Concat(devices, plugged))
 	name := sum(imageFormat, source, s.Kernel, s.Modules, kernel.ModTime().String(), fmt.Sprint(kernel.Size()), strings.Join(needs, ","))
 	image.Initrd = filepath.Join(cache, "initrd-"+a.goarch+"-"+name)
-	if exists(image.Initrd) {
+	if cached(image.Initrd) {
 		return image, owned.Check(image.Initrd)
 	}
 	found, err := openModules(s.Modules)
@@ -155,6 +155,7 @@ func Build(ctx context.Context, s Spec) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
+	dropUnused(cache)
 	return image, writeWhole(image.Initrd, archive)
 }
 

@@ -96,7 +96,7 @@ func program(ctx context.Context, cache, goarch string) (file, name string, err 
 	}
 	name = sum(append(parts, goarch)...)
 	file = filepath.Join(cache, "init-"+goarch+"-"+name)
-	if exists(file) {
+	if cached(file) {
 		return file, name, owned.Check(file)
 	}
 	tool, err := goTool()
