@@ -179,7 +179,7 @@ func lookPath(name string) (string, error) {
 func (v *VM) launch(ctx, start context.Context) error {
 	w, err := v.wire()
 	if err != nil {
-		return fmt.Errorf("launcher: %w", err)
+		return fmt.Errorf("launcher: %w", probe.NotStarted(v.binary, err))
 	}
 	defer v.argv.closeInherited()
 	if err := v.prepareSuccessor(ctx, w); err != nil {
@@ -198,7 +198,7 @@ func (v *VM) launch(ctx, start context.Context) error {
 	v.process, err = startProcess(cmd, v.config.CoreDumps)
 	if err != nil {
 		v.process = nil
-		return fmt.Errorf("launcher: %w", err)
+		return fmt.Errorf("launcher: %w", probe.NotStarted(v.binary, err))
 	}
 	v.argv.closeInherited()
 	v.successor.started()

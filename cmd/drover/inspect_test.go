@@ -228,9 +228,13 @@ func TestShellWordsAreReadByAShell(t *testing.T) {
 		word := shellWord(name)
 		requireShowable(t, word)
 		require.NotContains(t, word, "\n")
-		out, err := exec.CommandContext(t.Context(), bash, "-c", "LC_ALL=C.UTF-8; printf %s "+word).Output()
-		require.NoError(t, err, word)
-		require.Equal(t, strings.TrimPrefix(name, "./"), strings.TrimPrefix(string(out), "./"), word)
+		for _, locale := range []string{"C", "C.UTF-8"} {
+			shell := exec.CommandContext(t.Context(), bash, "-c", "printf %s "+word)
+			shell.Env = []string{"LC_ALL=" + locale}
+			out, err := shell.Output()
+			require.NoError(t, err, word)
+			require.Equal(t, strings.TrimPrefix(name, "./"), strings.TrimPrefix(string(out), "./"), "%s in the locale %s", word, locale)
+		}
 	}
 	require.Equal(t, "./-rf", shellWord("-rf"))
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"github.com/drover-vm/drover/internal/plain"
@@ -89,8 +88,15 @@ func shellWord(name string) string {
 		return name
 	}
 	if plain.Text(name) != name {
-		quoted := strconv.Quote(name)
-		return "$'" + strings.ReplaceAll(quoted[1:len(quoted)-1], "'", `\'`) + "'"
+		quoted := &strings.Builder{}
+		for _, b := range []byte(name) { // and not by character, which bash makes of them in some locales only
+			if strings.IndexByte(safe+` "$`, b) >= 0 {
+				quoted.WriteByte(b)
+			} else {
+				fmt.Fprintf(quoted, `\x%02x`, b)
+			}
+		}
+		return "$'" + quoted.String() + "'"
 	}
 	return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 }

@@ -90,9 +90,13 @@ func (e *NotStartedError) Error() string {
 // Unwrap returns Cause.
 func (e *NotStartedError) Unwrap() error { return e.Cause }
 
-// lacking says whether it is the host that has no room for what was to be started.
-func lacking(err error) bool {
-	return slices.ContainsFunc([]syscall.Errno{syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE}, func(e syscall.Errno) bool { return errors.Is(err, e) })
+// NotStarted is why the program at path was not started: a [*NotStartedError] where the host has
+// no room for it or for what it talks through, else err itself.
+func NotStarted(path string, err error) error {
+	if slices.ContainsFunc([]syscall.Errno{syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE}, func(e syscall.Errno) bool { return errors.Is(err, e) }) {
+		return &NotStartedError{Path: path, Cause: err}
+	}
+	return err
 }
 
 // Binary asks the binary at path the first questions only: what it is, and
@@ -205,8 +209,8 @@ func identify(ctx context.Context, path string) (qmp.Version, error) {
 		return qmp.Version{}, errorf(path, "is not a QEMU: it printed without end when asked for its -version")
 	case errors.Is(err, syscall.ENOEXEC):
 		return qmp.Version{}, errorf(path, "is not a program that this machine can run")
-	case lacking(err):
-		return qmp.Version{}, &NotStartedError{Path: path, Cause: err}
+	case NotStarted(path, err) != err:
+		return qmp.Version{}, NotStarted(path, err)
 	case errors.Is(err, fs.ErrPermission):
 		return qmp.Version{}, errorf(path, "may not be run by this user: permission denied")
 	case err != nil:
