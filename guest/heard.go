@@ -14,6 +14,9 @@ type Heard struct {
 	First, Last time.Time     // when the first and the last beat came
 	Longest     time.Duration // between two of them
 	Lines       int
+	// Zero is when the guest's clock was 0, by the line that came soonest after it was written:
+	// the guest's clock may be ahead of that by what the line took. It is zero before one came.
+	Zero time.Time
 }
 
 // WorkerState is what a worker has said.
@@ -32,6 +35,13 @@ type stream struct {
 	begun bool
 	head  []byte // before its first line: the end of a line that began on the other side
 	rest  []byte // behind its last: the beginning of one
+}
+
+// stamped notes when a line came that the guest wrote at that time of its clock.
+func (h *Heard) stamped(written time.Duration, came time.Time) {
+	if zero := came.Add(-written); h.Zero.IsZero() || zero.Before(h.Zero) {
+		h.Zero = zero
+	}
 }
 
 func (h *Heard) beat(n uint64, at time.Time) {

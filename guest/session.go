@@ -29,6 +29,7 @@ type Session struct {
 	doubled int
 	damaged int
 	now     time.Duration // the guest's clock, when it wrote its last line
+	slept   bool          // it was suspended, and its clock with it
 
 	sent uint64 // commands
 }
@@ -48,6 +49,9 @@ func (s *Session) ExpectRestart() { s.expected++ }
 func (s *Session) forget() {
 	s.hello, s.workers, s.problems, s.done = nil, map[string]*WorkerState{}, nil, map[uint64]bool{}
 	s.highest, s.missing, s.now = 0, map[uint64]bool{}, 0
+	for _, h := range s.sides {
+		h.Zero = time.Time{}
+	}
 }
 
 // Feed takes what came from a side at that time. What came from the side where the guest was
@@ -111,7 +115,7 @@ func (s *Session) join(side string, at time.Time) {
 // moved to. What was heard so far is forgotten but for the workers' counts.
 func (s *Session) Renamed(from, to string) {
 	st := s.streams[from]
-	s.streams, s.order, s.sides = map[string]*stream{}, nil, map[string]*Heard{}
+	s.streams, s.order, s.sides, s.slept = map[string]*stream{}, nil, map[string]*Heard{}, false
 	if st != nil {
 		s.streams[to], s.order = st, []string{to}
 		st.head = nil
@@ -135,6 +139,7 @@ func (s *Session) take(side string, at time.Time, l wire.Line) {
 	s.now = max(s.now, l.At)
 	h := s.side(side)
 	h.Lines++
+	h.stamped(l.At, at)
 	switch l.Verb {
 	case wire.SaysHello:
 		var hello wire.Hello
@@ -221,6 +226,16 @@ func (s *Session) Restarted() bool { return s.restarts > 0 }
 // From is what came from a side.
 func (s *Session) From(side string) Heard { return *s.side(side) }
 
+// TimeAnew leaves out of ClockLost what came from a side so far.
+func (s *Session) TimeAnew(side string) { s.side(side).Zero = time.Time{} }
+
+// ClockLost is by how much the guest's clock is further behind the host's on one side than it was
+// on the other, within what the quickest line took on either; ok is false where nobody can tell.
+func (s *Session) ClockLost(from, to string) (lost time.Duration, ok bool) {
+	before, after := s.side(from).Zero, s.side(to).Zero
+	return after.Sub(before), !before.IsZero() && !after.IsZero() && !s.slept
+}
+
 // Workers are those that have said something, by name; they are the caller's own.
 func (s *Session) Workers() map[string]WorkerState {
 	all := map[string]WorkerState{}
@@ -274,6 +289,7 @@ func (s *Session) Command(verb wire.Verb, worker string) (number uint64, text []
 
 func (s *Session) command(verb wire.Verb, body func(number uint64) any) (number uint64, text []byte) {
 	s.sent++
+	s.slept = s.slept || verb == wire.Suspend
 	l, err := wire.New(s.sent, 0, verb, body(s.sent))
 	if err != nil {
 		panic(fmt.Sprintf("guest: a command is JSON: %v", err)) // numbers, words and bytes always are

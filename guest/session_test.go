@@ -151,3 +151,42 @@ func FuzzSession(f *testing.F) {
 		g.Lines()
 	})
 }
+
+// TestWhatTheGuestsClockLost: the quickest line counts on each side, of those since it is timed anew.
+func TestWhatTheGuestsClockLost(t *testing.T) {
+	g, s := guest.NewSession(), &speaker{t: t} // which says a line each second of its clock
+	lost := func() time.Duration {
+		t.Helper()
+		lost, ok := g.ClockLost("source", "destination")
+		require.True(t, ok)
+		return lost
+	}
+	_, ok := g.ClockLost("source", "destination")
+	require.False(t, ok)
+	g.Feed("source", at(1900), []byte(s.beat())) // 0.9 s late
+	g.Feed("source", at(2001), []byte(s.beat()))
+	_, ok = g.ClockLost("source", "destination")
+	require.False(t, ok)
+	g.Feed("destination", at(3500), []byte("\n"+s.beat()))
+	g.Feed("destination", at(4034), []byte(s.beat()))
+	require.Equal(t, 33*time.Millisecond, lost())
+	g.Feed("destination", at(5400), []byte(s.beat()))
+	require.Equal(t, 33*time.Millisecond, lost(), "the line may have been late")
+	g.TimeAnew("destination")
+	g.Feed("destination", at(6400), []byte(s.beat()))
+	require.Equal(t, 399*time.Millisecond, lost(), "as it was not")
+
+	_, _ = g.Command(wire.Suspend, "")
+	_, ok = g.ClockLost("source", "destination")
+	require.False(t, ok, "it sleeps, and so does its clock")
+}
+
+func TestTheClockOfAGuestThatBootsAgainIsAnother(t *testing.T) {
+	g, s := guest.NewSession(), &speaker{t: t}
+	g.Feed("source", at(1000), []byte(s.beat()))
+	g.ExpectRestart()
+	s.last = 0
+	g.Feed("destination", at(9000), []byte("\n"+s.beat()))
+	_, ok := g.ClockLost("source", "destination")
+	require.False(t, ok)
+}

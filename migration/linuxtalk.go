@@ -150,6 +150,9 @@ func (p *Pair) hearReport(ctx context.Context, s *Side) error {
 		return err
 	}
 	after := before
+	if s.Name() == DestinationName { // else a quick line of before would hide what its clock loses later
+		l.heard.TimeAnew(s.Name())
+	}
 	if len(before) > 0 { // or it stands still, and would keep another question as long
 		if after, err = p.hearCounts(ctx, s, wire.Report); err != nil {
 			return err
@@ -159,6 +162,9 @@ func (p *Pair) hearReport(ctx context.Context, s *Side) error {
 	f.Side, f.Workers = s.Name(), nil
 	f.Restarted, f.Problems = l.heard.Restarted(), l.heard.Problems()
 	f.Lost, f.Doubled, f.Damaged = l.heard.Lines()
+	if lost, ok := l.heard.ClockLost(SourceName, DestinationName); ok {
+		f.ClockLostMS = new(float64(lost) / float64(time.Millisecond))
+	}
 	p.noteOnline(after)
 	for _, name := range l.image.Workers {
 		w, answered := after[name]

@@ -71,7 +71,7 @@ type Witness struct {
 	rounds     uint64
 	counts     map[string]uint64
 	complaints int
-	asked      func() // what is to be done when drover asks next, before it is answered; may be nil
+	asked      func() // what is to be done whenever drover asks, before it is answered; nil for nothing
 	report     uint64 // that was asked for and not answered; 0 for none
 	from       uint64 // the round with which all has been looked at since
 	rests      bool
@@ -151,10 +151,10 @@ func (w *Witness) Complain(format string, args ...any) {
 // ask wants the counts, once the worker has looked at all that it has. The round that it is
 // in began before, so it is the one after that.
 func (w *Witness) ask(number uint64) {
+	w.noteAsked()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.report, w.from = number, w.rounds+2
-	w.noteAsked()
 	if w.rests { // nobody will
 		w.report = 0
 		w.tell(number)
@@ -163,19 +163,19 @@ func (w *Witness) ask(number uint64) {
 
 // tellNow says the counts as they are.
 func (w *Witness) tellNow(number uint64) {
+	w.noteAsked()
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.tell(number)
 }
 
 func (w *Witness) tell(number uint64) {
-	w.noteAsked()
 	c := w.said()
 	c.Report = number
 	w.talk.say(wire.SaysCounts, c)
 }
 
-// whenAsked has do called once, when drover asks for the worker's counts next.
+// whenAsked has do called whenever drover asks for the worker's counts, before they are said.
 func (w *Witness) whenAsked(do func()) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -183,8 +183,10 @@ func (w *Witness) whenAsked(do func()) {
 }
 
 func (w *Witness) noteAsked() {
-	if do := w.asked; do != nil {
-		w.asked = nil
+	w.mu.Lock()
+	do := w.asked
+	w.mu.Unlock()
+	if do != nil {
 		do()
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -35,22 +36,13 @@ const (
 func timerOf(vcpu int) string { return "the timer of vCPU " + strconv.Itoa(vcpu) }
 
 func (interruptsWorker) Run(ctx context.Context, w *Witness) error {
-	watched := &interrupts{w: w, seen: map[*use]*interrupted{}}
-	last := clock(clockMonotonic)
+	watched := &interrupts{w: w, seen: map[*use]*interrupted{}, last: clock(clockMonotonic)}
+	// What is used since the last look has been looked at when drover asks.
+	w.whenAsked(func() { _ = watched.lookNow() }) // the next look says what is wrong
 	for ctx.Err() == nil {
-		now := clock(clockMonotonic)
-		all := w.uses.now()
-		text, err := os.ReadFile("/proc/interrupts")
-		if err != nil {
+		if err := watched.lookNow(); err != nil {
 			return err
 		}
-		counted := parseInterrupts(string(text))
-		if len(counted.cpus) == 0 {
-			return errors.New("/proc/interrupts names no vCPU")
-		}
-		// A worker that got no time has not seen what happened in it.
-		watched.look(all, counted, min(now-last, 2*interruptsEvery))
-		last = now
 		rest(ctx, interruptsEvery)
 	}
 	return nil
@@ -59,6 +51,8 @@ func (interruptsWorker) Run(ctx context.Context, w *Witness) error {
 // interrupts are what the worker knows of each use.
 type interrupts struct {
 	w       *Witness
+	looking sync.Mutex
+	last    time.Duration // when it was looked
 	seen    map[*use]*interrupted
 	longest time.Duration // that one was quiet that went on again
 	waited  time.Duration // in this round
@@ -72,6 +66,25 @@ type interrupted struct {
 	grown         bool          // in this round
 	looks         int           // at which there was no line for it
 	complained    bool
+}
+
+func (i *interrupts) lookNow() error {
+	i.looking.Lock()
+	defer i.looking.Unlock()
+	now := clock(clockMonotonic)
+	all := i.w.uses.now()
+	text, err := os.ReadFile("/proc/interrupts")
+	if err != nil {
+		return err
+	}
+	counted := parseInterrupts(string(text))
+	if len(counted.cpus) == 0 {
+		return errors.New("/proc/interrupts names no vCPU")
+	}
+	// A worker that got no time has not seen what happened in it.
+	i.look(all, counted, min(now-i.last, 2*interruptsEvery))
+	i.last = now
+	return nil
 }
 
 // look looks at each, once more, after such a time.

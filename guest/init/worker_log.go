@@ -30,7 +30,7 @@ const (
 	logSplat  = 2_000_000                   // microseconds in which a warning's further lines come
 	logWarns  = 4                           // the level of a warning: the lower, the worse
 	logOwn    = "drover looks at the log"   // what the worker itself writes
-	logAsked  = "drover asks what was seen" // and when drover has asked for the first time
+	logAsked  = "drover asks what was seen" // and whenever drover has asked
 )
 
 func (logWorker) Run(ctx context.Context, w *Witness) error {

@@ -109,7 +109,12 @@ func doctoredWorkers() []doctored {
 			f.Complaints, f.Total = []string{"the kernel log, 30.000 s after its boot, level 0: expected no warning, lockup or failure, found \"" + text + "\""}, 1
 		}
 	}
+	lost := func(ms float64) func(r *Record) {
+		return func(r *Record) { r.Linux.ClockLostMS = new(r.gap() + ms) }
+	}
 	return []doctored{
+		{"linux clock", "late: the guest's clock stood still", linux, lost(300), Fail, []string{"the guest's clock lost 3", "ms against the host's", "paused for"}},
+		{"linux clock", "late: the guest's clock went on ahead", linux, lost(-300), Fail, []string{"the guest's clock lost -2", "ms against the host's"}},
 		{"linux interrupts", "late: a device that is used is quiet", linux, quiet("virtio-blk", 4, 0), Fail, []string{"virtio-blk no longer interrupts", "destination", "were 10, and then 10", "served"}},
 		{"linux interrupts", "late: a device that is waited for is quiet", linux, quiet("virtio-net", 0, 1), Fail, []string{"virtio-net no longer", "waits"}},
 		{"linux interrupts", "late: a vCPU's timer is quiet", linux, quiet("the timer of vCPU 0", 0, 1), Fail, []string{"the timer of vCPU 0 no longer"}},

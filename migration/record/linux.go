@@ -23,8 +23,11 @@ type LinuxFacts struct {
 	Workers     []WorkerFacts  `json:",omitempty"`
 	Pictures    []PictureFacts `json:",omitempty"` // in the order in which QEMU was asked for them
 	Inputs      []InputFacts   `json:",omitempty"` // in the order in which they were used
-	Restarted   bool           `json:",omitempty"` // it has booted again, which nobody wanted
-	Problems    []string       `json:",omitempty"` // that it had when it started
+	// ClockLostMS is by how much its clock (CLOCK_MONOTONIC) is further behind the host's on the
+	// destination than it was on the source; nil where nobody can tell.
+	ClockLostMS *float64 `json:",omitempty"`
+	Restarted   bool     `json:",omitempty"` // it has booted again, which nobody wanted
+	Problems    []string `json:",omitempty"` // that it had when it started
 	// Lines of its own that were lost on their way here, came twice, and came damaged, which
 	// are lost as well.
 	Lost, Doubled, Damaged int `strict:"optional"`

@@ -1,6 +1,8 @@
 package record
 
 import (
+	"fmt"
+	"math"
 	"regexp"
 	"strings"
 )
@@ -24,7 +26,7 @@ type Worker struct {
 func Workers() []Worker {
 	return []Worker{
 		{Name: "memory", Doc: "every byte that the guest wrote is in its memory, wherever it is", Grows: []string{"verified", "written"}},
-		{Name: "clock", Doc: "no clock of the guest that may not go back does", Grows: []string{"looks"}, Judge: judgeClock},
+		{Name: "clock", Doc: "no clock of the guest that may not go back does, CLOCK_REALTIME is not set, and the time that the guest lost against the host is that in which it was paused", Grows: []string{"looks"}, Judge: judgeClock},
 		{Name: "cpu", Doc: "every register that a thread of the guest held had its value when it was looked at", Grows: []string{"holds"}, Judge: judgeCPU},
 		{Name: "vcpus", Doc: "each vCPU of the guest goes on, by its own timer, and is woken by the others", Grows: []string{"beats"}, Judge: judgeVCPUs},
 		{Name: "flags", Doc: "what the guest's vCPUs can do, by its kernel and by CPUID, does not change", Grows: []string{"looks"}},
@@ -60,9 +62,18 @@ func Workers() []Worker {
 	}
 }
 
-// judgeClock also says how long the guest was paused by its own clock.
+// judgeClock holds the guest's clock against the host's: QEMU stops it while the guest is paused,
+// and at no other time. It also says how long the guest was paused by its own clock.
 func judgeClock(r *Record, w *WorkerFacts) (Outcome, string) {
-	return pass("no clock went back in %d looks; the longest time between two was %.1f ms by the guest's own clock", w.After["looks"], float64(w.After["longest-gap-us"])/1000)
+	said := fmt.Sprintf("no clock went back in %d looks; the longest time between two was %.1f ms by the guest's own clock", w.After["looks"], float64(w.After["longest-gap-us"])/1000)
+	lost, paused := r.Linux.ClockLostMS, r.gap()
+	if lost == nil || r.Ends != OnDestination || math.IsNaN(paused) {
+		return pass("%s", said)
+	}
+	if math.Abs(*lost-paused) > r.allow(clockLost) {
+		return r.late("the guest's clock lost %.0f ms against the host's in the move, where the guest was paused for %.0f ms", *lost, paused)
+	}
+	return pass("%s; it lost %.0f ms against the host's in the move, where the guest was paused for %.0f ms", said, *lost, paused)
 }
 
 // judgeCPU says how much of the time there was something to lose.
