@@ -47,11 +47,24 @@ func (p *Pair) markRAM(ctx context.Context) error {
 }
 
 // AwaitProgram waits until the guest program boots on a side, from that place of its console
-// on, and returns the place behind its first heartbeat.
+// on, and returns the place behind its first heartbeat. The program is then sent its input.
 func (p *Pair) AwaitProgram(ctx context.Context, s *Side, from int64) (int64, error) {
-	return s.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(output []byte) (int, error) {
+	at, err := s.Console().WaitFunc(ctx, from, "the guest program's first heartbeat", func(output []byte) (int, error) {
 		return booted(p.Program, output)
 	})
+	if err != nil {
+		return 0, err
+	}
+	return at, s.SendInput(ctx, p.Program.Input)
+}
+
+// SendInput sends what a program that has begun, or has read it, leaves in its terminal's queue.
+// It is there once QEMU has answered anything else.
+func (s *Side) SendInput(ctx context.Context, of fixtures.Input) error {
+	if of.Text == "" {
+		return nil
+	}
+	return s.Console().Send(ctx, of.Text)
 }
 
 // fitsLow is how much RAM every PC has room for below 4 GiB.

@@ -124,6 +124,11 @@ func rtasCall(name string, args ...uint32) func(ctx context.Context, p *migratio
 	}
 }
 
+// typed sends text to the destination's console.
+func typed(text string) func(ctx context.Context, p *migration.Pair) error {
+	return func(ctx context.Context, p *migration.Pair) error { return p.Destination.Console().Send(ctx, text) }
+}
+
 // everyRegister changes what a vCPU has values in, but for those of floating point.
 var everyRegister = ppc{
 	li0(7), spr(1), 0x38400007, 0x39a00007, 0x3be00007, 0x7c038120, // XER, r2, r13, r31, CR2 to CR4
@@ -157,6 +162,8 @@ func TestWhatAPPC64GuestLostIsInItsPulse(t *testing.T) {
 		0x38600004, 0x38800000, 0x38a00900, 0x44000022, // H_REMOVE
 		0x38600008, 0x38800080, 0x788407c6, 0x38a00900, 0x3cc00012, 0x60c60001, 0x3ce00009, 0x60e70012, 0x44000022, // H_ENTER
 	}
+	notTranslated := ppc{0x38800000, 0x38a00003, 0x38c00000, 0x38e00000, 0x3860031c, 0x44000022} // H_SET_MODE
+	readTerminal := ppc{0x38800000, 0x38600054, 0x44000022}                                      // H_GET_TERM_CHAR
 	nowhere := ppc{
 		0x38600004, 0x38800000, 0x38a00900, 0x44000022, // H_REMOVE
 		0x3c800012, 0x3ca06800, 0x60a50014, 0x7c802b24, // slbmte, for another segment
@@ -174,10 +181,18 @@ func TestWhatAPPC64GuestLostIsInItsPulse(t *testing.T) {
 		},
 		{"those of floating point", executePPC(0, everyVector), "SIAR, the rounding of floating point, FPSCR, f15, vs20, v20, VSCR"},
 	}, {
+		{"the mode of interrupts", executePPC(0, hcall(0, notTranslated)), "interrupts and translation changed on the destination: how an interrupt comes while addresses are translated (AIL) (expected 0x30, found 0x0)"},
+	}, {
+		{"a byte more for the terminal", typed("!"), "what waits in the terminal's queue changed on the destination: how many bytes (expected 0xc, found 0xd)"},
+	}, {
+		{"nothing for the terminal", executePPC(0, hcall(0, readTerminal)), "the terminal's queue, which is read when it is asked for, has stopped on the destination: "},
+		{"which has no text then", nothing, "how many bytes (expected 0xc, found 0xd), the first eight, the others"},
+	}, {
 		{"the priority of the interrupt in service", executePPC(0, hcall(0, ppc{0x38600068, 0x38800003, 0x44000022})), "interrupts and translation changed on the destination: the priority of the interrupt in service (CPPR)"},
 	}, {
 		{"that of the one that waits", executePPC(0, hcall(0, ppc{0x3860006c, 0x38800000, 0x38a00009, 0x44000022})), "that of the one that waits (MFRR)"},
 		{"the terminal's", rtasCall("ibm,set-xive", 0x1100, 0, 3), "the terminal's interrupt's priority"},
+		{"with which it does not wait", nothing, "the others, the terminal's interrupt, which waits with them"},
 	}, {
 		{"the segment", executePPC(0, hcall(0, ppc{0x3c800012, 0x60840400, 0x3ca05800, 0x60a50014, 0x7c802b24})), "what it stands for"},
 	}, {

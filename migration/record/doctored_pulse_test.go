@@ -19,8 +19,28 @@ import (
 func pulsing() *Record { return pulsingAs(fixtures.Pulse) }
 
 // pulsingAs is one whose guest is that kind of pulse.
-func pulsingAs(program string) *Record {
+func pulsingAs(program string) *Record { return pulsingFrom(good(), program) }
+
+// pulsingOnPPC64 is one of a pseries machine, which has more RAM.
+func pulsingOnPPC64() *Record {
 	r := good()
+	r.Arch = "ppc64"
+	p, err := fixtures.Named(fixtures.Pulse, r.Arch)
+	if err != nil {
+		panic(err)
+	}
+	more := uint64(p.MemoryMiB-r.MemoryMiB) << 20
+	r.MemoryMiB = p.MemoryMiB
+	for _, of := range []*MemoryFacts{r.Memory, r.Exact} {
+		of.Size, of.Compared = of.Size+more, of.Compared+more
+	}
+	r.Stillness.Pages += int(more >> 12)
+	r.Migration.Source = r.Migration.reply(map[string]any{"total": 157818880 + more, "duplicate": 13067 + more>>12})
+	return pulsingFrom(r, p.Name)
+}
+
+// pulsingFrom makes another of a record.
+func pulsingFrom(r *Record, program string) *Record {
 	r.Program = program
 	p := r.program()
 	r.Memory.Left = p.Scratch
@@ -51,8 +71,10 @@ func pulsingAs(program string) *Record {
 }
 
 func TestPulseThatGoesOnPasses(t *testing.T) {
-	result := Judged(pulsing())
-	require.Equal(t, Pass, result.Outcome, result.Reason)
+	for _, r := range []*Record{pulsing(), pulsingOnPPC64()} {
+		result := Judged(r)
+		require.Equal(t, Pass, result.Outcome, result.Reason)
+	}
 }
 
 func TestWhatComesOnceASecondIsJudgedWhereItWasWaitedFor(t *testing.T) {
@@ -97,6 +119,11 @@ func doctoredPulses() []doctored {
 		{check, "a word of a vCPU that is not there", pulsing, func(r *Record) { r.Pulse[1].VCPUs = 1 }, Unknown, []string{"was not gathered"}},
 		{check, "for no time that there is", pulsing, func(r *Record) { r.Pulse[1].Seconds = math.NaN() }, Unknown, []string{"NaN"}},
 	}
+	return slices.Concat(all, doctoredWords(check, pulsing), doctoredWords(check, pulsingOnPPC64))
+}
+
+// doctoredWords are a record for each witness of a guest program.
+func doctoredWords(check string, pulsing func() *Record) (all []doctored) {
 	for i, of := range pulsing().program().Table {
 		word := func(change func(w *PulseWord)) func(r *Record) {
 			return func(r *Record) { change(&r.Pulse[1].Words[i]) }

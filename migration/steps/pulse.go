@@ -67,6 +67,7 @@ func ExpectPulse(on string, alarm, rates bool) migration.Step {
 type pulseLook struct {
 	memory interface { // the side's, by qtest
 		Readl(ctx context.Context, address uint64) (uint32, error)
+		Writel(ctx context.Context, address uint64, value uint32) error
 	}
 	began time.Time
 	facts record.PulseFacts
@@ -94,6 +95,9 @@ func lookAtPulse(ctx context.Context, p *migration.Pair, s *migration.Side, alar
 	if err := look.start(ctx, p.Program.Table, left); err != nil {
 		return look, err
 	}
+	if err := look.askForInput(ctx, p.Program.Input); err != nil {
+		return look, err
+	}
 	timeout := pulseTimeout
 	if alarm {
 		timeout = alarmTimeout
@@ -108,7 +112,10 @@ func lookAtPulse(ctx context.Context, p *migration.Pair, s *migration.Side, alar
 	if ctx.Err() != nil {
 		return look, context.Cause(ctx)
 	}
-	return look, look.end(ctx)
+	if err := look.end(ctx); err != nil {
+		return look, err
+	}
+	return look, look.sendInputAgain(ctx, s, p.Program.Input)
 }
 
 // resumed is when the side's guest began to run, by its events; otherwise where none tells.

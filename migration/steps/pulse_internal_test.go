@@ -21,6 +21,8 @@ func (m stoppedMemory) Readl(ctx context.Context, _ uint64) (uint32, error) {
 	return uint32(m), nil
 }
 
+func (m stoppedMemory) Writel(ctx context.Context, _ uint64, _ uint32) error { return ctx.Err() }
+
 // TestStoppedCountIsSeenWhereverTheWaitEnds: the wait for a count that has stopped ends while
 // one of the words is being read, and what that read returns says nothing of the guest.
 func TestStoppedCountIsSeenWhereverTheWaitEnds(t *testing.T) {

@@ -189,7 +189,7 @@ func generated() []generatedFile {
 		{"aarch64", "smp2", "aarch64SMP", "aarch64_smp_gen.go", []string{"asm/aarch64-smp.s"}},
 		{"ppc64", fixtures.Incrementer, "ppc64Incrementer", "ppc64_incrementer_gen.go", []string{"asm/ppc64-incrementer.s"}},
 		{"ppc64", "smp2", "ppc64SMP", "ppc64_smp_gen.go", []string{"asm/ppc64-smp.s"}},
-		{"ppc64", fixtures.Pulse, "ppc64Pulse", "ppc64_pulse_gen.go", []string{"asm/ppc64-pulse/1-main.s", "asm/ppc64-pulse/2-cpu.s", "asm/ppc64-pulse/3-interrupts.s"}},
+		{"ppc64", fixtures.Pulse, "ppc64Pulse", "ppc64_pulse_gen.go", []string{"asm/ppc64-pulse/1-main.s", "asm/ppc64-pulse/2-cpu.s", "asm/ppc64-pulse/3-interrupts.s", "asm/ppc64-pulse/4-terminal.s"}},
 		{"ppc64", fixtures.Tide, "ppc64Tide", "ppc64_tide_gen.go", []string{"asm/ppc64-tide.s"}},
 		{"riscv64", fixtures.Incrementer, "riscv64Incrementer", "riscv64_incrementer_gen.go", []string{"asm/riscv64-incrementer.s"}},
 		{"riscv64", "smp2", "riscv64SMP", "riscv64_smp_gen.go", []string{"asm/riscv64-smp.s"}},
