@@ -21,11 +21,15 @@ func pulsing() *Record { return pulsingAs(fixtures.Pulse) }
 // pulsingAs is one whose guest is that kind of pulse.
 func pulsingAs(program string) *Record { return pulsingFrom(good(), program) }
 
-// pulsingOnPPC64 is one of a pseries machine, which has more RAM.
-func pulsingOnPPC64() *Record {
+// pulsingOnPPC64 is one of a pseries machine, which has more RAM, and pulsingByXIVE one whose guest
+// has its other interrupt controller.
+func pulsingOnPPC64() *Record { return pulsingOnPSeries(fixtures.Pulse) }
+func pulsingByXIVE() *Record  { return pulsingOnPSeries(fixtures.PulseXIVE) }
+
+func pulsingOnPSeries(program string) *Record {
 	r := good()
 	r.Arch = "ppc64"
-	p, err := fixtures.Named(fixtures.Pulse, r.Arch)
+	p, err := fixtures.Named(program, r.Arch)
 	if err != nil {
 		panic(err)
 	}
@@ -71,7 +75,7 @@ func pulsingFrom(r *Record, program string) *Record {
 }
 
 func TestPulseThatGoesOnPasses(t *testing.T) {
-	for _, r := range []*Record{pulsing(), pulsingOnPPC64()} {
+	for _, r := range []*Record{pulsing(), pulsingOnPPC64(), pulsingByXIVE()} {
 		result := Judged(r)
 		require.Equal(t, Pass, result.Outcome, result.Reason)
 	}
@@ -119,7 +123,7 @@ func doctoredPulses() []doctored {
 		{check, "a word of a vCPU that is not there", pulsing, func(r *Record) { r.Pulse[1].VCPUs = 1 }, Unknown, []string{"was not gathered"}},
 		{check, "for no time that there is", pulsing, func(r *Record) { r.Pulse[1].Seconds = math.NaN() }, Unknown, []string{"NaN"}},
 	}
-	return slices.Concat(all, doctoredWords(check, pulsing), doctoredWords(check, pulsingOnPPC64))
+	return slices.Concat(all, doctoredWords(check, pulsing), doctoredWords(check, pulsingOnPPC64), doctoredWords(check, pulsingByXIVE))
 }
 
 // doctoredWords are a record for each witness of a guest program.
