@@ -99,7 +99,11 @@ func (p *Pair) PlantCanaries(ctx context.Context) error {
 		return err
 	}
 	usesDevices := p.Program.Table != nil && !p.Program.FillsPages()
-	all = append(all, canary.For(p.Facts.Arch, len(vcpus), usesDevices, !p.Facts.Unlaunched)...)
+	own, err := canary.Reachable(ctx, p.Facts.Arch, p.Source, canary.For(p.Facts.Arch, len(vcpus), usesDevices, !p.Facts.Unlaunched))
+	if err != nil {
+		return err
+	}
+	all = append(all, own...)
 	for _, c := range all {
 		if err := c.Plant(ctx, p.Source); err != nil {
 			return err

@@ -96,6 +96,9 @@ type Canary struct {
 	// of several it is that reads.
 	oneVCPU bool
 
+	// fromXICSOn says that it takes pseries' RTAS for XICS, or one behind that in QEMU's list.
+	fromXICSOn bool
+
 	// afterFirmware says that a firmware which is still to run would take it for a broken device.
 	afterFirmware bool
 }
