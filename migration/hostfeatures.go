@@ -83,3 +83,12 @@ func directIO() error {
 	}
 	return f.Close()
 }
+
+func declareHostFeature(a *Args, s *Scenario) {
+	name := a.OneOf("a host's feature", hostFeatureNames()...)
+	for _, f := range hostFeatures() {
+		if f.Name == name {
+			s.Needs = append(s.Needs, f)
+		}
+	}
+}

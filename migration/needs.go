@@ -16,7 +16,7 @@ import (
 )
 
 // A Need is something that a scenario can't do without: a [Capability], a [Parameter],
-// a [SchemaPath], a [HostFeature], an [Arch], a [FixedIn] or an [Outside]. What is lacking makes a run a
+// a [SchemaPath], a [Device], a [HostFeature], an [Arch], a [FixedIn] or an [Outside]. What is lacking makes a run a
 // skip, whose reason is the need's sentence; but a QEMU so new that it must have what is
 // needed, and lacks it, makes it a failure.
 type Need interface {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
@@ -128,9 +129,15 @@ func (r *run) tooOld(ctx context.Context, s Scenario) error {
 			return nil
 		}
 		for _, n := range s.Needs {
-			needs, ok := n.(SchemaPath)
-			if ok && !needs.Since.In(info.Version) {
-				return &UnsupportedError{fmt.Sprintf("QEMU %s did not start, and %q in QMP's schema came with %s", info.Version, needs.Path, needs.Since)}
+			what, since := "", Release("")
+			switch n := n.(type) {
+			case SchemaPath:
+				what, since = strconv.Quote(n.Path)+" in QMP's schema", n.Since
+			case Device:
+				what, since = "the device "+n.Name, n.Since
+			}
+			if what != "" && !since.In(info.Version) {
+				return &UnsupportedError{fmt.Sprintf("QEMU %s did not start, and %s came with %s", info.Version, what, since)}
 			}
 		}
 	}

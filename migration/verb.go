@@ -139,17 +139,16 @@ func Declarations() Vocabulary {
 			},
 		},
 		{
+			Name: "needs device", Args: "TYPE since RELEASE",
+			Doc:     "The file gives both sides that device, which QEMU has since that release: an older one does not start.",
+			Example: "needs device igb since 8.0",
+			Declare: declareDevice,
+		},
+		{
 			Name: "needs host", Args: "FEATURE",
 			Doc:     "This host must have the feature: " + strings.Join(hostFeatureNames(), ", ") + ".",
 			Example: "needs host userfaultfd",
-			Declare: func(a *Args, s *Scenario) {
-				name := a.OneOf("a host's feature", hostFeatureNames()...)
-				for _, f := range hostFeatures() {
-					if f.Name == name {
-						s.Needs = append(s.Needs, f)
-					}
-				}
-			},
+			Declare: declareHostFeature,
 		},
 		{
 			Name: "needs arch", Args: "TARGET...",
