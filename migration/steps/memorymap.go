@@ -31,19 +31,19 @@ func memoryMapVerbs() migration.Vocabulary {
 			},
 		},
 		{
-			Name: "await register", Args: "ADDRESS VALUE",
-			Doc:     "Waits until a vCPU would read that from a guest's address, 32 bits.",
+			Name: "await register", Args: "ADDRESS VALUE [WHAT]",
+			Doc:     "Waits until a vCPU would read that from a guest's address, 32 bits, which a failure calls so.",
 			Example: "await register 0xfebc0008 0x80080783", Sides: migration.OnDestination,
 			Step: func(a *migration.Args) migration.Step {
-				return AwaitRegister(a.Side(), numberOf(a, "the address", 64), uint32(numberOf(a, "the value", 32)))
+				return AwaitRegister(a.Side(), numberOf(a, "the address", 64), uint32(numberOf(a, "the value", 32)), registerName(a))
 			},
 		},
 		{
-			Name: "expect register", Args: "ADDRESS VALUE",
-			Doc:     "What a vCPU would read from a guest's address, 32 bits.",
+			Name: "expect register", Args: "ADDRESS VALUE [WHAT]",
+			Doc:     "What a vCPU would read from a guest's address, 32 bits, which a failure calls so.",
 			Example: "expect register 0x4000000 0x800080", Sides: migration.OnDestination,
 			Step: func(a *migration.Args) migration.Step {
-				return ExpectRegister(a.Side(), numberOf(a, "the address", 64), uint32(numberOf(a, "the value", 32)))
+				return ExpectRegister(a.Side(), numberOf(a, "the address", 64), uint32(numberOf(a, "the value", 32)), registerName(a))
 			},
 		},
 	}
@@ -148,13 +148,24 @@ func WriteRegister(on string, address uint64, value uint32) migration.Step {
 	})
 }
 
-// AwaitRegister waits until a value is read from a guest's address.
-func AwaitRegister(on string, address uint64, value uint32) migration.Step {
+// registerName is what a failure calls a register.
+func registerName(a *migration.Args) string {
+	if a.More() {
+		return a.Word("what it is, in quotes")
+	}
+	return "the register"
+}
+
+// AwaitRegister waits until a value is read from a guest's address, which a failure calls what.
+func AwaitRegister(on string, address uint64, value uint32, what string) migration.Step {
 	return step("await register", func(ctx context.Context, p *migration.Pair) error {
 		return each(p, on, func(s *migration.Side) error {
 			found := uint32(0)
-			err := migration.Poll(ctx, fmt.Sprintf("the register at %#x to be %#x", address, value), func() (_ bool, err error) {
-				found, err = s.QTest().Readl(ctx, address)
+			err := migration.Poll(ctx, fmt.Sprintf("%s at %#x to be %#x", what, address, value), func() (bool, error) {
+				is, err := s.QTest().Readl(ctx, address)
+				if err == nil {
+					found = is
+				}
 				return found == value, err
 			})
 			if err != nil {
@@ -165,13 +176,13 @@ func AwaitRegister(on string, address uint64, value uint32) migration.Step {
 	})
 }
 
-// ExpectRegister demands that a value is read from a guest's address.
-func ExpectRegister(on string, address uint64, value uint32) migration.Step {
+// ExpectRegister demands that a value is read from a guest's address, which a failure calls what.
+func ExpectRegister(on string, address uint64, value uint32, what string) migration.Step {
 	return step("expect register", func(ctx context.Context, p *migration.Pair) error {
 		return each(p, on, func(s *migration.Side) error {
 			found, err := s.QTest().Readl(ctx, address)
 			if err == nil && found != value {
-				err = fmt.Errorf("%#x holds %#x on the %s, expected %#x", address, found, s.Name(), value)
+				err = fmt.Errorf("%s at %#x holds %#x on the %s, expected %#x", what, address, found, s.Name(), value)
 			}
 			return err
 		})

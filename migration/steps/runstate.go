@@ -19,11 +19,15 @@ import (
 func runStateVerbs() migration.Vocabulary {
 	return migration.Vocabulary{
 		{
-			Name: "enter", Args: "STATE",
-			Doc:     "Brings the source's guest into a run state in which it does not run, by what brings a guest there: guest-panicked by a pvpanic, watchdog by an ib700, shutdown by ACPI, io-error by a disk whose read fails, debug by a debugger, prelaunch by -S, all but the last two by a device that the file gives both sides.",
+			Name: "enter", Args: "STATE [by ADDRESS VALUE]",
+			Doc:     "Brings the source's guest into a run state in which it does not run, by what brings a guest there: guest-panicked by a pvpanic, watchdog by an ib700, shutdown by ACPI, io-error by a disk whose read fails, debug by a debugger, prelaunch by -S, all but the last two by a device that the file gives both sides; or by 32 bits that are written to a device's register.",
 			Example: "enter guest-panicked",
 			Step: func(a *migration.Args) migration.Step {
-				return Enter(qapi.RunState(a.OneOf("the run state", states()...)))
+				state := qapi.RunState(a.OneOf("the run state", states()...))
+				if a.Option("by") {
+					return EnterBy(state, numberOf(a, "the address", 64), uint32(numberOf(a, "the value", 32)))
+				}
+				return Enter(state)
 			},
 		},
 		{
@@ -93,7 +97,17 @@ func Enter(state qapi.RunState) migration.Step {
 			return p.PlantCanaries(ctx)
 		}}
 	}
-	enter := entrances()[state]
+	return enterBy(name, state, entrances()[state])
+}
+
+// EnterBy brings the source's guest into a run state by what is written to a guest's address.
+func EnterBy(state qapi.RunState, address uint64, value uint32) migration.Step {
+	return enterBy(fmt.Sprintf("enter %s by %#x %#x", state, address, value), state, func(ctx context.Context, p *migration.Pair) error {
+		return p.Source.QTest().Writel(ctx, address, value)
+	})
+}
+
+func enterBy(name string, state qapi.RunState, enter func(ctx context.Context, p *migration.Pair) error) migration.Step {
 	return migration.Step{Name: name, Wants: []string{"boot"}, Gives: []string{"enter"}, Do: func(ctx context.Context, p *migration.Pair) error {
 		if enter == nil {
 			return fmt.Errorf("there is no way to bring a guest into the run state %s: the states are %v", state, states())
