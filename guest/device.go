@@ -104,6 +104,7 @@ func Devices() []Device {
 		onlyPC(netDevice("guest-rtl8139", "rtl8139", "an old network device of Realtek's", "8139cp")),
 
 		serialDevice(),
+		movingHostsDevice(),
 
 		tpmDevice(),
 

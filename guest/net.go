@@ -42,28 +42,3 @@ func filtering(d Device) Device {
 	d.Workers = append(d.Workers, "address")
 	return d
 }
-
-// echoPort is the name of the virtio-serial port that echoes.
-const echoPort = "drover.echo"
-
-// serialDevice is a virtio-serial port, on a controller of its own, at whose other end what comes
-// is sent back: each side's QEMU has its own connection.
-func serialDevice() Device {
-	socket := func(r *Resources) string { return filepath.Join(r.Dir, "guest-echo.sock") }
-	return Device{
-		Name: "virtserialport", Doc: "a serial port that echoes", Modules: []string{"virtio_pci", "virtio_console"}, Workers: []string{"serial"},
-		Prepare: func(r *Resources) error {
-			e, err := peer.ListenEcho(socket(r))
-			if err == nil {
-				r.CleanUp = append(r.CleanUp, e.Close)
-			}
-			return err
-		},
-		Args: func(r *Resources) []string {
-			return []string{
-				"-chardev", "socket,id=guest-echo,path=" + escaped(socket(r)),
-				"-device", "virtio-serial,id=guest-echo-bus", "-device", "virtserialport,bus=guest-echo-bus.0,chardev=guest-echo,name=" + echoPort,
-			}
-		},
-	}
-}

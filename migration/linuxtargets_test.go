@@ -31,6 +31,15 @@ func TestWorkersNoticeAUSBDeviceThatIsGone(t *testing.T) {
 		"linux usb", `^usb-tablet: expected it to say who it is, found (no such device|cannot send after transport endpoint shutdown) `)
 }
 
+func TestWorkersNoticeAHostThatDoesNotCome(t *testing.T) {
+	t.Parallel()
+	hangUp := func(ctx context.Context, p *migration.Pair) error {
+		return p.Destination.Execute(ctx, "chardev-change", map[string]any{"id": "guest-host-coming", "backend": map[string]any{"type": "null", "data": struct{}{}}})
+	}
+	requireLinuxFails(t, "linux/serial-hosts", linuxOptions(t, "x86_64"), hangUp,
+		"linux hosts", `^the guest sees its serial port drover.coming closed on the destination, expected it to be open`)
+}
+
 // TestWorkersNoticeAnAddressThatIsLost: the second of those that an e1000 compares frames with.
 func TestWorkersNoticeAnAddressThatIsLost(t *testing.T) {
 	t.Parallel()

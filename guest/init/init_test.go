@@ -108,7 +108,7 @@ func TestAnOlderGenerationIsNamed(t *testing.T) {
 
 func TestWorkersGoOnUntilTheyAreStopped(t *testing.T) {
 	// Those are tried in a guest that has their devices, and a log that is its own: see migration.
-	ofDevices := []string{"block", "net", "address", "rng", "serial", "log", "display", "gpu", "watchdog", "input", "usb", "dimm", "tpm"}
+	ofDevices := []string{"block", "net", "address", "rng", "serial", "hosts", "log", "display", "gpu", "watchdog", "input", "usb", "dimm", "tpm"}
 	for _, worker := range workers() {
 		if slices.Contains(ofDevices, worker.Name()) {
 			continue

@@ -36,6 +36,16 @@ func openPort(wanted string) (f *os.File, name string, err error) {
 	return f, "console", err
 }
 
+// awaitPort is the path of the virtio-serial port of that name, which the kernel may not have found yet.
+func awaitPort(name string) (string, error) {
+	for began := time.Now(); time.Since(began) < portTimeout; time.Sleep(5 * time.Millisecond) {
+		if path := findPort(name); path != "" {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("no virtio-serial port is called %s", name)
+}
+
 func findPort(wanted string) string {
 	names, _ := filepath.Glob("/sys/class/virtio-ports/*/name")
 	for _, n := range names {

@@ -40,6 +40,7 @@ func workers() []Worker {
 		addressWorker{},
 		rngWorker{},
 		serialWorker{},
+		hostsWorker{},
 		displayWorker{},
 		gpuWorker{},
 		watchdogWorker{},

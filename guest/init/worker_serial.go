@@ -23,22 +23,19 @@ type serialWorker struct{}
 func (serialWorker) Name() string { return "serial" }
 
 const (
-	serialPort    = "drover.echo" // package guest has the same
-	serialTimeout = 3 * time.Second
-	serialEvery   = 25 * time.Millisecond
-	serialLost    = time.Second // after which an echo is taken for lost
-	serialVerb    = wire.Verb("echo")
+	serialPort  = "drover.echo" // package guest has the same
+	serialEvery = 25 * time.Millisecond
+	serialLost  = time.Second // after which an echo is taken for lost
+	serialVerb  = wire.Verb("echo")
 )
 
 // A serialLine is what is in a line.
 type serialLine struct{ Text string }
 
 func (serialWorker) Run(ctx context.Context, w *Witness) error {
-	path := ""
-	for began := time.Now(); path == ""; time.Sleep(5 * time.Millisecond) {
-		if path = findPort(serialPort); path == "" && time.Since(began) > serialTimeout {
-			return fmt.Errorf("no virtio-serial port is called %s", serialPort)
-		}
+	path, err := awaitPort(serialPort)
+	if err != nil {
+		return err
 	}
 	f, err := os.OpenFile(path, os.O_RDWR, 0)
 	if err != nil {

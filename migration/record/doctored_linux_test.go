@@ -41,6 +41,10 @@ func linux() *Record {
 			facts.After["dimm-pages"] = 4096
 		case "serial":
 			facts.After["sent"] = 200
+		case "hosts":
+			for _, name := range []string{"leaving-open", "leaving-closed", "coming-open", "coming-closed"} {
+				facts.Before[name], facts.After[name] = 10, 20
+			}
 		case "interrupts":
 			for _, name := range []string{"the timer of vCPU 0", "virtio-blk", "virtio-net"} {
 				facts.Before["irqs:"+name], facts.After["irqs:"+name] = 10, 20
@@ -78,6 +82,7 @@ func doctoredLinux() []doctored {
 	}
 	list = append(list, doctoredWorkers()...)
 	list = append(list, doctoredInputs()...)
+	list = append(list, doctoredHosts()...)
 	for _, w := range Workers() {
 		list = append(list, doctoredWorker(w)...)
 	}

@@ -46,6 +46,7 @@ func Workers() []Worker {
 		{Name: "address", Doc: "the guest's network device lets in frames to a further address of the guest's", Grows: []string{"answers"}},
 		{Name: "rng", Doc: "the guest's random number generator gives random bytes", Grows: []string{"bytes"}},
 		{Name: "serial", Doc: "what the guest sends through a serial port comes back, but for what is under way at the switchover", Grows: []string{"echoed"}, Judge: judgeSerial},
+		{Name: "hosts", Doc: "the guest sees who is at the other ends of its serial ports: one who was there only before it moved, and one who is there only since", Grows: []string{"looks"}, Judge: judgeHosts},
 		{Name: "display", Doc: "what the guest's display shows, its mode and its colours are what the guest set", Grows: []string{"verified", "written", "registers"}},
 		{Name: "gpu", Doc: "what QEMU shows of the guest's virtio-gpu is what the guest drew, also before it runs on, and is the next frame then", Grows: []string{"frames"}, Judge: judgeGPU},
 		{Name: "input", Doc: "the guest hears what is typed at its keyboard, and clicked and moved with its tablet, wherever it is", Grows: []string{"looks"}, Judge: judgeInput},
@@ -143,6 +144,27 @@ func judgeSerial(r *Record, w *WorkerFacts) (Outcome, string) {
 	}
 	return pass("%d of %d lines through the serial port came back: %d are lost, %d came late and %d damaged",
 		w.After["echoed"], sent, w.After["lost"], w.After["late"], w.After["damaged"])
+}
+
+// hostsLooks are so many that a guest had the time to see what it did not, however busy the host was.
+const hostsLooks = 20
+
+// judgeHosts wants each of the ports to have changed, once the guest has moved.
+func judgeHosts(r *Record, w *WorkerFacts) (Outcome, string) {
+	for _, port := range []struct{ name, was, is string }{{"leaving", "open", "closed"}, {"coming", "closed", "open"}} {
+		was, is := port.name+"-"+port.was, port.name+"-"+port.is
+		switch {
+		case w.After[was] == 0:
+			return unsure("the guest never saw its serial port drover.%s %s: there was nothing to change", port.name, port.was)
+		case w.After[is] <= w.Before[is]:
+			say := r.late
+			if w.After["looks"]-w.Before["looks"] >= hostsLooks {
+				say = fail
+			}
+			return say("the guest sees its serial port drover.%s %s on the %s, expected it to be %s, by who is at its other end there", port.name, port.was, r.Linux.Side, port.is)
+		}
+	}
+	return pass("the guest saw that somebody had left its one serial port in %d looks, and come to its other in %d", w.After["leaving-closed"], w.After["coming-open"])
 }
 
 // judgeDIMM wants the pages to lie in the DIMM, or they say nothing of it.
