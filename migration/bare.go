@@ -106,3 +106,12 @@ func (r *run) settleGlobals(ctx context.Context, p *Pair) error {
 		return nil
 	})
 }
+
+func declareGlobal(a *Args, s *Scenario) {
+	kind, rest, ok := strings.Cut(a.Word("the property"), ".")
+	property, value, given := strings.Cut(rest, "=")
+	if !ok || !given {
+		a.Fail("a global is TYPE.PROPERTY=VALUE")
+	}
+	s.Guest.Globals = append(s.Guest.Globals, Global{kind, property, value})
+}

@@ -35,6 +35,7 @@ type run struct {
 	schemas   schemas
 	ram       *os.File            // that both QEMUs map
 	ramArgs   []string            // that make them
+	flashArgs map[string][]string // that give the QEMU that began as a side its flash memory
 	globals   map[string][]string // arguments, for each binary
 	swapped   bool                // the side that began as the source is the destination now
 	slowdown  float64             // of this machine, beside most; 0 until the guest has booted

@@ -55,7 +55,7 @@ func (r *run) config(side string) launcher.Config {
 	} else {
 		c.Args = append(c.Args, waits) // a firmware that finds nothing to boot may end the machine
 	}
-	c.Args = slices.Concat(r.linux.args(owner), r.linux.portArgs(r.program), c.Args, r.ramArgs, r.globals[c.Binary], r.linux.pluggedArgs(owner))
+	c.Args = slices.Concat(r.linux.args(owner), r.linux.portArgs(r.program), c.Args, r.ramArgs, r.flashArgs[owner], r.globals[c.Binary], r.linux.pluggedArgs(owner))
 	c.Port, c.Backends = r.linux.port(), r.linux.backends(owner)
 	return c
 }
@@ -86,6 +86,9 @@ func start(s Scenario) Step {
 			return err
 		}
 		if err := r.placeRAM(p); err != nil {
+			return err
+		}
+		if err := r.placeFlash(ctx, p); err != nil {
 			return err
 		}
 		if err := r.linux.prepare(ctx, p); err != nil {

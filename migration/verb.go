@@ -260,14 +260,13 @@ func Declarations() Vocabulary {
 			Name: "global", Args: "TYPE.PROPERTY=VALUE",
 			Doc:     "A property for all objects of a type (-global), on both sides, where their QEMU has it.",
 			Example: "global migration.switchover-ack-legacy=on",
-			Declare: func(a *Args, s *Scenario) {
-				kind, rest, ok := strings.Cut(a.Word("the property"), ".")
-				property, value, given := strings.Cut(rest, "=")
-				if !ok || !given {
-					a.Fail("a global is TYPE.PROPERTY=VALUE")
-				}
-				s.Guest.Globals = append(s.Guest.Globals, Global{kind, property, value})
-			},
+			Declare: declareGlobal,
+		},
+		{
+			Name:    "flash",
+			Doc:     "The machine, a PC, has a flash memory of 64 KiB at 0xfffb0000, all ones, with an image of each side's own, as the variables of UEFI are in, below one with its firmware.",
+			Example: "flash",
+			Declare: func(_ *Args, s *Scenario) { s.Guest.Flash = true },
 		},
 		{
 			Name: "source args", Args: "OPTION...",

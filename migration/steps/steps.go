@@ -36,6 +36,7 @@ func Verbs() migration.Vocabulary {
 		dmaVerbs(),
 		displayVerbs(),
 		consoleVerbs(),
+		flashVerbs(),
 		throttleVerbs(),
 		dirtyVerbs(),
 		calcDirtyRateVerbs(),
