@@ -2,6 +2,7 @@ package guest
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -53,6 +54,10 @@ const Balloon = "guest-balloon"
 
 // GPU is the id of the device virtio-gpu, whose picture can be asked of QEMU.
 const GPU = "guest-gpu"
+
+// VNC is what the sockets begin with, in the run's folder, at which each side's VNC server listens, where
+// there is one.
+const VNC = "guest-vnc"
 
 // Serial is the device that the guest talks through: each has it, unless it is to use the
 // console.
@@ -113,6 +118,12 @@ func Devices() []Device {
 		{
 			Name: "virtio-gpu", Doc: "a GPU, which shows frame after frame", Modules: []string{"virtio_pci", "virtio_gpu"}, Workers: []string{"gpu"},
 			Args: plain("-device", "virtio-gpu,id="+GPU+",xres=640,yres=480"),
+		},
+		{
+			Name: "vnc", Doc: "a VNC server that shows what its display does",
+			Args: func(r *Resources) []string {
+				return []string{"-vnc", "unix:" + escaped(filepath.Join(r.Dir, VNC+"."+r.Owner))}
+			},
 		},
 		{
 			Name: "i6300esb", Doc: "a watchdog, which the guest feeds", Workers: []string{"watchdog"}, Since: "6.0",

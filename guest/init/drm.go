@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/drover-vm/drover/guest/wire"
 )
 
 // A drmCard is what the kernel offers programs of a GPU (drm_mode.h): buffers in the guest's memory,
@@ -59,6 +61,11 @@ type (
 		handle, _ uint32
 		offset    uint64
 	}
+	drmPointer struct {
+		what, controller    uint32
+		_, _, width, height uint32
+		handle              uint32
+	}
 	drmAdd struct{ id, width, height, line, bits, depth, handle uint32 }
 
 	// The next are virtio-gpu's own (virtgpu_drm.h).
@@ -79,6 +86,7 @@ const (
 	drmWait          = 0x48
 	drmGetResources  = 0xa0
 	drmSetController = 0xa2
+	drmSetPointer    = 0xa3
 	drmGetConnector  = 0xa7
 	drmAddBuffer     = 0xae
 	drmCreateBuffer  = 0xb2
@@ -185,26 +193,51 @@ func (c *drmCard) connect() error {
 	return nil
 }
 
+// make makes a buffer that is not shown yet.
+func (c *drmCard) make(width, height int) (made drmCreate, bytes []byte, err error) {
+	made = drmCreate{width: uint32(width), height: uint32(height), bits: 32}
+	if err := drmCall(c.file, drmCreateBuffer, &made); err != nil {
+		return made, nil, fmt.Errorf("a buffer: %w", err)
+	}
+	mapped := drmMap{handle: made.handle}
+	if err = drmCall(c.file, drmMapBuffer, &mapped); err == nil {
+		bytes, err = syscall.Mmap(int(c.file.Fd()), int64(mapped.offset), int(made.size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
+	}
+	if err != nil {
+		err = fmt.Errorf("a buffer's memory: %w", err)
+	}
+	return made, bytes, err
+}
+
 // add makes another buffer.
 func (c *drmCard) add() error {
-	made := drmCreate{width: uint32(c.mode.width()), height: uint32(c.mode.height()), bits: 32}
-	if err := drmCall(c.file, drmCreateBuffer, &made); err != nil {
-		return fmt.Errorf("a buffer: %w", err)
+	made, bytes, err := c.make(c.mode.width(), c.mode.height())
+	if err != nil {
+		return err
 	}
 	added := drmAdd{width: made.width, height: made.height, line: made.line, bits: 32, depth: 24, handle: made.handle}
 	if err := drmCall(c.file, drmAddBuffer, &added); err != nil {
 		return fmt.Errorf("a buffer to be shown: %w", err)
 	}
-	mapped := drmMap{handle: made.handle}
-	if err := drmCall(c.file, drmMapBuffer, &mapped); err != nil {
-		return fmt.Errorf("a buffer's memory: %w", err)
-	}
-	bytes, err := syscall.Mmap(int(c.file.Fd()), int64(mapped.offset), int(made.size), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_SHARED)
-	if err != nil {
-		return fmt.Errorf("a buffer's memory: %w", err)
-	}
 	c.buffers = append(c.buffers, &drmBuffer{added.id, int(made.line), bytes})
 	return nil
+}
+
+// point has the card show a pointer above what it shows.
+func (c *drmCard) point() error {
+	made, bytes, err := c.make(wire.PointerSide, wire.PointerSide)
+	if err != nil {
+		return err
+	}
+	draw(bytes, int(made.line), wire.PointerSide, wire.PointerSide, wire.PointerFrame)
+	for i := 3; i < len(bytes); i += 4 {
+		bytes[i] = 0xff // nothing is seen through it
+	}
+	const picture = 1
+	if err := drmCall(c.file, drmSetPointer, &drmPointer{what: picture, controller: c.controller, width: made.width, height: made.height, handle: made.handle}); err != nil {
+		return err
+	}
+	return c.await()
 }
 
 // show has the card show a buffer, and returns when the host has all of it.

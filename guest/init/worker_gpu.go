@@ -33,6 +33,7 @@ func (gpuWorker) Run(ctx context.Context, w *Witness) error {
 	defer card.Close()
 	device := w.Uses("virtio-gpu", deviceOf(filepath.Join(gpuFolder, card.name)))
 	defer w.NotUsed(device)
+	pointer := w.Option("gpu-pointer")
 	for frame := uint32(1); ctx.Err() == nil; frame = frame%wire.MaxFrame + 1 {
 		b := card.buffers[int(frame)%len(card.buffers)]
 		draw(b.bytes, b.line, card.mode.width(), card.mode.height(), frame)
@@ -45,6 +46,12 @@ func (gpuWorker) Run(ctx context.Context, w *Witness) error {
 			clear(b.bytes)
 			w.Add("frames", 1)
 			w.Max("longest-us", uint64(time.Since(began).Microseconds()))
+		}
+		if pointer != "" {
+			if err := card.point(); err != nil {
+				w.Complain("virtio-gpu: expected a pointer to be shown, found %v", err)
+			}
+			pointer = ""
 		}
 		w.Round()
 		rest(ctx, gpuEvery)

@@ -34,6 +34,12 @@ func linuxVerbs() migration.Vocabulary {
 			Step:    func(a *migration.Args) migration.Step { return ExpectPicture(a.Side()) },
 		},
 		{
+			Name: "expect pointer", Sides: []string{migration.SourceName, migration.DestinationName, migration.BothName},
+			Doc:     "The pointer that a Linux guest has defined for its virtio-gpu (options gpu-pointer=on) is what VNC shows (with vnc).",
+			Example: "both: expect pointer",
+			Step:    func(a *migration.Args) migration.Step { return ExpectPointer(a.Side()) },
+		},
+		{
 			Name: "expect input", Sides: []string{migration.DestinationName, migration.SourceName},
 			Doc:     "Types at the keyboard of a Linux guest that runs on that side, clicks with its tablet and moves it (input-send-event): the guest has to hear each once.",
 			Example: "destination: expect input",
@@ -46,6 +52,13 @@ func linuxVerbs() migration.Vocabulary {
 func ExpectPicture(on string) migration.Step {
 	return migration.Step{Name: "expect picture", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
 		return each(p, on, func(s *migration.Side) error { return p.ExpectPicture(ctx, s) })
+	}}
+}
+
+// ExpectPointer demands that VNC shows the pointer of a Linux guest, on a side or both.
+func ExpectPointer(on string) migration.Step {
+	return migration.Step{Name: "expect pointer", Wants: []string{"boot"}, Do: func(ctx context.Context, p *migration.Pair) error {
+		return each(p, on, func(s *migration.Side) error { return p.ExpectPointer(ctx, s) })
 	}}
 }
 
