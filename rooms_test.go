@@ -76,6 +76,7 @@ func never() []rule {
 		{"migration/steps", "migration/scenarios", "a verb is for those who write scenarios, and knows none of these"},
 		{"migration/steps", "cmd/...", "what a scenario can say doesn't depend on how it is started"},
 		{"migration/internal/link", "migration", "a connection that can be disturbed knows no pair of VMs, so that it is tested without one"},
+		{"migration/internal/tpmstub", "migration", "any QEMU may connect to an emulator"},
 		{"migration/internal/rfb", "migration", "a VNC server is asked, whoever's it is"},
 		{"migration/internal/ram", "migration", "memory is compared without knowing what the run is about"},
 		{"migration/internal/canary", "migration", "a register is written and read over any qtest session"},

@@ -25,7 +25,6 @@ func (r *run) placeFlash(ctx context.Context, p *Pair) error {
 	if !r.scenario.Guest.Flash {
 		return nil
 	}
-	r.flashArgs = map[string][]string{}
 	for owner, binary := range map[string]string{SourceName: r.options.Source, DestinationName: r.options.Destination} {
 		firmware, err := probe.DataFile(ctx, binary, "bios-256k.bin")
 		if errors.Is(err, fs.ErrNotExist) {
@@ -39,7 +38,7 @@ func (r *run) placeFlash(ctx context.Context, p *Pair) error {
 			return err
 		}
 		for _, file := range []string{"readonly=on,file=" + launcher.Escape(firmware), "file=" + launcher.Escape(image)} {
-			r.flashArgs[owner] = append(r.flashArgs[owner], "-drive", "if=pflash,format=raw,"+file)
+			r.placed[owner] = append(r.placed[owner], "-drive", "if=pflash,format=raw,"+file)
 		}
 	}
 	return nil

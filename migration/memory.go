@@ -141,3 +141,11 @@ func (p *Pair) leftOut(ctx context.Context) (left []record.LeftOut, err error) {
 	}
 	return left, nil
 }
+
+func declareMemory(a *Args, s *Scenario) {
+	size := a.Size("the size")
+	if size < 1<<20 || size%(1<<20) != 0 {
+		a.Fail("the memory must be whole MiB, at least 1")
+	}
+	s.Guest.MemoryMiB = int(size >> 20)
+}

@@ -17,6 +17,7 @@ import (
 	"github.com/drover-vm/drover/launcher"
 	"github.com/drover-vm/drover/launcher/probe"
 
+	"github.com/drover-vm/drover/migration/internal/tpmstub"
 	"github.com/drover-vm/drover/migration/record"
 )
 
@@ -35,7 +36,8 @@ type run struct {
 	schemas   schemas
 	ram       *os.File            // that both QEMUs map
 	ramArgs   []string            // that make them
-	flashArgs map[string][]string // that give the QEMU that began as a side its flash memory
+	placed    map[string][]string // that give the QEMU that began as a side what the scenario declares
+	tpms      map[string]*tpmstub.Stub
 	globals   map[string][]string // arguments, for each binary
 	swapped   bool                // the side that began as the source is the destination now
 	slowdown  float64             // of this machine, beside most; 0 until the guest has booted

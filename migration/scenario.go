@@ -41,6 +41,7 @@ type Guest struct {
 	Rate      int64    // bytes a second that a program which fills pages fills at most; 0 is no limit
 	RAM       RAM      // where it is
 	Accel     string   // the only accelerator that it can run under, as -accel takes it; empty for any
+	TPM       bool     // it has a TPM that refuses all
 	Flash     bool     // it has a flash memory with an image, beside its firmware
 	Globals   []Global // for both sides, where their QEMU has the property
 

@@ -55,7 +55,7 @@ func (r *run) config(side string) launcher.Config {
 	} else {
 		c.Args = append(c.Args, waits) // a firmware that finds nothing to boot may end the machine
 	}
-	c.Args = slices.Concat(r.linux.args(owner), r.linux.portArgs(r.program), c.Args, r.ramArgs, r.flashArgs[owner], r.globals[c.Binary], r.linux.pluggedArgs(owner))
+	c.Args = slices.Concat(r.linux.args(owner), r.linux.portArgs(r.program), c.Args, r.ramArgs, r.placed[owner], r.globals[c.Binary], r.linux.pluggedArgs(owner))
 	c.Port, c.Backends = r.linux.port(), r.linux.backends(owner)
 	return c
 }
@@ -88,7 +88,11 @@ func start(s Scenario) Step {
 		if err := r.placeRAM(p); err != nil {
 			return err
 		}
+		r.placed = map[string][]string{}
 		if err := r.placeFlash(ctx, p); err != nil {
+			return err
+		}
+		if err := r.placeTPM(p); err != nil {
 			return err
 		}
 		if err := r.linux.prepare(ctx, p); err != nil {

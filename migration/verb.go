@@ -228,13 +228,7 @@ func Declarations() Vocabulary {
 			Name: "memory", Args: "SIZE",
 			Doc:     "How much RAM the guest has, where what its program asks for won't do: whole MiB.",
 			Example: "memory 1GiB",
-			Declare: func(a *Args, s *Scenario) {
-				size := a.Size("the size")
-				if size < 1<<20 || size%(1<<20) != 0 {
-					a.Fail("the memory must be whole MiB, at least 1")
-				}
-				s.Guest.MemoryMiB = int(size >> 20)
-			},
+			Declare: declareMemory,
 		},
 		{
 			Name: "workload", Args: "PAGES",
@@ -267,6 +261,12 @@ func Declarations() Vocabulary {
 			Doc:     "The machine, a PC, has a flash memory of 64 KiB at 0xfffb0000, all ones, with an image of each side's own, as the variables of UEFI are in, below one with its firmware.",
 			Example: "flash",
 			Declare: func(_ *Args, s *Scenario) { s.Guest.Flash = true },
+		},
+		{
+			Name:    "tpm",
+			Doc:     "The machine, a PC, has a TPM, whose emulator is drover's own: it refuses all that the guest wants of it, and hears what each QEMU tells it.",
+			Example: "tpm",
+			Declare: func(_ *Args, s *Scenario) { s.Guest.TPM = true },
 		},
 		{
 			Name: "source args", Args: "OPTION...",

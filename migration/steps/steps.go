@@ -37,6 +37,7 @@ func Verbs() migration.Vocabulary {
 		displayVerbs(),
 		consoleVerbs(),
 		flashVerbs(),
+		tpmVerbs(),
 		throttleVerbs(),
 		dirtyVerbs(),
 		calcDirtyRateVerbs(),
