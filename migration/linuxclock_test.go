@@ -65,7 +65,9 @@ func TestWorkersNoticeAClockThatStoodStill(t *testing.T) {
 		if err := qapi.Stop(ctx, p.Destination.QMP()); err != nil {
 			return err
 		}
-		time.Sleep(700 * time.Millisecond) // it is what the clock loses
+		stands, cancel := context.WithTimeout(ctx, 700*time.Millisecond) // which the clock loses
+		defer cancel()
+		<-stands.Done()
 		return qapi.Cont(ctx, p.Destination.QMP())
 	})
 	result := run(t, scenario(t, "linux/precopy"), options)
