@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -54,6 +55,18 @@ func settingVerbs() migration.Vocabulary {
 				return step("disable "+string(name), func(ctx context.Context, p *migration.Pair) error {
 					return each(p, side, func(s *migration.Side) error { return setCapability(ctx, s, name, false) })
 				})
+			},
+		},
+		{
+			Name: "migrate_set_parameter", Args: "PARAMETER VALUE is VALUE", Sides: migration.OnSource,
+			Doc:     "Gives a migration parameter a value by the human monitor, which has units of its own, and reads it back as QMP has it.",
+			Example: "migrate_set_parameter max-bandwidth 100 is 104857600",
+			Step: func(a *migration.Args) migration.Step {
+				side, parameter, value := a.Side(), a.Parameter(), a.Word("the value")
+				if !a.Option("is") {
+					a.Fail("what it is by QMP is missing: is 104857600")
+				}
+				return setByMonitor(side, parameter, value, strconv.Itoa(a.Int("what it is by QMP")))
 			},
 		},
 		{
@@ -127,6 +140,23 @@ func set(ctx context.Context, s *migration.Side, parameter qapi.Parameter, value
 		return err
 	}
 	return parameterIs(ctx, s, parameter, string(value))
+}
+
+// setByMonitor sets a parameter by the human monitor's command.
+func setByMonitor(side string, parameter qapi.Parameter, value, want string) migration.Step {
+	command := fmt.Sprintf("migrate_set_parameter %s %s", parameter, value)
+	return step(command, func(ctx context.Context, p *migration.Pair) error {
+		return each(p, side, func(s *migration.Side) error {
+			output, err := qapi.HumanMonitor(ctx, s.QMP(), command)
+			if err == nil && output != "" {
+				err = fmt.Errorf("%s of the %s: %s", command, s.Name(), output)
+			}
+			if err != nil {
+				return err
+			}
+			return parameterIs(ctx, s, parameter, want)
+		})
+	})
 }
 
 // parameterIs reads a parameter and compares it with the JSON text expected.
