@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/drover-vm/drover/protocol/qapi"
-	"github.com/drover-vm/drover/protocol/qmp"
 
 	"github.com/drover-vm/drover/migration"
 )
@@ -73,18 +72,8 @@ func CreateImage() migration.Step {
 		if err := qapi.BlockdevAdd(ctx, p.Source.QMP(), map[string]any{"driver": "file", "node-name": file, "filename": path}); err != nil {
 			return err
 		}
-		since := p.Source.QMP().Mark()
 		options := map[string]any{"driver": "qcow2", "file": file, "size": imageSize}
-		if err := p.Source.Execute(ctx, "blockdev-create", map[string]any{"job-id": job, "options": options}); err != nil {
-			return err
-		}
-		_, err := p.Source.QMP().WaitFunc(ctx, since, func(e qmp.Event) bool {
-			return e.Name == "JOB_STATUS_CHANGE" && strings.Contains(string(e.Data), `"concluded"`)
-		})
-		if err != nil {
-			return fmt.Errorf("waiting for blockdev-create to conclude: %w", err)
-		}
-		if err := p.Source.Execute(ctx, "job-dismiss", map[string]any{"id": job}); err != nil {
+		if err := runJob(ctx, p.Source, "blockdev-create", map[string]any{"job-id": job, "options": options}); err != nil {
 			return err
 		}
 		return p.Source.Execute(ctx, "blockdev-del", map[string]any{"node-name": file})

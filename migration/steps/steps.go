@@ -68,6 +68,7 @@ func Verbs() migration.Vocabulary {
 		guestTimeVerbs(),
 		failoverVerbs(),
 		generationIDVerbs(),
+		snapshotVerbs(),
 		featureVerbs(),
 	)
 }
