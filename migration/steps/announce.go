@@ -40,6 +40,17 @@ func announceVerbs() migration.Vocabulary {
 			},
 		},
 		{
+			Name: "expect no-announcements", Args: "for TIME",
+			Doc:     "The destination announces its guest by no packet, from when it runs for so long.",
+			Example: "expect no-announcements for 100ms",
+			Step: func(a *migration.Args) migration.Step {
+				if !a.Option("for") {
+					a.Fail("for how long is missing: for 100ms")
+				}
+				return ExpectNoAnnouncements(a.Duration("for how long"))
+			},
+		},
+		{
 			Name:    "expect guest-announcement",
 			Doc:     "The guest itself has told its network where it is now, by a gratuitous ARP packet, as virtio-net asks it to: it knows of addresses and VLANs that QEMU doesn't.",
 			Example: "expect guest-announcement", Step: do(ExpectGuestAnnouncement),
@@ -107,6 +118,27 @@ func ExpectAnnouncements(delays ...time.Duration) migration.Step {
 		}
 		return closeDump(ctx, p)
 	}).WithTimeout(2 * migration.StepTimeout)
+	expect.Wants = []string{"dump network", awaitSwitchover}
+	return expect
+}
+
+// ExpectNoAnnouncements gathers what the destination announces of its guest in that time, which
+// is to be nothing. The first announcement would come at once.
+func ExpectNoAnnouncements(quiet time.Duration) migration.Step {
+	expect := onDestination("expect no-announcements", func(ctx context.Context, p *migration.Pair) error {
+		wait, cancel := context.WithTimeout(ctx, quiet)
+		defer cancel()
+		<-wait.Done()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err := closeDump(ctx, p); err != nil {
+			return err
+		}
+		packets, err := dumped(p.Path(dumpFile))
+		p.Measure("announcements of the destination", float64(len(announcements(packets))), "packets", record.Exactly(0))
+		return err
+	}).WithTimeout(quiet + migration.StepTimeout)
 	expect.Wants = []string{"dump network", awaitSwitchover}
 	return expect
 }
