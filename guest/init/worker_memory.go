@@ -17,7 +17,8 @@ import (
 )
 
 // memoryWorker fills pages with what follows from the page, its generation and the worker,
-// and another thread looks all the time whether that is in them: every byte of each.
+// and another thread looks all the time whether that is in them: every byte of each. It does the
+// same for words that lie over the ends of pages of their own.
 //
 // The option memory is how many MiB; memory-rate how many pages are written a second, 0 for as
 // many as can be.
@@ -51,7 +52,13 @@ func (memoryWorker) Run(ctx context.Context, w *Witness) error {
 		return err
 	}
 	defer free()
-	watchMemory(ctx, w, bytes, nil)
+	over, freeOver, err := mapMemory(acrossMiB)
+	if err != nil {
+		return err
+	}
+	defer freeOver()
+	across := &acrossPages{bytes: over}
+	watchMemory(ctx, w, bytes, func() { across.look(w) })
 	return nil
 }
 

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/drover-vm/drover/guest/wire"
 )
 
 // TestEachPageIsSomewhere: a page that was written is in memory, and the next one elsewhere. Who
@@ -32,4 +34,18 @@ func TestEachPageIsSomewhere(t *testing.T) {
 	at, ok := physicalOf(&bytes[size+5])
 	require.True(t, ok)
 	require.Equal(t, all[1]+5, at)
+}
+
+func TestAWordOverAPagesEndThatChangesIsNoticed(t *testing.T) {
+	a := &acrossPages{bytes: make([]byte, 4*pageSize)}
+	w, r := aWitness(t, nil)
+	go func() {
+		a.look(w)
+		a.look(w) // nothing is wrong
+		a.bytes[3*pageSize] ^= 0x10
+		a.look(w)
+		a.look(w) // is written anew
+	}()
+	c, _ := last[wire.Complaint](t, heard(t, r, func(all []wire.Line) bool { return len(all) == 1 }), wire.SaysComplaint)
+	require.Regexp(t, `^a word over the end of a page, whose second half is at 0x[0-9a-f]+, is wrong: expected 0x[0-9a-f]{16}, found 0x[0-9a-f]{16}$`, c.Text)
 }
