@@ -23,7 +23,7 @@ func snapshotVerbs() migration.Vocabulary {
 		},
 		{
 			Name:    "snapshot-load",
-			Doc:     "Has the source load the snapshot, whose guest runs on from there: its workload is what its program promises, and each page that nobody writes is what it was.",
+			Doc:     "Has the source load the snapshot, whose guest runs on from there: each page that nobody writes is what it was.",
 			Example: "snapshot-load", Step: do(LoadSnapshot),
 		},
 		{
@@ -73,12 +73,10 @@ func LoadSnapshot() migration.Step {
 	}}
 }
 
-// runsAfter demands that the source's guest, which a command has stopped, runs on.
+// runsAfter demands that the source's guest, which a command has stopped, is let run again; that
+// it does is seen in the end.
 func runsAfter(ctx context.Context, p *migration.Pair, command string) error {
-	if err := p.Source.ExpectRunState(ctx, qapi.StateRunning, "ran before "+command); err != nil {
-		return err
-	}
-	return p.ExpectRunning(ctx)
+	return p.Source.ExpectRunState(ctx, qapi.StateRunning, "ran before "+command)
 }
 
 // ExpectNoSnapshot demands that the source refuses to save a snapshot.
