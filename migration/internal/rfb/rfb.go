@@ -58,8 +58,11 @@ func pointer(c io.ReadWriter) (Picture, error) {
 		return Picture{}, err
 	}
 	var security uint32
-	if err := get(in, &security); err != nil || security != unprotected {
-		return Picture{}, fmt.Errorf("rfb: the server asks for security type %d, expected %d, none: %w", security, unprotected, err)
+	if err := get(in, &security); err != nil {
+		return Picture{}, err
+	}
+	if security != unprotected {
+		return Picture{}, fmt.Errorf("rfb: the server asks for security type %d, expected %d: none", security, unprotected)
 	}
 	if _, err := c.Write([]byte{shared}); err != nil {
 		return Picture{}, err

@@ -31,7 +31,7 @@ func TestAServerWithoutAPointerShowsThePicture(t *testing.T) {
 func TestAServerThatDoesNotSpeakSo(t *testing.T) {
 	for text, expected := range map[string]string{
 		"RFB":                                 "EOF",
-		"RFB 003.008\n\x00\x00\x00\x02":       "security type 2",
+		"RFB 003.008\n\x00\x00\x00\x02":       "security type 2, expected 1: none",
 		greeting + "\x02" + "123456789012345": "message is 2",
 		greeting + "\x00\x00\x00\x01" + "\x00\x00\x00\x00\xff\xff\x00\x01\xff\xff\xff\x11": "65535 to 1 pixels",
 	} {
