@@ -16,8 +16,7 @@ const acrossMiB = 1
 // look holds the words against what was written last, and writes others.
 func (a *acrossPages) look(w *Witness) {
 	for i := range len(a.bytes) / (2 * pageSize) {
-		at := (2*i+1)*pageSize - 4
-		over := a.bytes[at : at+8]
+		over := a.over(i)
 		if found, want := binary.LittleEndian.Uint64(over), a.word(i); found != want {
 			where, _ := physicalOf(&over[4])
 			w.Complain("a word over the end of a page, whose second half is at %#x, is wrong: expected %#016x, found %#016x", where, want, found)
@@ -25,9 +24,14 @@ func (a *acrossPages) look(w *Witness) {
 	}
 	a.generation++
 	for i := range len(a.bytes) / (2 * pageSize) {
-		at := (2*i+1)*pageSize - 4
-		binary.LittleEndian.PutUint64(a.bytes[at:], a.word(i))
+		binary.LittleEndian.PutUint64(a.over(i), a.word(i))
 	}
+}
+
+// over is where the word of a pair of pages is.
+func (a *acrossPages) over(i int) []byte {
+	at := (2*i+1)*pageSize - 4
+	return a.bytes[at : at+8]
 }
 
 // word is what the word of a pair of pages is now: 0 before it was written.

@@ -93,10 +93,15 @@ func (e *NotStartedError) Unwrap() error { return e.Cause }
 // NotStarted is why the program at path was not started: a [*NotStartedError] where the host has
 // no room for it or for what it talks through, else err itself.
 func NotStarted(path string, err error) error {
-	if slices.ContainsFunc([]syscall.Errno{syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE}, func(e syscall.Errno) bool { return errors.Is(err, e) }) {
+	if lacking(err) {
 		return &NotStartedError{Path: path, Cause: err}
 	}
 	return err
+}
+
+// lacking says whether it is the host that has no room for what was to be started.
+func lacking(err error) bool {
+	return slices.ContainsFunc([]syscall.Errno{syscall.EAGAIN, syscall.ENOMEM, syscall.EMFILE, syscall.ENFILE}, func(e syscall.Errno) bool { return errors.Is(err, e) })
 }
 
 // Binary asks the binary at path the first questions only: what it is, and
@@ -209,7 +214,7 @@ func identify(ctx context.Context, path string) (qmp.Version, error) {
 		return qmp.Version{}, errorf(path, "is not a QEMU: it printed without end when asked for its -version")
 	case errors.Is(err, syscall.ENOEXEC):
 		return qmp.Version{}, errorf(path, "is not a program that this machine can run")
-	case NotStarted(path, err) != err:
+	case lacking(err):
 		return qmp.Version{}, NotStarted(path, err)
 	case errors.Is(err, fs.ErrPermission):
 		return qmp.Version{}, errorf(path, "may not be run by this user: permission denied")

@@ -74,11 +74,8 @@ func ExpectGuestClock(paused time.Duration) migration.Step {
 		if err != nil {
 			return err
 		}
-		wait, cancel := context.WithTimeout(ctx, paused)
-		defer cancel()
-		<-wait.Done()
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
+		if err := letPass(ctx, paused); err != nil {
+			return err
 		}
 		waited, err := q.Inl(ctx, timerPort)
 		if err != nil {
@@ -103,6 +100,17 @@ func ExpectGuestClock(paused time.Duration) migration.Step {
 	})
 	expect.Gives = []string{"destination: cont"}
 	return expect.WithTimeout(paused + migration.StepTimeout)
+}
+
+// letPass returns when so much time has gone by, in which something is to stay as it is.
+func letPass(ctx context.Context, d time.Duration) error {
+	wait, cancel := context.WithTimeout(ctx, d)
+	defer cancel()
+	<-wait.Done()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // pagesLooked is at how many pages it is looked, and of how many of those the middle one

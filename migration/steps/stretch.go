@@ -154,7 +154,7 @@ func (s stretch) write(ctx context.Context, to *qtest.Session, pattern int) erro
 	if !ok {
 		return to.WriteMemory(ctx, s.at, s.pages(pattern))
 	}
-	if err := to.Memset(ctx, s.at, stretchPages*ram.PageSize, bulk); err != nil {
+	if err := to.Memset(ctx, s.at, stretchPages*ram.PageSize, bulk); err != nil || s.hold[pattern] == 0 {
 		return err
 	}
 	batch, written := to.Batch(), []*qtest.Result[struct{}]{}
@@ -162,9 +162,6 @@ func (s stretch) write(ctx context.Context, to *qtest.Session, pattern int) erro
 		page := s.page(n, pattern)
 		isOther := func(b byte) bool { return b != bulk }
 		first, last := slices.IndexFunc(page, isOther), len(page)
-		if first < 0 {
-			continue
-		}
 		for !isOther(page[last-1]) {
 			last--
 		}

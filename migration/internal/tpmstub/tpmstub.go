@@ -10,6 +10,8 @@ import (
 	"os"
 	"sync"
 	"syscall"
+
+	"github.com/drover-vm/drover/internal/listening"
 )
 
 // What QEMU may tell an emulator.
@@ -52,32 +54,19 @@ func commands() map[uint32]struct {
 	}
 }
 
-// A Stub is one.
+// A Stub is one. Its Close disconnects all, and returns when nothing of it runs any longer.
 type Stub struct {
-	listener *net.UnixListener
-	ends     sync.WaitGroup
-	mu       sync.Mutex
-	locked   int
-	open     map[io.Closer]bool
-	over     bool
+	*listening.Server
+	mu     sync.Mutex
+	locked int
 }
 
 // Listen makes one at a UNIX socket of that path, to which one QEMU after another may connect.
-func Listen(path string) (*Stub, error) {
-	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
-	if err != nil {
+func Listen(path string) (_ *Stub, err error) {
+	s := &Stub{}
+	if s.Server, err = listening.Listen(path, s.control); err != nil {
 		return nil, fmt.Errorf("tpmstub: %w", err)
 	}
-	s := &Stub{listener: l, open: map[io.Closer]bool{}}
-	s.ends.Go(func() {
-		for {
-			c, err := l.AcceptUnix()
-			if err != nil {
-				return
-			}
-			s.serve(c, func() { s.control(c) })
-		}
-	})
 	return s, nil
 }
 
@@ -88,38 +77,8 @@ func (s *Stub) Locked() int {
 	return s.locked
 }
 
-// Close disconnects all, and returns when nothing of it runs any longer.
-func (s *Stub) Close() {
-	s.mu.Lock()
-	s.over = true
-	_ = s.listener.Close()
-	for c := range s.open {
-		_ = c.Close()
-	}
-	s.mu.Unlock()
-	s.ends.Wait()
-}
-
-// serve does something with a connection, which is closed then.
-func (s *Stub) serve(c io.Closer, do func()) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		_ = c.Close()
-		return
-	}
-	s.open[c] = true
-	s.ends.Go(func() {
-		do()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		_ = c.Close()
-		delete(s.open, c)
-	})
-}
-
 // control answers what QEMU tells the emulator, until it disconnects or says what no emulator knows.
-func (s *Stub) control(c *net.UnixConn) {
+func (s *Stub) control(server *listening.Server, c *net.UnixConn) {
 	known := commands()
 	for {
 		code, rights := make([]byte, 4), make([]byte, syscall.CmsgSpace(4))
@@ -138,7 +97,7 @@ func (s *Stub) control(c *net.UnixConn) {
 		switch number {
 		case setDataFD:
 			if data := fileOf(rights[:passed]); data != nil {
-				s.serve(data, func() { refuse(data) })
+				server.Serve(data, func() { refuse(data) })
 			}
 		case lockStorage:
 			s.mu.Lock()
